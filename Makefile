@@ -1,0 +1,59 @@
+# Everything that a developer or CI runs. `make demo` and `make test` set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo serve test parity check unit format bench lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.runtime  ## build the example collection, index it, ask five questions
+	$(BIN)/python examples/demo.py
+
+serve: $(VENV)/.runtime  ## serve the demo's library on http://127.0.0.1:8000
+	@test -f .demo/library/library.json || $(MAKE) demo
+	$(BIN)/trawl serve --library .demo/library
+
+check: $(VENV)/.dev  ## lint, types, layers and unit tests: under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest tests/unit tests/property
+
+test: check  ## everything but the benchmarks: under ten minutes on two cores
+	$(BIN)/pytest --ignore=tests/unit --ignore=tests/property
+
+$(VENV)/.parity: $(VENV)/.dev requirements-parity.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-parity.lock
+	@touch $@
+
+parity: $(VENV)/.parity  ## hold the model families against transformers, and MiniLM to its figures
+	$(BIN)/pytest tests/parity tests/quality/test_minilm.py
+
+unit: $(VENV)/.dev  ## the unit tests alone
+	$(BIN)/pytest tests/unit
+
+format: $(VENV)/.dev  ## put the code in its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## measure; see docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+lock:  ## resolve the newest dependencies that fit, and pin them
+	$(PYTHON) scripts/lock.py
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) .demo build dist .mypy_cache .ruff_cache .hypothesis
