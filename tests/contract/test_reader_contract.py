@@ -1,0 +1,223 @@
+"""What holds of every reader, whatever its format."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+import trawl.readers
+from trawl.errors import ReadError
+from trawl.readers import FORMATS, READERS, media_type_of, read
+from trawl.types import Passages, Picture, Reading
+
+
+def _text(path: Path) -> None:
+    path.write_text("# A muon\n\nIt decays.\n")
+
+
+def _picture(pillow_format: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with path.open("wb") as stream:
+            Image.new("RGB", (40, 30), (200, 10, 10)).save(stream, pillow_format)
+
+    return write
+
+
+def _sound(container: str, subtype: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        samples = np.sin(np.arange(16_000) / 9).astype(np.float32) / 2
+        with path.open("wb") as stream:
+            soundfile.write(stream, samples, 16_000, format=container, subtype=subtype)
+
+    return write
+
+
+SAMPLES: dict[str, Callable[[Path], None]] = {
+    "text/plain": _text,
+    "text/markdown": _text,
+    "image/png": _picture("PNG"),
+    "image/jpeg": _picture("JPEG"),
+    "image/gif": _picture("GIF"),
+    "image/bmp": _picture("BMP"),
+    "image/webp": _picture("WEBP"),
+    "image/tiff": _picture("TIFF"),
+    "audio/wav": _sound("WAV", "PCM_16"),
+    "audio/flac": _sound("FLAC", "PCM_16"),
+    "audio/ogg": _sound("OGG", "VORBIS"),
+    "audio/mpeg": _sound("MP3", "MPEG_LAYER_III"),
+}
+SUFFIX = {format_.media_type: min(format_.suffixes) for format_ in FORMATS}
+ODD_NAMES = ["with space", 'it\'s "quoted"', "two\nlines", "🦑", "-rf", os.fsdecode(b"caf\xe9")]
+
+
+def content(found: Reading) -> list[object]:
+    """What a reading holds, in a form that compares."""
+    parts: list[object] = [found.media_type, found.title, dict(found.metadata)]
+    for part in found.parts:
+        if isinstance(part, Passages):
+            parts.append(part)
+        elif isinstance(part, Picture):
+            parts.append((part.image.tobytes(), part.width_px, part.height_px))
+        else:
+            parts += [(at, s.samples.tobytes()) for at, s in part.windows(0.5, 0.25)]
+    return parts
+
+
+def test_every_format_has_a_sample_here() -> None:
+    assert set(SAMPLES) == set(READERS)
+
+
+@pytest.mark.parametrize("media_type", SAMPLES)
+def test_a_file_is_known_and_read_under_any_name(tmp_path: Path, media_type: str) -> None:
+    for name in ODD_NAMES:
+        path = tmp_path / (name + SUFFIX[media_type].upper())
+        SAMPLES[media_type](path)
+        assert media_type_of(path) == media_type
+        found = read(path, media_type)
+        assert found.media_type == media_type
+        assert found.parts
+        found.title.encode()  # fit for a column of UTF-8, whatever the name holds
+        assert "\n" not in found.title
+
+
+@pytest.mark.parametrize("media_type", SAMPLES)
+def test_readers_are_pure_and_safe_in_threads(tmp_path: Path, media_type: str) -> None:
+    path = tmp_path / f"a{SUFFIX[media_type]}"
+    SAMPLES[media_type](path)
+    expected = content(read(path, media_type))
+    together = threading.Barrier(4)
+
+    def work(_: int) -> list[object]:
+        together.wait()
+        return content(read(path, media_type))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == expected for found in pool.map(work, range(4)))
+
+
+@pytest.mark.parametrize("media_type", SAMPLES)
+def test_damage_is_a_read_error_or_a_reading_and_nothing_else(
+    tmp_path: Path, media_type: str
+) -> None:
+    """Bytes are overwritten and the file is cut, at random: no other exception may escape."""
+    path = tmp_path / f"a{SUFFIX[media_type]}"
+    SAMPLES[media_type](path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(11)
+    refused = 0
+    for _ in range(40):
+        data = bytearray(whole[: rng.integers(1, len(whole) + 1)])
+        for at in rng.integers(0, len(data), size=rng.integers(1, 8)):
+            data[at] = rng.integers(0, 256)
+        path.write_bytes(data)
+        try:
+            content(read(path, media_type))
+        except ReadError:
+            refused += 1
+    assert refused > 5
+
+
+@pytest.mark.parametrize("media_type", SAMPLES)
+@pytest.mark.parametrize("kind", ["missing", "folder", "empty", "pipe"])
+def test_what_is_no_file_to_read_is_a_read_error(
+    tmp_path: Path, media_type: str, kind: str
+) -> None:
+    path = tmp_path / f"a{SUFFIX[media_type]}"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "empty":
+        path.touch()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(ReadError):
+        media_type_of(path)
+    with pytest.raises(ReadError):
+        read(path, media_type)
+
+
+def test_a_file_without_rights_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.txt"
+    _text(path)
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # root may read everything: let the system refuse by hand
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ReadError, match="no permission to read"):
+        media_type_of(path)
+    with pytest.raises(ReadError, match="no permission to read"):
+        read(path, "text/plain")
+
+
+@pytest.mark.parametrize("media_type", [kind for kind in SAMPLES if not kind.startswith("text/")])
+def test_content_decides_within_a_class(tmp_path: Path, media_type: str) -> None:
+    for claimed in FORMATS:
+        path = tmp_path / f"a{min(claimed.suffixes)}"
+        SAMPLES[media_type](path)
+        if media_type.startswith(claimed.modality):
+            assert media_type_of(path) == media_type
+        elif media_type.startswith("image/") or claimed.modality != "audio":
+            with pytest.raises(ReadError, match=rf"named {min(claimed.suffixes)} but holds an? "):
+                media_type_of(path)
+    for name in ("no suffix", "a.dat"):
+        SAMPLES[media_type](tmp_path / name)
+        assert media_type_of(tmp_path / name) == media_type
+
+
+def test_a_text_named_as_a_picture(tmp_path: Path) -> None:
+    for name in ("a.png", "a.MP3"):
+        path = tmp_path / name
+        path.write_text("no picture, no sound")
+        with pytest.raises(ReadError, match=rf"named {path.suffix.lower()} but holds plain text"):
+            media_type_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("README", b"words", "text/plain"),
+        ("a.json", b"{}", None),
+        ("a.py", b"print()", None),
+        ("a.csv", b"a,b\n", None),
+        ("a.bin", bytes(range(256)), None),
+        ("no suffix", bytes(range(256)), None),
+        ("__init__.py", b"", None),
+        ("a.md", b"ID3 tags, GIF89a, BM and RIFF are words here", "text/markdown"),
+        ("a.txt", b"GIF89a is a format", "text/plain"),
+        ("a.txt", "Zerfälle".encode("utf-16"), "text/plain"),
+        ("a.txt", b"caf\xe9", "text/plain"),
+        ("a.dat", b"\xff\xfb" + bytes(5000), None),
+    ],
+)
+def test_types_by_content_and_name(
+    tmp_path: Path, name: str, data: bytes, expected: str | None
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert media_type_of(path) == expected
+
+
+def test_what_no_reader_reads_is_called_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n")
+    with pytest.raises(ReadError, match=r"named \.jpg but holds a PDF document"):
+        media_type_of(path)
+
+
+def test_an_unknown_media_type_lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match="no reader for video/mp4; there are: text/plain, "):
+        read(tmp_path / "a", "video/mp4")
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(hasattr(trawl.readers, name) for name in trawl.readers.__all__)

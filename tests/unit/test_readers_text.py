@@ -1,0 +1,197 @@
+"""Plain text and Markdown: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from trawl.errors import MetadataError, ReadError
+from trawl.readers import media_type_of, picture_links, read
+from trawl.types import Passages, Reading
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def reading(path: Path) -> Reading:
+    media_type = media_type_of(path)
+    assert media_type is not None
+    return read(path, media_type)
+
+
+def text_of(found: Reading) -> str:
+    (part,) = found.parts
+    assert isinstance(part, Passages)
+    assert part.start_char == 0
+    return part.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_text_is_read_by_its_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    words = "Müonen zerfallen.\r\nNach 2,2 µs.\rEnde 🦑"
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    found = reading(written(tmp_path, "a.txt", mark + words.encode(encoding)))
+    assert text_of(found) == "Müonen zerfallen.\nNach 2,2 µs.\nEnde 🦑"
+    assert found.title == "Müonen zerfallen."
+    assert found.media_type == "text/plain"
+
+
+def test_a_long_first_line_is_no_title(tmp_path: Path) -> None:
+    assert reading(written(tmp_path, "the name.txt", "word " * 40)).title == "the name"
+    assert reading(written(tmp_path, "b.txt", "\n\n  A \t title \nrest")).title == "A title"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"caf\xe9 au lait", r"not UTF-8 at byte 3 \(0xE9\).*iconv"),
+        (b"\xff\xfea\x00\x00\xd8", "not UTF-16-LE at byte 4"),
+        (b"one\0two", "a NUL at character 3"),
+        (b" \n\t ", "white space alone"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = written(tmp_path, "a.txt", content)
+    assert media_type_of(path) == "text/plain"
+    with pytest.raises(ReadError, match=reason):
+        read(path, "text/plain")
+
+
+def test_a_text_beyond_the_bound_is_refused_unread(tmp_path: Path) -> None:
+    path = written(tmp_path, "huge.txt", "text")
+    with path.open("r+b") as stream:
+        stream.truncate(10 * 2**30)  # sparse: it takes no room
+    with pytest.raises(ReadError, match="10,737,418,240 bytes"):
+        read(path, "text/plain")
+
+
+MARKDOWN = """\
+---
+title: Muons in the cloud chamber
+year: 2021
+measured: 2024-05-01
+keys: [muon, 7, true]
+instrument:
+  name: Cloud
+  site: {lat: 46.2, roof: yes}
+empty: null
+---
+# A *first* heading
+
+Some `code`, a [link](http://example.org), ~~gone~~ and <b>bold</b>.
+
+![A decay &amp; its curve](figures/decay%20curve.png "Decay") and ![r][ref]
+
+* one
+* two
+  1. deep
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+```python
+x = 1
+```
+
+<div><script>alert(1)</script><p>In a block</p><img src="raw.gif" alt="raw one"></div>
+
+[ref]: <my pic.jpg>
+"""
+
+
+def test_markdown_gives_readable_text_and_its_front_matter(tmp_path: Path) -> None:
+    found = reading(written(tmp_path, "a.md", MARKDOWN))
+    assert found.media_type == "text/markdown"
+    assert found.title == "Muons in the cloud chamber"
+    assert found.metadata == {
+        "year": 2021,
+        "measured": datetime.date(2024, 5, 1),
+        "keys": ["muon", "7", "true"],
+        "instrument.name": "Cloud",
+        "instrument.site.lat": 46.2,
+        "instrument.site.roof": True,
+    }
+    assert text_of(found) == (
+        "A first heading\n\n"
+        "Some code, a link, gone and bold.\n\n"
+        "A decay & its curve and r\n\n"
+        "one\ntwo\ndeep\n\n"
+        "a | b\n1 | 2\n\n"
+        "x = 1\n\n"
+        "In a blockraw one"
+    )
+
+
+def test_markdown_titles_fall_back_to_the_heading_and_the_name(tmp_path: Path) -> None:
+    assert reading(written(tmp_path, "a.md", "text\n\nHead `x`\n===\n")).title == "Head x"
+    assert reading(written(tmp_path, "my notes.md", "only text")).title == "my notes"
+
+
+def test_rules_around_text_are_no_front_matter(tmp_path: Path) -> None:
+    found = reading(written(tmp_path, "a.md", "---\nwords, no keys\n---\nmore"))
+    assert text_of(found) == "words, no keys\n\nmore"
+    assert found.metadata == {}
+
+
+@pytest.mark.parametrize(
+    ("front", "reason"),
+    [
+        ("title: [unclosed", "front matter is not YAML at line"),
+        ("a: !!python/object/apply:os.system [ls]", "front matter is not YAML"),
+        ("deep: &d {d: *d}", "nested deeper than 16"),
+        ("big: 99999999999999999999", "beyond 64 bits"),
+        ("bad: .nan", "not a finite number"),
+        ("rows: [[1], [2]]", "'rows' is a list that holds a list"),
+        ("? [1, 2]\n: x\ntitle: t", "is not YAML|is not a name"),
+    ],
+)
+def test_bad_front_matter_fails_the_file(tmp_path: Path, front: str, reason: str) -> None:
+    path = written(tmp_path, "a.md", f"---\nfirst: 1\n{front}\n---\ntext")
+    with pytest.raises(MetadataError, match=reason):
+        read(path, "text/markdown")
+
+
+def test_front_matter_that_multiplies_itself_is_bounded(tmp_path: Path) -> None:
+    levels = ["a0: &a0 {x: 1, y: 2, z: 3, w: 4}"]
+    levels += [
+        f"a{n}: &a{n} {{" + ", ".join(f"k{k}: *a{n - 1}" for k in range(9)) + "}"
+        for n in range(1, 9)
+    ]
+    path = written(tmp_path, "a.md", "---\n" + "\n".join(levels) + "\n---\ntext")
+    with pytest.raises(MetadataError, match="more than 1,000 metadata keys"):
+        read(path, "text/markdown")
+
+
+def test_markdown_without_words_or_pictures_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.md", "---\na: 1\n---\n<!-- nothing -->\n")
+    with pytest.raises(ReadError, match="no text"):
+        read(path, "text/markdown")
+    assert read(written(tmp_path, "b.md", "![](x.png)"), "text/markdown").parts == ()
+
+
+def test_picture_links_resolve_to_files_with_their_captions(tmp_path: Path) -> None:
+    links = picture_links(written(tmp_path, "a.md", MARKDOWN))
+    assert [(link.path, link.caption, link.title) for link in links] == [
+        (tmp_path / "figures" / "decay curve.png", "A decay & its curve", "Decay"),
+        (tmp_path / "my pic.jpg", "r", ""),
+        (tmp_path / "raw.gif", "raw one", ""),
+    ]
+    assert {link.document_title for link in links} == {"Muons in the cloud chamber"}
+
+
+def test_links_to_the_web_and_to_nothing_are_left_out(tmp_path: Path) -> None:
+    source = (
+        "![a](https://example.org/a.png) ![b](//example.org/b.png) ![c](data:image/gif;base64,R0)"
+        " ![d](#part) ![e](nul%00.png) ![f](../up.png?raw=true#x) ![`g` *h*](<a 'b' 🦑.png>)"
+    )
+    links = picture_links(tmp_path / "deep" / "a.md", source)
+    assert [(link.path, link.caption) for link in links] == [
+        (tmp_path / "up.png", "f"),
+        (tmp_path / "deep" / "a 'b' 🦑.png", "g h"),
+    ]
