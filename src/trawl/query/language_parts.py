@@ -1,0 +1,180 @@
+"""What a line of search says: its clauses in order, and the views that a search needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from trawl.query.tree import And, Exists, Filter, Not, Operator, Or, Untyped
+from trawl.types import MODALITIES, Modality
+
+MediaKind: TypeAlias = Literal["image", "audio", "like"]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of the text to embed, or a phrase in quotes.
+
+    `distance` is the edit distance of a fuzzy word (1 or 2), and 0 of every other.
+    """
+
+    text: str
+    mark: Literal["plain", "required", "phrase", "fuzzy"] = "plain"
+    distance: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Words that are a part of their own; a negative weight moves away from them."""
+
+    words: tuple[Word, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPart:
+    """A file, or the id of a chunk; a negative weight moves away from it."""
+
+    kind: MediaKind
+    value: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A word, or a phrase, that no answer holds."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`key:value` and its kin, values as written.
+
+    `values` holds one text for an operator and ``contains``, any number for ``in``,
+    the ends for ``range``, and none for ``exists``.
+    """
+
+    key: str
+    op: Operator | Literal["in", "range", "contains", "exists"]
+    values: tuple[str, ...] = ()
+    negated: bool = False
+
+    @property
+    def filter(self) -> Filter:
+        """The condition as a filter; a negated one lets by documents without the key."""
+        found = self._filter()
+        return Not(found) if self.negated else found
+
+    def _filter(self) -> Filter:
+        match self.op:
+            case "exists":
+                return Exists(self.key)
+            case "in":
+                return Or(tuple(Untyped(self.key, "=", value) for value in self.values))
+            case "range":
+                low, high = self.values
+                return And((Untyped(self.key, ">=", low), Untyped(self.key, "<=", high)))
+            case op:
+                return Untyped(self.key, op, self.values[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`modality:image`, or with `negated` every modality but that."""
+
+    modality: Modality
+    negated: bool = False
+
+
+Clause: TypeAlias = Word | TextPart | MediaPart | Excluded | Condition | Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of the query to embed: words, a file's path, or a chunk's id (`like`)."""
+
+    kind: Literal["text", "image", "audio", "like"]
+    value: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class ParsedQuery:
+    """What a line says. `clauses` is all there is; the properties are read from it."""
+
+    clauses: tuple[Clause, ...]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The parts in order; all words without a weight are one part, where the first stands.
+
+        Weights are within ±100 and never 0. Empty for a line of conditions alone.
+        """
+        plain = _joined([clause for clause in self.clauses if isinstance(clause, Word)])
+        found: list[Term] = []
+        for clause in self.clauses:
+            match clause:
+                case Word() if plain:
+                    found.append(Term("text", plain))
+                    plain = ""
+                case TextPart(words, weight):
+                    found.append(Term("text", _joined(words), weight))
+                case MediaPart(kind, value, weight):
+                    found.append(Term(kind, value, weight))
+                case _:
+                    pass
+        return tuple(found)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Words and phrases that every answer holds."""
+        return _once(word.text for word in self._words() if word.mark == "required")
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Words and phrases that no answer holds; they are in no term."""
+        return _once(clause.text for clause in self.clauses if isinstance(clause, Excluded))
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """Phrases to find word for word; those that are required are not among them."""
+        return _once(word.text for word in self._words() if word.mark == "phrase")
+
+    @property
+    def fuzzy(self) -> tuple[tuple[str, int], ...]:
+        """Words that may be misspelt, each with its edit distance, 1 or 2."""
+        found = [(word.text, word.distance) for word in self._words() if word.mark == "fuzzy"]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def where(self) -> Filter | None:
+        """All conditions at once, to be bound to the library's columns; None if there is none."""
+        found = [clause.filter for clause in self.clauses if isinstance(clause, Condition)]
+        if len(found) == 1:
+            return found[0]
+        return And(tuple(found)) if found else None
+
+    @property
+    def modalities(self) -> frozenset[Modality]:
+        """What may come back; empty if the line does not say."""
+        choices = [clause for clause in self.clauses if isinstance(clause, Choice)]
+        wanted = {choice.modality for choice in choices if not choice.negated}
+        unwanted = {choice.modality for choice in choices if choice.negated}
+        return frozenset((wanted or set(MODALITIES)) - unwanted) if choices else frozenset()
+
+    def _words(self) -> Iterator[Word]:
+        for clause in self.clauses:
+            if isinstance(clause, Word):
+                yield clause
+            elif isinstance(clause, TextPart):
+                yield from clause.words
+
+
+def _joined(words: tuple[Word, ...] | list[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def _once(found: Iterator[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,272 @@
+"""The store's SQL and Python's `matches` agree, whatever the tree and whatever the text."""
+
+import datetime
+
+import lance
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trawl.errors import FilterError
+from trawl.query.filters import (
+    And,
+    Comparison,
+    Contains,
+    Exists,
+    Not,
+    OneOf,
+    Or,
+    bind,
+    matches,
+    parse_filter,
+)
+from trawl.query.predicate import to_sql
+
+NASTY = [
+    "",
+    "it's",
+    "''",
+    "'; DROP TABLE chunks; --",
+    "' or 1 = 1 or 'a' = '",
+    'a"b',
+    "`",
+    "back\\slash",
+    "end\\",
+    "\\'",
+    "new\nline\r\n",
+    "\x00",
+    "%",
+    "a_b%",
+    "NULL",
+    "é",
+    "e\u0301",
+    "😀",
+    "日本",
+    "\u202e",
+    "\ufeff",
+    "$1",
+    "?",
+    "{{x}}",
+    "--",
+    "/*",
+]
+COLUMNS = {
+    "word": "text",
+    "count": "integer",
+    "mass": "real",
+    "open": "boolean",
+    "taken": "date",
+    "tags": "texts",
+}
+COLUMN_NAMES = {key: f"m {i} {key}" for i, key in enumerate(COLUMNS)}
+ARROW = {
+    "word": pa.string(),
+    "count": pa.int64(),
+    "mass": pa.float64(),
+    "open": pa.bool_(),
+    "taken": pa.date32(),
+    "tags": pa.list_(pa.string()),
+}
+COUNTS = [0, 1, -1, 2020, 2**53 + 1, 2**63 - 1, -(2**63)]
+MASSES = [0.0, -0.0, 0.1, -2.5, 1e16, 1.7976931348623157e308, 5e-324]
+DAYS = [datetime.date(1, 1, 1), datetime.date(1969, 12, 31), datetime.date(9999, 12, 31)]
+VALUES = {
+    "word": st.sampled_from(NASTY),
+    "count": st.sampled_from(COUNTS),
+    "mass": st.sampled_from(MASSES),
+    "open": st.booleans(),
+    "taken": st.sampled_from(DAYS),
+}
+
+
+WORDS = [
+    "a",
+    "b",
+    "and",
+    "or",
+    "not",
+    "in",
+    "between",
+    "like",
+    "is",
+    "null",
+    "contains",
+    "date",
+    "true",
+    "(",
+    ")",
+    ",",
+    ".",
+    "-",
+    "=",
+    "!=",
+    "<",
+    "1",
+    "2.5",
+    "'x'",
+    "'2024-05-01'",
+    '"k"',
+    ";",
+    "--",
+    "/*",
+    "@>",
+    "::",
+    "[",
+    "]",
+    "select",
+    "case",
+    "cast",
+    "as",
+    "any",
+    "escape",
+]
+
+
+def rows() -> list[dict]:
+    """Sixty documents: each key missing in some, every nasty text once as word and as tag."""
+    found = []
+    for i in range(60):
+        row = {
+            "word": NASTY[i % len(NASTY)],
+            "count": COUNTS[i % len(COUNTS)],
+            "mass": MASSES[i % len(MASSES)],
+            "open": i % 2 == 0,
+            "taken": DAYS[i % len(DAYS)],
+            "tags": NASTY[i % len(NASTY) :][: i % 4],
+        }
+        missing = {key for j, key in enumerate(row) if (i // 8 + j) % 5 == 0}
+        found.append({key: value for key, value in row.items() if key not in missing})
+    return found
+
+
+ROWS = rows()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    columns = {
+        COLUMN_NAMES[key]: pa.array([row.get(key) for row in ROWS], ARROW[key]) for key in COLUMNS
+    }
+    table = pa.table({"row": list(range(len(ROWS))), **columns})
+    return lance.write_dataset(table, str(tmp_path_factory.mktemp("lance") / "rows.lance"))
+
+
+def found_in(dataset, tree) -> list[int]:
+    sql = to_sql(tree, COLUMN_NAMES.__getitem__)
+    return sorted(dataset.to_table(columns=["row"], filter=sql)["row"].to_pylist())
+
+
+def leaves():
+    comparisons = st.sampled_from(sorted(VALUES)).flatmap(
+        lambda key: st.builds(
+            Comparison,
+            st.just(key),
+            st.sampled_from(["=", "!="] if key == "open" else ["=", "!=", "<", "<=", ">", ">="]),
+            VALUES[key],
+        )
+    )
+    memberships = st.sampled_from(sorted(VALUES)).flatmap(
+        lambda key: st.builds(
+            OneOf, st.just(key), st.lists(VALUES[key], min_size=1, max_size=3).map(tuple)
+        )
+    )
+    contains = st.builds(Contains, st.sampled_from(["word", "tags"]), st.sampled_from(NASTY))
+    return comparisons | memberships | contains | st.builds(Exists, st.sampled_from(list(COLUMNS)))
+
+
+def parts(children):
+    return st.lists(children, min_size=2, max_size=3).map(tuple)
+
+
+TREES = st.recursive(
+    leaves(),
+    lambda children: (
+        st.builds(And, parts(children))
+        | st.builds(Or, parts(children))
+        | children.filter(lambda part: not isinstance(part, Not)).map(Not)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(tree=TREES)
+def test_the_store_and_python_find_the_same(dataset, tree):
+    bound = bind(tree, COLUMNS)
+
+    assert found_in(dataset, bound) == [i for i, row in enumerate(ROWS) if matches(bound, row)]
+
+
+@pytest.mark.parametrize("word", NASTY)
+def test_any_text_finds_itself_and_nothing_else(dataset, word):
+    quoted = "'" + word.replace("'", "''") + "'"
+    tree = bind(parse_filter(f"word = {quoted} or tags contains {quoted}"), COLUMNS)
+
+    expected = [
+        i for i, row in enumerate(ROWS) if row.get("word") == word or word in row.get("tags", [])
+    ]
+    assert expected
+    assert found_in(dataset, tree) == expected
+
+
+def written(tree) -> str:
+    """A tree as a person would write it, with every precedence left to the grammar."""
+
+    def literal(value) -> str:
+        match value:
+            case bool():
+                return "true" if value else "false"
+            case str():
+                return "'" + value.replace("'", "''") + "'"
+            case datetime.date():
+                return f"date '{value}'"
+            case _:
+                return repr(value)
+
+    match tree:
+        case Comparison(key, op, value):
+            return f"{key} {op} {literal(value)}"
+        case OneOf(key, values):
+            return f"{key} in ({', '.join(map(literal, values))})"
+        case Contains(key, value):
+            return f"{key} contains {literal(value)}"
+        case Exists(key):
+            return f"{key} is not null"
+        case And(members):
+            return " and ".join(
+                f"({written(part)})" if isinstance(part, And | Or) else written(part)
+                for part in members
+            )
+        case Or(members):
+            return " or ".join(
+                f"({written(part)})" if isinstance(part, Or) else written(part) for part in members
+            )
+        case Not(part):
+            inner = written(part)
+            return f"not ({inner})" if isinstance(part, And | Or) else f"not {inner}"
+
+
+@settings(max_examples=80, deadline=None)
+@given(tree=TREES)
+def test_what_is_written_is_what_is_read(tree):
+    assert parse_filter(written(tree)) == tree
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    text=st.text(max_size=60)
+    | st.lists(
+        st.sampled_from(WORDS),
+        max_size=14,
+    ).map(" ".join)
+)
+def test_any_text_is_read_or_refused_with_a_place(text):
+    try:
+        tree = parse_filter(text)
+    except FilterError:
+        return
+    matches(tree, {})
+    to_sql(tree, lambda key: "column")

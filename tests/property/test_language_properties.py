@@ -1,0 +1,119 @@
+"""Any line is read, or refused with its place; and its normal form is read alike."""
+
+import contextlib
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trawl.errors import FilterError, QueryError
+from trawl.query import MAX_QUERY_LENGTH, bind, format_query, parse_query, to_sql
+
+COLUMNS = {"k": "text", "year": "integer", "tags": "texts", "taken": "date", "open": "boolean"}
+PIECES = [
+    *'"“”()\\^~+-:.,*<>=! \t\nab1é日😀\x00\u200b\u0301',
+    "..",
+    "^2",
+    "^0.5",
+    "~1",
+    "~2",
+    "k:",
+    "year:",
+    "tags:",
+    "taken:2024-0",
+    "open:true",
+    '"k":',
+    "k:(a,",
+    "image:",
+    "-image:x ",
+    "text:",
+    "like:",
+    "has:",
+    "modality:image",
+    "http://",
+    "muon ",
+    " decay",
+    ' "a b"',
+    " (a b)",
+    " -(",
+    ' +"',
+    "\\:",
+    "k\\:",
+    "k\\:~ ",
+    "\ud800",
+]
+LINES = st.one_of(
+    st.text(max_size=40),
+    st.text('"()\\^~+-:.,*>= aK1', max_size=60),
+    st.lists(st.sampled_from(PIECES), max_size=24).map("".join),
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(LINES)
+def test_any_line_is_read_or_refused(line):
+    try:
+        query = parse_query(line)
+    except QueryError as error:
+        message = str(error)
+        place = re.match(r"query, character (\d+): .", message)
+        if place is not None:
+            assert 1 <= int(place[1]) <= len(line) + 1
+            assert message.count("\n") == 3
+            assert "^" in message.split("\n")[2]
+        else:
+            assert not line.strip()
+        return
+    assert all(0 < abs(term.weight) <= 100 and term.value.strip() for term in query.terms)
+    assert not query.terms or any(term.weight > 0 for term in query.terms)
+    assert all(distance in (1, 2) for _, distance in query.fuzzy)
+    marked = [*query.required, *query.excluded, *query.phrases, *(w for w, _ in query.fuzzy)]
+    assert all(word == " ".join(word.split()) != "" for word in marked)
+    words = " ".join(term.value for term in query.terms if term.kind == "text" and term.weight > 0)
+    for word in (*query.required, *query.phrases):
+        assert word in words
+    normal = format_query(query)
+    if len(normal) <= MAX_QUERY_LENGTH:
+        assert parse_query(normal) == query
+        assert format_query(parse_query(normal)) == normal
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
+def test_any_condition_is_bound_or_refused(line):
+    try:
+        where = parse_query(f"muon {line}").where
+    except QueryError:
+        return
+    if where is None:
+        return
+    try:
+        bound = bind(where, COLUMNS)
+    except FilterError:
+        return
+    assert to_sql(bound, lambda key: key)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(min_size=1, max_size=30))
+def test_any_text_can_be_searched_in_quotes(text):
+    quoted = re.sub(r'([\\"])', r"\\\1", text)
+    words = " ".join(text.split())
+    if not words:
+        with pytest.raises(QueryError):
+            parse_query(f'"{quoted}"')
+        return
+    assert parse_query(f'"{quoted}"').phrases == (words,)
+
+
+@pytest.mark.parametrize(
+    "unit", ["(", ")", '"', "\\", "^", "~", "a:", "-", "+", "..", "f(x) ", '"a" ', "k:a.. ", "*"]
+)
+def test_the_worst_long_lines_are_read_in_no_time(unit):
+    line = (unit * MAX_QUERY_LENGTH)[:MAX_QUERY_LENGTH]
+    started_s = time.process_time()
+    with contextlib.suppress(QueryError):
+        parse_query(line)
+    assert time.process_time() - started_s < 0.5
