@@ -1,0 +1,372 @@
+"""Calibration, fusion and balance on numbers whose right answer is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from trawl.ranking import (
+    GOOD_MATCH,
+    Background,
+    Null,
+    Prior,
+    balance,
+    calibrate,
+    excerpts,
+    facet_of,
+    fuse,
+    measure_null,
+)
+from trawl.types import Modality, Ranking
+
+
+def ranking(
+    source: str, similarities: list[float], searched: int = 1000, first: int = 0
+) -> Ranking:
+    """A ranking of rows first, first + 1, ... by descending similarity."""
+    values = np.array(similarities, np.float32)
+    assert (np.diff(values) <= 0).all()
+    return Ranking(source, np.arange(first, first + len(values)), values, searched)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def normal_background(mean: float, std: float, size: int = 1024, seed: int = 0) -> Background:
+    values = np.random.default_rng(seed).normal(mean, std, size)
+    return Background(values.astype(np.float32))
+
+
+# --- calibration -----------------------------------------------------------------------
+
+
+def test_no_candidates_have_no_surprise() -> None:
+    found = calibrate(ranking("a.text", []), normal_background(0, 1))
+    assert found.shape == (0,)
+    assert found.dtype == np.float32
+
+
+def test_the_best_that_chance_brings_is_nought_and_its_spread_is_one() -> None:
+    random = np.random.default_rng(1)
+    tops = []
+    for seed in range(300):
+        chunks = np.sort(random.normal(0.3, 0.05, 2000))[::-1][:100].tolist()
+        background = normal_background(0.3, 0.05, seed=seed)
+        tops.append(calibrate(ranking("a.text", chunks, 2000), background)[0])
+    assert abs(np.mean(tops)) < 0.25
+    assert 0.75 < np.std(tops) < 1.25
+
+
+def test_the_same_similarity_surprises_less_in_a_larger_source() -> None:
+    background = normal_background(0.2, 0.05)
+    small, large = (
+        calibrate(ranking("a.text", [0.45], searched), background)[0] for searched in (100, 100_000)
+    )
+    assert small > large + 1
+
+
+def test_a_measured_null_is_stretched_to_the_size_of_the_source() -> None:
+    null = Null(intercept=0.3, slope=0.0, std=0.1, growth=0.05, size=1000)
+    background = Background(normal_background(0.1, 0.05).similarities, null)
+    found = calibrate(ranking("a.text", [0.5], searched=100_000), background)
+    assert found[0] == pytest.approx((0.5 - 0.3 - 0.05 * math.log(100)) / 0.1, rel=1e-5)
+
+
+def test_a_null_measured_on_a_small_library_is_believed_in_part() -> None:
+    sample = normal_background(0.1, 0.05).similarities
+    found = {
+        size: calibrate(
+            ranking("a.text", [0.5], searched=size),
+            Background(sample, Null(intercept=0.5, slope=0.0, std=0.1, growth=0.05, size=size)),
+        )[0]
+        for size in (50, 400)
+    }
+    by_law = calibrate(ranking("a.text", [0.5], searched=50), Background(sample))[0]
+    assert found[400] == pytest.approx(0, abs=1e-5)
+    assert 1 < found[50] < by_law
+
+
+def test_a_prior_alone_judges_an_empty_background() -> None:
+    prior = Prior(mean=0.2, std=0.05)
+    empty = Background(np.zeros(0, np.float32))
+    high, low = calibrate(ranking("a.image", [0.5, 0.25], 10), empty, prior=prior)
+    assert high > 3
+    assert low < 0
+
+
+def test_a_prior_steadies_a_background_of_three_and_not_one_of_a_thousand() -> None:
+    prior = Prior(mean=0.2, std=0.05)
+    alike = Background(np.array([0.30, 0.30, 0.30], np.float32))
+    with_prior = calibrate(ranking("a.image", [0.32], 3), alike, prior=prior)[0]
+    assert -3 < with_prior < 3
+    large = normal_background(0.3, 0.02)
+    assert calibrate(ranking("a.image", [0.5], 1000), large, prior=prior)[0] == pytest.approx(
+        calibrate(ranking("a.image", [0.5], 1000), large)[0], rel=0.15
+    )
+
+
+def test_a_background_without_spread_gives_finite_surprises() -> None:
+    same = Background(np.full(50, 0.5, np.float32))
+    assert np.isfinite(calibrate(ranking("a.text", [0.6, 0.5]), same)).all()
+
+
+# --- words -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_few_matches_in_a_large_library_are_surprising(size: int) -> None:
+    scores = np.linspace(9, 7, size).tolist()
+    assert calibrate(ranking("bm25", scores, 1000))[0] > 1
+
+
+def test_one_match_surprises_more_than_ten() -> None:
+    one = calibrate(ranking("bm25", [8.0], 1000))[0]
+    ten = calibrate(ranking("bm25", [8.0] * 10, 1000))[0]
+    assert one > ten + 1
+
+
+def test_equal_scores_are_equally_surprising() -> None:
+    found = calibrate(ranking("bm25", [3.0] * 80, 1000))
+    assert np.isfinite(found).all()
+    assert np.ptp(found) == 0
+
+
+def test_a_score_that_stands_out_is_surprising_and_the_best_of_a_tail_is_not() -> None:
+    tail = np.sort(np.random.default_rng(3).exponential(1.0, 5000))[::-1][:100] + 5
+    ordinary = calibrate(ranking("bm25", tail.tolist(), 5000))[0]
+    outstanding = calibrate(ranking("bm25", [tail[0] + 6, *tail.tolist()], 5000))[0]
+    assert abs(ordinary) < 2
+    assert outstanding > ordinary + 3
+
+
+def test_one_outstanding_score_among_equals_is_surprising() -> None:
+    found = calibrate(ranking("bm25", [9.0] + [3.0] * 80, 1000))
+    assert found[0] > 4
+    assert found[1] < 0
+
+
+# --- measuring a null ------------------------------------------------------------------
+
+
+def test_a_measured_null_foretells_queries_without_an_answer() -> None:
+    random = np.random.default_rng(5)
+    centres = unit(random.normal(size=(40, 32)))
+
+    def draw(count: int) -> np.ndarray:
+        near = centres[random.integers(0, 40, count)]
+        return unit(near + 0.15 * random.normal(size=(count, 32)))
+
+    chunks, queries = draw(800), draw(200)
+    null = measure_null(chunks[:256], chunks)
+    assert null is not None
+    tops = []
+    for query in queries:
+        similarities = chunks @ query
+        best = Ranking("a.text", np.array([0]), similarities.max(keepdims=True), len(chunks))
+        tops.append(calibrate(best, Background(similarities, null))[0])
+    # The normal law would be far off: the vectors lie in clusters.
+    assert abs(np.mean(tops)) < 0.4
+    by_law = calibrate(best, Background(similarities))[0]
+    assert by_law > 1
+
+
+def test_chunks_of_one_document_do_not_answer_one_another() -> None:
+    random = np.random.default_rng(6)
+    documents = np.repeat(np.arange(40), 4)
+    vectors = unit(random.normal(size=(40, 16)))[documents]
+    vectors = unit(vectors + 0.05 * random.normal(size=vectors.shape))
+    apart = measure_null(vectors, vectors, query_groups=documents, sample_groups=documents)
+    together = measure_null(vectors, vectors)
+    assert apart is not None
+    assert together is not None
+    at = 0.3
+    assert together.intercept + together.slope * at > apart.intercept + apart.slope * at + 0.1
+
+
+def test_a_single_answer_that_is_there_after_all_hardly_moves_a_null() -> None:
+    random = np.random.default_rng(8)
+    chunks = unit(random.normal(size=(500, 16)))
+    clean = measure_null(unit(random.normal(size=(64, 16))), chunks)
+    answered = measure_null(unit(chunks[:64] + 0.02 * random.normal(size=(64, 16))), chunks)
+    assert clean is not None
+    assert answered is not None
+    at = 0.4
+    moved = answered.intercept + answered.slope * at - clean.intercept - clean.slope * at
+    # The answers themselves, at 0.99, are six of these further up.
+    assert abs(moved) < 1.5 * clean.std
+
+
+def test_too_little_to_measure_a_null_on() -> None:
+    vectors = unit(np.random.default_rng(7).normal(size=(7, 16)))
+    assert measure_null(vectors, vectors) is None
+    assert measure_null(vectors[:0], vectors) is None
+    one = np.zeros(7, np.int64)
+    assert measure_null(vectors, vectors, query_groups=one, sample_groups=one) is None
+
+
+def test_excerpts_are_consecutive_words_and_repeatable() -> None:
+    text = " ".join(f"w{i}" for i in range(40))
+    cut = excerpts([text, "two words", "", text], words=5)
+    assert [len(e.split()) for e in cut] == [5, 2, 0, 5]
+    assert all(e in given for e, given in zip(cut, [text, "two words", "", text], strict=True))
+    assert cut == excerpts([text, "two words", "", text], words=5)
+    assert cut[0] != cut[3]
+
+
+# --- fusion ----------------------------------------------------------------------------
+
+
+def test_nothing_to_fuse() -> None:
+    for rankings in ([], [ranking("bm25", []), ranking("a.text", [])]):
+        fused = fuse(rankings)
+        assert len(fused) == 0
+        assert list(fused) == []
+        assert fused.no_good_match
+
+
+def test_a_picture_that_stands_out_comes_before_texts_that_all_lie_nearer() -> None:
+    texts = np.sort(np.random.default_rng(0).normal(0.7, 0.05, 500))[::-1][:100]
+    pictures = np.sort(np.random.default_rng(1).normal(0.2, 0.03, 500))[::-1][:100]
+    pictures[0] = 0.36
+    rankings = [
+        ranking("clip.text", texts.tolist(), 500),
+        ranking("clip.image", pictures.tolist(), 500, first=1000),
+    ]
+    backgrounds = {
+        "clip.text": normal_background(0.7, 0.05, seed=2),
+        "clip.image": normal_background(0.2, 0.03, seed=3),
+    }
+    fused = fuse(rankings, backgrounds=backgrounds)
+    assert fused[0].row == 1000
+    assert not fused.no_good_match
+    # The rest of the pictures is no better than the rest of the texts.
+    assert {row >= 1000 for row in fused.rows[1:21].tolist()} == {True, False}
+
+
+def test_nothing_surprising_is_no_good_match_and_is_listed_all_the_same() -> None:
+    dull = np.sort(np.random.default_rng(0).normal(0.7, 0.05, 200))[::-1][:100] - 0.05
+    fused = fuse(
+        [ranking("a.text", dull.tolist(), 200)],
+        backgrounds={"a.text": normal_background(0.7, 0.05)},
+    )
+    assert fused.no_good_match
+    assert len(fused) == 100
+    assert fused.scores[0] < GOOD_MATCH
+
+
+def test_one_rare_word_wins_over_a_source_with_nothing_surprising() -> None:
+    dull = np.sort(np.random.default_rng(0).normal(0.7, 0.05, 1000))[::-1][:100] - 0.03
+    rankings = [ranking("a.text", dull.tolist(), 1000), ranking("bm25", [7.5], 1000, first=70)]
+    fused = fuse(rankings, backgrounds={"a.text": normal_background(0.7, 0.05)})
+    assert fused[0].row == 70
+    assert not fused.no_good_match
+
+
+def test_evidence_names_every_source_that_found_the_row() -> None:
+    rankings = [ranking("a.text", [0.9, 0.5]), ranking("bm25", [4.0, 3.0], first=1)]
+    fused = fuse(rankings, backgrounds={"a.text": normal_background(0.4, 0.1)})
+    by_row = {item.row: item.evidence for item in fused}
+    assert [(e.source, e.rank) for e in by_row[1]] == [("a.text", 2), ("bm25", 1)]
+    assert by_row[1][1].similarity == 4.0
+    assert [e.source for e in by_row[0]] == ["a.text"]
+    assert by_row[0][0].calibrated > by_row[1][0].calibrated
+
+
+def test_scores_are_probabilities_even_for_the_most_surprising() -> None:
+    fused = fuse(
+        [ranking("a.text", [500.0, 0.9, -500.0])],
+        backgrounds={"a.text": normal_background(0.4, 0.1)},
+    )
+    assert fused.scores.tolist() == sorted(fused.scores.tolist(), reverse=True)
+    assert 0 <= fused.scores.min() <= fused.scores.max() <= 1
+    assert np.isfinite(fused.scores).all()
+
+
+def test_a_chunk_with_two_clear_signals_beats_one_with_either() -> None:
+    rankings = [
+        ranking("a.image", [0.9, 0.9, 0.4]),
+        Ranking("a.text", np.array([1, 5, 6]), np.array([0.9, 0.9, 0.4], np.float32), 1000),
+    ]
+    backgrounds = {name: normal_background(0.4, 0.1) for name in ("a.image", "a.text")}
+    fused = fuse(rankings, backgrounds=backgrounds)
+    assert fused[0].row == 1
+    assert fused.scores[0] > fused.scores[1]
+    assert fused.scores[1] == pytest.approx(fused.scores[2])
+
+
+def test_reciprocal_ranks_add_up() -> None:
+    rankings = [ranking("a.text", [0.9, 0.8]), ranking("bm25", [2.0, 1.0], first=1)]
+    fused = fuse(rankings, "rrf", rrf_k=10, weights={"bm25": 2.0})
+    scores = dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
+    assert scores == pytest.approx({0: 1 / 11, 1: 1 / 12 + 2 / 11, 2: 2 / 12})
+
+
+def test_weighted_similarities_add_up() -> None:
+    rankings = [ranking("a.text", [0.9, 0.7, 0.5]), ranking("bm25", [2.0], first=1)]
+    fused = fuse(rankings, "weighted", weights={"a.text": 0.5})
+    scores = dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
+    assert scores == pytest.approx({0: 0.5, 1: 0.25 + 1, 2: 0.0})
+
+
+def test_a_source_of_no_weight_gives_evidence_and_no_score() -> None:
+    rankings = [ranking("a.text", [0.9]), ranking("a.image", [0.9], first=1)]
+    backgrounds = {name: normal_background(0.4, 0.1) for name in ("a.image", "a.text")}
+    fused = fuse(rankings, backgrounds=backgrounds, weights={"a.image": 0.0})
+    assert fused.rows.tolist() == [0, 1]
+    assert fused.scores[1] == 0
+    assert fused[1].evidence[0].source == "a.image"
+
+
+def test_a_greater_weight_moves_a_source_up() -> None:
+    rankings = [ranking("a.text", [0.8]), ranking("a.image", [0.8], first=1)]
+    backgrounds = {name: normal_background(0.4, 0.1) for name in ("a.image", "a.text")}
+    assert fuse(rankings, backgrounds=backgrounds, weights={"a.image": 3.0})[0].row == 1
+    assert fuse(rankings, backgrounds=backgrounds, weights={"a.text": 3.0})[0].row == 0
+
+
+def test_slices_and_negative_places() -> None:
+    fused = fuse([ranking("bm25", [3.0, 2.0, 1.0])])
+    assert [item.row for item in fused[1:]] == [1, 2]
+    assert fused[-1].row == 2
+    with pytest.raises(IndexError):
+        fused[3]
+
+
+def test_what_sources_look_at() -> None:
+    assert [facet_of(s) for s in ("mini.image", "org/model.v2.text", "bm25")] == [
+        "image",
+        "text",
+        "text",
+    ]
+
+
+# --- balance ---------------------------------------------------------------------------
+
+
+def balanced(modalities: str, limit: int) -> str:
+    """Balance a list given by its modalities' initials, best first; give what is left."""
+    names: dict[str, Modality] = {"t": "text", "i": "image", "a": "audio"}
+    size = len(modalities)
+    fused = fuse([ranking("bm25", np.linspace(9, 1, size).tolist())])
+    modality_of = {row: names[letter] for row, letter in enumerate(modalities)}
+    return "".join(modalities[item.row] for item in balance(fused, modality_of, limit))
+
+
+@pytest.mark.parametrize(
+    ("given", "limit", "expected"),
+    [
+        ("ttttttiia", 6, "tttiia"),
+        ("ttttttia", 6, "ttttia"),
+        ("tttttt", 4, "tttt"),
+        ("ttiittaa", 3, "tia"),
+        ("itt", 9, "itt"),
+        ("ttti", 0, ""),
+    ],
+)
+def test_modalities_share_equally_and_leave_what_they_cannot_use(
+    given: str, limit: int, expected: str
+) -> None:
+    assert balanced(given, limit) == expected
