@@ -1,0 +1,30 @@
+"""Where documents and chunks are kept: a LanceDB database, read and written by its engine.
+
+`Store` writes and owns the tables, a `Snapshot` reads one version of them. The
+engine's own Python package, `lance`, does both: a query through it takes a third of
+what the `lancedb` package takes, and importing it a fifth. What it writes is a
+LanceDB database: ``lancedb.connect(path)`` opens it, indexes and all, and a test does.
+"""
+
+from trawl.store.documents import DocumentRow
+from trawl.store.lock import WriteLock
+from trawl.store.rows import fit_metadata
+from trawl.store.schema import BUILT_IN_COLUMNS, filter_column
+from trawl.store.snapshot import BM25, Sample, Snapshot, StoredChunk, Words
+from trawl.store.store import Store
+from trawl.store.writer import Writer
+
+__all__ = [
+    "BM25",
+    "BUILT_IN_COLUMNS",
+    "DocumentRow",
+    "Sample",
+    "Snapshot",
+    "Store",
+    "StoredChunk",
+    "Words",
+    "WriteLock",
+    "Writer",
+    "filter_column",
+    "fit_metadata",
+]

@@ -1,0 +1,72 @@
+"""The library looks after itself: compaction and indexes, as it grows.
+
+Below `_INDEXED_FROM` vectors a source is searched by brute force, which is exact and
+fast enough; above, it gets an IVF index. Rows that are new to an index are found too, by
+a scan: but a thousand passages cost the full-text index some 200 ms a query, and a scan
+knows no fuzzy words. So the indexes take new rows in at the end of every run, which makes
+a small segment (30 ms); segments are merged as they come.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import lance
+
+_INDEXED_FROM = 10_000
+_QUANTISED_FROM = 500_000
+_FRAGMENTS_AT_MOST = 12
+_UNINDEXED_ROWS_WHILE_WRITING = 4_096
+# Longer than any reader keeps a snapshot; see the notes on `cleanup_older_than`.
+_KEPT = timedelta(hours=1)
+
+
+def maintain(*tables: lance.LanceDataset) -> None:
+    """Compact each table where it is in many fragments, and bring its indexes up to date."""
+    for table in tables:
+        compacted = len(table.get_fragments()) > _FRAGMENTS_AT_MOST
+        if compacted:
+            table.optimize.compact_files()
+            table.checkout_latest()
+        _refresh_indexes(table, 0)
+        for field in table.schema:
+            if field.name.startswith("v_"):
+                _index_vectors(table, field.name)
+        if compacted:
+            table.cleanup_old_versions(older_than=_KEPT)
+
+
+def keep_up(table: lance.LanceDataset) -> None:
+    """Index what has come, while more is coming: readers search meanwhile."""
+    _refresh_indexes(table, _UNINDEXED_ROWS_WHILE_WRITING)
+
+
+def _refresh_indexes(table: lance.LanceDataset, unindexed_at_most: int) -> None:
+    rows = table.count_rows()
+    indexed = min((index.num_rows_indexed for index in table.describe_indices()), default=rows)
+    if rows - indexed > unindexed_at_most:
+        table.optimize.optimize_indices()
+        table.checkout_latest()
+
+
+def _index_vectors(table: lance.LanceDataset, column: str) -> None:
+    """Make or, once the vectors are four times as many, make anew the index of a column."""
+    if table.count_rows() < _INDEXED_FROM:
+        return
+    vectors = int(table.count_rows(filter=f"{column} IS NOT NULL"))
+    built_for = int(table.config().get(_built_for(column), 0))
+    if vectors < max(_INDEXED_FROM, 4 * built_for):
+        return
+    table.create_index(
+        column,
+        "IVF_RQ" if vectors >= _QUANTISED_FROM else "IVF_FLAT",
+        metric="cosine",
+        num_partitions=max(16, round(vectors**0.5)),
+        replace=built_for > 0,
+    )
+    table.update_config({_built_for(column): str(vectors)})
+
+
+def _built_for(column: str) -> str:
+    """Name the table's note of how many vectors an index had when its partitions were made."""
+    return f"trawl.{column}.vectors"

@@ -1,0 +1,176 @@
+"""The store on disk, with vectors of its own: indexes, filters, replacement, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trawl.store import Snapshot, Store, Words, WriteLock, Writer, maintenance
+from trawl.types import Chunk, Document, Space, Span
+
+DIMENSION = 16
+SOURCES = {name: Space("toy", DIMENSION, "f") for name in ("toy.text", "toy.image")}
+ROWS = 600
+
+
+def unit_vectors(count: int, seed: int = 0) -> np.ndarray:
+    found = np.random.default_rng(seed).standard_normal((count, DIMENSION))
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+
+
+def document(number: int, version: str = "h") -> Document:
+    metadata = {"number": number, "third": number % 3 == 0}
+    return Document(f"{number:024x}", f"/d/{number}", version, "text/plain", "T", metadata, 1)
+
+
+def chunk(number: int, vector: np.ndarray, ordinal: int = 0, text: str = "") -> Chunk:
+    source = "toy.image" if number % 4 == 0 else "toy.text"
+    modality = "image" if number % 4 == 0 else "text"
+    words = text or f"word{number} common"
+    return Chunk(f"{number:024x}", ordinal, modality, Span(), words, {source: vector})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path, SOURCES)
+
+
+@pytest.fixture
+def writer(store: Store) -> Iterator[Writer]:
+    with WriteLock(store.directory) as lock:
+        found = store.writer(lock)
+        found.columns |= {"number": "integer", "third": "boolean"}
+        yield found
+
+
+@pytest.fixture
+def filled(store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> Snapshot:
+    monkeypatch.setattr(maintenance, "_INDEXED_FROM", 100)
+    vectors = unit_vectors(ROWS)
+    for start in range(0, ROWS, 50):
+        batch = range(start, start + 50)
+        writer.commit([(document(n), [chunk(n, vectors[n])]) for n in batch])
+    writer.maintain()
+    return store.refresh()
+
+
+def numbers(snapshot: Snapshot, rows: np.ndarray) -> list[int]:
+    return [int(found.metadata["number"]) for found in snapshot.take(rows.tolist())]
+
+
+def exact(query: np.ndarray, count: int, keep: object) -> list[int]:
+    vectors = unit_vectors(ROWS)
+    allowed = [n for n in range(ROWS) if n % 4 != 0 and keep(n)]  # type: ignore[operator]
+    return sorted(allowed, key=lambda n: -float(vectors[n] @ query))[:count]
+
+
+def test_the_index_is_made_and_answers_as_brute_force_does(filled: Snapshot) -> None:
+    assert "v_toy_2etext" in filled._indexed
+    for query in unit_vectors(20, seed=1):
+        ranking = filled.nearest("toy.text", query, 10, None)
+        assert numbers(filled, ranking.rows) == exact(query, 10, lambda n: True)
+        assert np.all(np.diff(ranking.similarities) <= 0)
+
+
+@pytest.mark.parametrize(
+    ("where", "keep"),
+    [
+        ("m_third = true", lambda n: n % 3 == 0),
+        ("m_number IN (1, 2, 3, 500)", lambda n: n in (1, 2, 3, 500)),
+        ("m_number >= 597", lambda n: n >= 597),
+        ("m_number < 0", lambda n: False),
+    ],
+)
+def test_a_filter_loses_nothing_and_lets_nothing_through(
+    filled: Snapshot, where: str, keep: object
+) -> None:
+    for query in unit_vectors(5, seed=2):
+        ranking = filled.nearest("toy.text", query, 10, where)
+        assert numbers(filled, ranking.rows) == exact(query, 10, keep)
+
+
+def test_indexed_distances_are_true_ones(filled: Snapshot) -> None:
+    vectors = unit_vectors(ROWS)
+    ranking = filled.nearest("toy.text", vectors[7], 5, None)
+    places = numbers(filled, ranking.rows)
+    assert places[0] == 7
+    assert ranking.similarities == pytest.approx(
+        [vectors[n] @ vectors[7] for n in places], abs=1e-4
+    )
+
+
+def test_rows_that_come_after_the_index_are_found(
+    store: Store, writer: Writer, filled: Snapshot
+) -> None:
+    new = unit_vectors(1, seed=9)[0]
+    writer.commit([(document(10_001), [chunk(10_001, new)])])
+    snapshot = store.refresh()
+    assert snapshot.version > filled.version
+    assert numbers(snapshot, snapshot.nearest("toy.text", new, 1, None).rows) == [10_001]
+    assert numbers(snapshot, snapshot.words(Words("word10001"), 5, None).rows) == [10_001]
+
+
+def test_a_replaced_document_changes_in_one_commit(store: Store, writer: Writer) -> None:
+    vectors = unit_vectors(8)
+    writer.commit([(document(1), [chunk(1, vectors[n], n, f"old{n}") for n in range(5)])])
+    before = store.refresh()
+    writer.commit([(document(1, "h2"), [chunk(1, vectors[n], n, f"new{n}") for n in range(2)])])
+    after = store.refresh()
+    assert after.version == before.version + 1
+    assert [found.text for found in before.chunks(f"{1:024x}")] == [f"old{n}" for n in range(5)]
+    assert [found.text for found in after.chunks(f"{1:024x}")] == ["new0", "new1"]
+    assert len(after.words(Words("old3"), 5, None).rows) == 0
+
+
+def test_removed_documents_leave_nothing(store: Store, writer: Writer) -> None:
+    vectors = unit_vectors(3)
+    writer.commit([(document(n), [chunk(n, vectors[n])]) for n in range(3)])
+    writer.remove([f"{0:024x}", f"{2:024x}"])
+    snapshot = store.refresh()
+    assert snapshot.counts == {"text": 1, "image": 0, "audio": 0}
+    assert [row.document_id for row in store.documents()] == [f"{1:024x}"]
+    assert store.count_documents() == 1
+
+
+def test_compaction_keeps_everything(store: Store, writer: Writer) -> None:
+    vectors = unit_vectors(30)
+    for n in range(30):
+        writer.commit([(document(n), [chunk(n, vectors[n])])])
+    before = store.refresh()
+    writer.maintain()
+    after = store.refresh()
+    assert after.version > before.version
+    assert sum(after.counts.values()) == 30
+    for snapshot in (before, after):
+        found = snapshot.words(Words("common"), 50, None)
+        assert len(snapshot.take(found.rows.tolist())) == 30
+
+
+def test_an_idle_run_commits_nothing(store: Store, writer: Writer, filled: Snapshot) -> None:
+    writer.maintain()
+    writer.commit([])
+    writer.remove([])
+    assert store.refresh().version == filled.version
+
+
+def test_samples_hold_a_source_and_its_documents(filled: Snapshot) -> None:
+    sample = filled.sample("toy.image", 1_000)
+    assert sample.vectors.shape == (ROWS // 4, DIMENSION)
+    assert len(set(sample.documents.tolist())) == ROWS // 4
+    some = filled.sample("toy.image", 10)
+    assert some.vectors.shape == (10, DIMENSION)
+    assert np.array_equal(some.vectors, filled.sample("toy.image", 10).vectors)
+    assert filled.size("toy.image") == ROWS // 4
+
+
+def test_a_library_without_rows_answers(store: Store) -> None:
+    snapshot = store.snapshot()
+    query = unit_vectors(1)[0]
+    assert len(snapshot.nearest("toy.text", query, 10, None).rows) == 0
+    assert len(snapshot.words(Words("word"), 10, None).rows) == 0
+    assert snapshot.sample("toy.text", 10).vectors.shape == (0, DIMENSION)
+    assert snapshot.take([]) == []
+    assert snapshot.chunk("none:0") is None

@@ -1,0 +1,121 @@
+"""Columns, metadata and rows, without a table on disk."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import pytest
+
+from trawl.errors import MetadataError
+from trawl.store.rows import (
+    chunk_rows,
+    column_type,
+    fit_metadata,
+    metadata_from_json,
+    metadata_to_json,
+    span_from_row,
+)
+from trawl.store.schema import (
+    chunks_schema,
+    filter_column,
+    metadata_column,
+    metadata_columns,
+    metadata_fields,
+)
+from trawl.types import Chunk, ColumnType, Document, Metadata, Space, Span
+
+KEYS = [
+    "year",
+    "Year",
+    "YEAR",
+    "a b",
+    "a_b",
+    "a.b",
+    "größe",
+    "_61",
+    "a",
+    "",
+    "'; DROP",
+    "日本",
+    "uri",
+]
+
+
+def test_no_two_keys_share_a_column() -> None:
+    columns = [metadata_column(key) for key in KEYS]
+    assert len(set(columns)) == len(KEYS)
+    assert all(column.replace("_", "").isalnum() and column.isascii() for column in columns)
+    assert all(column == column.lower() for column in columns)
+
+
+def test_keys_and_types_come_back_from_the_schema() -> None:
+    kinds: list[ColumnType] = ["text", "integer", "real", "boolean", "date", "texts"]
+    columns = {key: kinds[n % len(kinds)] for n, key in enumerate(KEYS)}
+    assert metadata_columns(metadata_fields(columns)) == columns
+
+
+def test_a_built_in_column_comes_before_a_key_of_its_name() -> None:
+    assert filter_column("uri") == "uri"
+    assert filter_column("year") == metadata_column("year") != "year"
+
+
+METADATA: Metadata = {
+    "text": "it's",
+    "whole": 3,
+    "real": 2.5,
+    "yes": True,
+    "day": datetime.date(2024, 2, 29),
+    "tags": ["a", "b"],
+}
+
+
+def test_metadata_survives_json() -> None:
+    assert metadata_from_json(metadata_to_json(METADATA)) == METADATA
+    assert metadata_from_json(None) == {}
+
+
+def test_fitting_enters_new_keys_and_keeps_old_types() -> None:
+    columns: dict[str, ColumnType] = {"real": "real"}
+    assert fit_metadata({"real": 3, "year": 1999}, columns) == {"real": 3.0, "year": 1999}
+    assert columns == {"real": "real", "year": "integer"}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("1999", "here it is text"), (1999.5, "here it is real"), (True, "boolean"), ([], "texts")],
+)
+def test_another_type_is_refused_and_changes_nothing(value: object, told: str) -> None:
+    columns: dict[str, ColumnType] = {"year": "integer"}
+    with pytest.raises(MetadataError, match=told):
+        fit_metadata({"new": 1, "year": value}, columns)  # type: ignore[dict-item]
+    assert columns == {"year": "integer"}
+
+
+@pytest.mark.parametrize("value", [2**63, float("nan"), float("inf")])
+def test_numbers_that_no_column_holds(value: float) -> None:
+    with pytest.raises(MetadataError):
+        column_type("key", value)
+
+
+SPACE = Space("m", 4, "f")
+
+
+def _rows(vector: list[float]) -> object:
+    document = Document("d", "/a/b.txt", "h", "text/plain", "Title", {}, 1)
+    chunk = Chunk("d", 0, "text", Span(0, 5), "words", {"m.text": np.array(vector, np.float32)})
+    return chunk_rows([(document, [chunk])], chunks_schema({"m.text": SPACE, "m.image": SPACE}))
+
+
+def test_rows_hold_words_from_title_name_and_text() -> None:
+    (row,) = _rows([1, 0, 0, 0]).to_pylist()  # type: ignore[attr-defined]
+    assert row["words"] == "Title\nb.txt\nwords"
+    assert row["v_m_2etext"] == [1, 0, 0, 0]
+    assert row["v_m_2eimage"] is None
+    assert span_from_row(row["span"]) == Span(0, 5)
+
+
+@pytest.mark.parametrize("vector", [[0, 0, 0, 0], [2, 0, 0, 0], [float("nan"), 0, 0, 0]])
+def test_vectors_of_another_length_than_1_never_get_in(vector: list[float]) -> None:
+    with pytest.raises(AssertionError, match="length"):
+        _rows(vector)
