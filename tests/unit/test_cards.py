@@ -1,0 +1,81 @@
+"""Model cards: read, checked, and fingerprinted."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from trawl.encoders import load_model, load_profile
+from trawl.encoders.cards import load_card
+from trawl.errors import ModelError
+
+CARD = """
+name = "toy"
+family = "mini"
+licence = "CC0-1.0"
+preprocessing = 1
+[space]
+name = "toy"
+dimension = 8
+[text]
+max_tokens = 0
+[text.files]
+"weights.npz" = "{digest}"
+[prior."text>image"]
+mean = 0.1
+std = 0.2
+"""
+
+
+@pytest.fixture
+def card_file(tmp_path: Path) -> Path:
+    (tmp_path / "weights.npz").write_bytes(b"weights")
+    file = tmp_path / "card.toml"
+    file.write_text(CARD.format(digest=hashlib.sha256(b"weights").hexdigest()), "utf-8")
+    return file
+
+
+def test_a_card(card_file: Path) -> None:
+    card = load_card(card_file)
+    assert (card.name, card.space.dimension) == ("toy", 8)
+    assert card.priors["text", "image"] == (0.1, 0.2)
+    assert card.towers["text"].path("weights.npz").read_bytes() == b"weights"
+
+
+def test_the_fingerprint_follows_what_decides_the_vectors(card_file: Path) -> None:
+    before = load_card(card_file).space.fingerprint
+    text = card_file.read_text("utf-8")
+    card_file.write_text(text.replace("CC0-1.0", "MIT").replace("mean = 0.1", "mean = 0.3"))
+    assert load_card(card_file).space.fingerprint == before
+    for old, new in (
+        ("preprocessing = 1", "preprocessing = 2"),
+        ("max_tokens = 0", "max_tokens = 9"),
+    ):
+        card_file.write_text(text.replace(old, new), "utf-8")
+        assert load_card(card_file).space.fingerprint != before
+
+
+def test_damaged_and_missing_weights(card_file: Path) -> None:
+    tower = load_card(card_file).towers["text"]
+    (card_file.parent / "weights.npz").write_bytes(b"others")
+    with pytest.raises(ModelError, match=r"damaged.*install it again"):
+        tower.path("weights.npz")
+    (card_file.parent / "weights.npz").unlink()
+    with pytest.raises(ModelError, match="cannot be read"):
+        tower.path("weights.npz")
+
+
+@pytest.mark.parametrize("text", ["name = ", "name = 'x'", ""])
+def test_cards_that_are_none(card_file: Path, text: str) -> None:
+    card_file.write_text(text, "utf-8")
+    with pytest.raises(ModelError, match=r"card\.toml"):
+        load_card(card_file)
+
+
+def test_names_that_are_none() -> None:
+    with pytest.raises(ModelError, match="did you mean 'mini'"):
+        load_profile("minni")
+    with pytest.raises(ModelError, match=r"There are: .*mini"):
+        load_model("clop")
