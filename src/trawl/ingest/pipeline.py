@@ -1,0 +1,284 @@
+"""Adding: files are read ahead on threads, embedded in batches, and committed in batches."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+
+from trawl.encoders import Encoder, TextEncoder
+from trawl.errors import MetadataError, TrawlError
+from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
+from trawl.ingest.embedding import Embedder, Pending
+from trawl.ingest.plan import Item, Plan, Unread, document_id_of, fingerprint
+from trawl.readers import read
+from trawl.store import DocumentRow, Writer, fit_metadata
+from trawl.types import Chunk, Document, Failure, Modality, Reading, Report
+
+# A commit is worth its cost from about a thousand rows on; a person who stops a slow
+# run should not lose more than a few seconds of it.
+_COMMIT_CHUNKS = 1024
+_COMMIT_S = 5.0
+
+Progress = Callable[[int, int, str], None]
+"""Told after each file: how many are done, how many there are, the last one's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How files are read. `recipe` is what else decides the vectors: spaces, versions."""
+
+    chunking: ChunkingOptions
+    recipe: Mapping[str, object]
+    max_pixels: int
+    threads: int
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A file after its thread: unchanged, unreadable, or read."""
+
+    item: Item
+    content_hash: str = ""
+    size_bytes: int = 0
+    unchanged: bool = False
+    reading: Reading | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class _Counts:
+    added: int = 0
+    unchanged: int = 0
+    replaced: int = 0
+    chunks: int = 0
+    failed: list[Failure] = field(default_factory=list)
+
+
+class Ingest:
+    """One run of adding. Every file's outcome is in the report and in the library."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        encoders: Mapping[Modality, Sequence[tuple[str, Encoder]]],
+        sentence_encoder: TextEncoder,
+        options: IngestOptions,
+    ) -> None:
+        self._writer = writer
+        self._sentence_encoder = sentence_encoder
+        self._options = options
+        self._embedder = Embedder(encoders)
+        self._pending: list[Pending] = []
+        self._failed_rows: list[DocumentRow] = []
+        self._counts = _Counts()
+        self._committed_at = time.monotonic()
+
+    def run(self, plan: Plan, *, prune: bool, progress: Progress | None) -> Report:
+        """Add what the plan names. `prune` removes documents below its roots that are gone."""
+        began = time.monotonic()
+        self._committed_at = began
+        for unread in plan.unread:
+            self._note_unread(unread)
+        for done, prepared in enumerate(self._prepare(plan.items), start=1):
+            self._take(prepared)
+            if progress is not None:
+                progress(done, len(plan.items), prepared.item.uri)
+        self._commit()
+        self._forget_failures(plan)
+        removed = self._prune(plan) if prune else 0
+        self._writer.maintain()
+        return Report(
+            added=self._counts.added,
+            unchanged=self._counts.unchanged,
+            replaced=self._counts.replaced,
+            removed=removed,
+            failed=tuple(self._counts.failed),
+            chunks=self._counts.chunks,
+            seconds=round(time.monotonic() - began, 3),
+            skipped=len(plan.skipped),
+        )
+
+    def _prepare(self, items: Sequence[Item]) -> Iterator[_Prepared]:
+        """Read files ahead on threads, a bounded number at a time, and give them in order."""
+        ahead = self._options.threads * 2
+        with ThreadPoolExecutor(self._options.threads, "trawl-read") as pool:
+            waiting: deque[Future[_Prepared]] = deque()
+            try:
+                for item in items:
+                    waiting.append(pool.submit(self._read, item))
+                    if len(waiting) >= ahead:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _read(self, item: Item) -> _Prepared:
+        prepared = _Prepared(item)
+        try:
+            prepared.size_bytes = item.path.stat().st_size
+            prepared.content_hash = fingerprint(item, self._options.recipe)
+            known = self._writer.known.get(item.document_id)
+            if known and known.error is None and known.content_hash == prepared.content_hash:
+                prepared.unchanged = True
+            else:
+                prepared.reading = read(
+                    item.path, item.media_type, max_pixels=self._options.max_pixels
+                )
+        except OSError as error:
+            prepared.error = f"cannot be opened: {error.strerror or error}"
+        except TrawlError as error:
+            prepared.error = str(error)
+        except Exception as error:
+            # A reader's mistake about one file must not cost the others their place.
+            prepared.error = f"cannot be read: {type(error).__name__}: {error}"
+        return prepared
+
+    def _take(self, prepared: _Prepared) -> None:
+        if prepared.unchanged:
+            self._counts.unchanged += 1
+        elif prepared.reading is None:
+            self._fail(self._document(prepared, None), prepared.error or "unreadable")
+        else:
+            self._draft(prepared, prepared.reading)
+        drafted = sum(len(pending.drafts) for pending in self._pending)
+        waited_s = time.monotonic() - self._committed_at
+        if drafted >= _COMMIT_CHUNKS or (drafted and waited_s > _COMMIT_S):
+            self._commit()
+
+    def _draft(self, prepared: _Prepared, reading: Reading) -> None:
+        document = self._document(prepared, reading)
+        pending = Pending(document, [])
+        try:
+            for draft in self._drafts(prepared.item, reading, document):
+                self._embedder.take(pending, draft)
+            # A text that is but a frame for its pictures has no parts, and that is fine.
+            if reading.parts and not pending.drafts:
+                pending.error = "there is nothing in it to find"
+        except TrawlError as error:
+            pending.error = str(error)
+        except Exception as error:
+            pending.error = f"cannot be read: {type(error).__name__}: {error}"
+        self._pending.append(pending)
+
+    def _drafts(self, item: Item, reading: Reading, document: Document) -> Iterator[Draft]:
+        return draft_chunks(
+            reading,
+            title=document.title,
+            caption=item.caption,
+            encoder=self._sentence_encoder,
+            options=self._options.chunking,
+        )
+
+    @staticmethod
+    def _document(prepared: _Prepared, reading: Reading | None) -> Document:
+        item = prepared.item
+        found = dict(reading.metadata) if reading else {}
+        return Document(
+            document_id=item.document_id,
+            uri=item.uri,
+            content_hash=prepared.content_hash,
+            media_type=item.media_type,
+            title=item.title or (reading.title if reading else item.path.stem),
+            metadata={**found, **item.metadata},
+            size_bytes=prepared.size_bytes,
+        )
+
+    def _commit(self) -> None:
+        self._embedder.flush()
+        ready: list[tuple[Document, list[Chunk]]] = []
+        replaced = 0
+        for pending in self._pending:
+            try:
+                if pending.error is not None:
+                    raise MetadataError(pending.error)
+                document = _fitted(pending.document, self._writer)
+            except MetadataError as error:
+                self._fail(pending.document, str(error))
+                continue
+            known = self._writer.known.get(document.document_id)
+            replaced += known is not None and known.chunks > 0
+            ready.append((document, _chunks(pending)))
+        self._writer.commit(ready, self._failed_rows)
+        self._counts.added += len(ready) - replaced
+        self._counts.replaced += replaced
+        self._counts.chunks += sum(len(chunks) for _, chunks in ready)
+        self._pending = []
+        self._failed_rows = []
+        self._committed_at = time.monotonic()
+
+    def _fail(self, document: Document, reason: str) -> None:
+        """Note a failure. What was indexed of a file that now reads otherwise is dropped.
+
+        A file that cannot be opened at all (its content hash is unknown) keeps it.
+        """
+        known = self._writer.known.get(document.document_id)
+        kept = known.chunks if known is not None and not document.content_hash else 0
+        self._counts.failed.append(Failure(document.uri, reason))
+        self._failed_rows.append(DocumentRow.of(replace(document, metadata={}), kept, error=reason))
+
+    def _note_unread(self, unread: Unread) -> None:
+        """Note what the plan could make no item of. Where nothing is, there is no document."""
+        if not unread.there:
+            self._counts.failed.append(Failure(unread.uri, unread.reason))
+            return
+        name = PurePath(unread.uri).stem
+        seen = "unreadable" if unread.opened else ""
+        document_id = document_id_of(unread.uri)
+        self._fail(Document(document_id, unread.uri, seen, "", name, {}, 0), unread.reason)
+
+    def _forget_failures(self, plan: Plan) -> None:
+        """Forget earlier failures at places that this run saw, and did not find failing."""
+        failing = {failure.uri for failure in self._counts.failed}
+        self._writer.remove(
+            [
+                row.document_id
+                for row in self._writer.known.values()
+                if row.error is not None
+                and row.chunks == 0
+                and row.uri not in failing
+                and plan.covers(row.uri)
+                and not plan.could_not_see(row.uri)
+            ]
+        )
+
+    def _prune(self, plan: Plan) -> int:
+        present = {item.document_id for item in plan.items}
+        gone = [
+            row.document_id
+            for row in self._writer.known.values()
+            if row.document_id not in present
+            and row.error is None
+            and plan.covers(row.uri)
+            and not plan.could_not_see(row.uri)
+        ]
+        self._writer.remove(gone)
+        return len(gone)
+
+
+def _fitted(document: Document, writer: Writer) -> Document:
+    """Give the document with its metadata as the library's columns hold it."""
+    return replace(document, metadata=fit_metadata(document.metadata, writer.columns))
+
+
+def _chunks(pending: Pending) -> list[Chunk]:
+    return [
+        Chunk(
+            document_id=pending.document.document_id,
+            ordinal=ordinal,
+            modality=draft.modality,
+            span=draft.span,
+            text=draft.text,
+            vectors=vectors,
+            thumbnail=draft.thumbnail,
+            detail=draft.detail,
+        )
+        for ordinal, (draft, vectors) in enumerate(
+            zip(pending.drafts, pending.vectors, strict=True)
+        )
+    ]

@@ -1,0 +1,214 @@
+"""Which files to add: a walk over paths that survives links, loops and closed folders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from trawl.errors import ReadError, TrawlError
+from trawl.readers import Sidecars, media_type_of, picture_links
+from trawl.types import Metadata
+
+_MARKDOWN = "text/markdown"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to be added, with what is known of it before it is read."""
+
+    path: Path
+    uri: str
+    media_type: str
+    title: str = ""
+    caption: str = ""
+    metadata: Metadata = field(default_factory=dict)
+
+    @property
+    def document_id(self) -> str:
+        """96 bits of the address's hash: one file is one document, wherever it is named from."""
+        return document_id_of(self.uri)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A path that cannot become an item.
+
+    `there` tells that something stands at the path; `opened` that its content was seen,
+    and so that it is not what may have been indexed of it before.
+    """
+
+    uri: str
+    reason: str
+    there: bool = True
+    opened: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a walk found. `roots` are the places it was sent to."""
+
+    items: list[Item] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)
+
+    def covers(self, uri: str) -> bool:
+        """Tell whether the walk would have come by an address."""
+        return any(_below(uri, root) for root in self.roots)
+
+    def could_not_see(self, uri: str) -> bool:
+        """Tell whether an address is, or lies below, one that could not be read."""
+        return any(_below(uri, unread.uri) for unread in self.unread)
+
+
+def _below(uri: str, root: str) -> bool:
+    return uri == root or uri.startswith(root.rstrip("/") + "/")
+
+
+def document_id_of(uri: str) -> str:
+    """Give the id of the document at an address: 24 hexadecimal digits."""
+    return hashlib.blake2b(uri.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def uri_of(path: Path) -> str:
+    """Give a path's address: itself, or a file:// URI where it is not UTF-8."""
+    text = str(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return path.as_uri()
+    return text
+
+
+def make_plan(paths: Iterable[str | Path], metadata: Metadata) -> Plan:
+    """Walk `paths`, files and folders, and give what to add. Each real file comes once.
+
+    Hidden files and folders inside a folder are passed over; so are files of types
+    that no reader knows (`skipped`), unless they were named themselves: then they fail.
+    """
+    walk = _Walk(metadata)
+    for path in paths:
+        walk.add_root(Path(path))
+    return walk.finish()
+
+
+class _Walk:
+    def __init__(self, metadata: Metadata) -> None:
+        self._plan = Plan()
+        self._metadata = metadata
+        self._sidecars = Sidecars()
+        self._seen: set[Path] = set()
+        self._captions: dict[Path, str] = {}
+
+    def add_root(self, path: Path) -> None:
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self._plan.unread.append(
+                Unread(uri_of(path.absolute()), f"{reason}; check the path", there=False)
+            )
+            return
+        self._plan.roots.append(uri_of(real))
+        if real.is_dir():
+            for file in self._files(real):
+                self._add_file(file, named=False)
+        else:
+            self._add_file(real, named=True)
+
+    def _files(self, top: Path) -> Iterator[Path]:
+        def closed(error: OSError) -> None:
+            name = uri_of(Path(error.filename or top))
+            self._plan.unread.append(Unread(name, f"{error.strerror}: this folder is not read"))
+
+        visited: set[Path] = set()
+        for folder, folders, names in os.walk(top, onerror=closed, followlinks=True):
+            # A link to a folder that was walked already, its own parent say, ends here.
+            real = Path(folder).resolve()
+            if real in visited:
+                folders.clear()
+                continue
+            visited.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                if not name.startswith("."):
+                    yield Path(folder) / name
+
+    def _add_file(self, path: Path, *, named: bool) -> None:
+        try:
+            real = path.resolve(strict=True)
+            if real in self._seen or (not named and self._sidecars.is_sidecar(real)):
+                return
+            self._seen.add(real)
+            if not real.is_file():
+                raise ReadError("not a regular file")
+            media_type = media_type_of(real)
+            if media_type is None:
+                if named:
+                    raise ReadError(f"no reader for {real.suffix or 'this kind of'} files")
+                self._plan.skipped.append(uri_of(real))
+                return
+            sidecar = self._sidecars.metadata_for(real)
+            if media_type == _MARKDOWN:
+                self._follow_pictures(real)
+        except (OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self._plan.unread.append(Unread(uri_of(path), f"cannot be opened: {reason}"))
+            return
+        except TrawlError as error:
+            self._plan.unread.append(Unread(uri_of(path), str(error), opened=True))
+            return
+        self._plan.items.append(
+            Item(
+                path=real,
+                uri=uri_of(real),
+                media_type=media_type,
+                title=sidecar.title,
+                caption=sidecar.caption,
+                metadata={**sidecar.metadata, **self._metadata},
+            )
+        )
+
+    def _follow_pictures(self, markdown: Path) -> None:
+        """Add the pictures that a Markdown file shows, with their captions.
+
+        Only those at or below its own folder: a text must not pull in files from elsewhere.
+        """
+        for link in picture_links(markdown):
+            real = link.path.resolve()
+            if not real.is_relative_to(markdown.parent) or not real.is_file():
+                continue
+            if link.caption:
+                self._captions.setdefault(real, link.caption)
+            self._add_file(real, named=True)
+
+    def finish(self) -> Plan:
+        """Give the plan; captions from Markdown go to pictures that have none of their own."""
+        self._plan.items = [self._captioned(item) for item in self._plan.items]
+        self._plan.unread += [
+            Unread(problem.uri, problem.reason, opened=True) for problem in self._sidecars.problems
+        ]
+        return self._plan
+
+    def _captioned(self, item: Item) -> Item:
+        caption = self._captions.get(item.path)
+        if not caption or item.caption:
+            return item
+        return replace(item, caption=caption)
+
+
+def fingerprint(item: Item, recipe: Mapping[str, object]) -> str:
+    """Hash all that decides what is stored for a file: its bytes, its words, the recipe.
+
+    Raises `OSError` where the file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with item.path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    known = (item.title, item.caption, sorted(item.metadata.items()), sorted(recipe.items()))
+    digest.update(repr(known).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

@@ -1,0 +1,167 @@
+"""From the fused list to the list that is shown: shares, documents, difference, order."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trawl.errors import FilterError
+from trawl.ranking import Fused, Fusion, balance
+from trawl.search.request import SearchRequest
+from trawl.store import Snapshot, filter_column
+from trawl.types import ColumnType, Facet, Value
+
+# How many of the best are looked at for their differences, or put in another order.
+_ARRANGED = 200
+
+
+def arrange(request: SearchRequest, snapshot: Snapshot, fused: Fusion) -> list[Fused]:
+    """Give the hits of the page that was asked for."""
+    end = request.offset + request.limit
+    if not _is_arranged(request):
+        return fused[request.offset : end]
+    items: list[Fused] = fused[: max(_ARRANGED, end)] if not request.balance else fused[:]
+    fields = snapshot.fields([item.row for item in items], _columns(request, snapshot.columns))
+    if request.sort is not None:
+        items = _sorted(items, fields, request.sort)
+    elif request.diversity > 0:
+        items = _diverse(items, snapshot, request.diversity, end)
+    if request.per_document is not None:
+        items = _capped(items, fields, request.per_document)
+    if request.balance:
+        modality_of = {row: found["modality"] for row, found in fields.items()}
+        items = balance(items, modality_of, end)
+    if request.group:
+        items = _grouped(items[:end], fields)
+    return items[request.offset : end]
+
+
+def _is_arranged(request: SearchRequest) -> bool:
+    return (
+        request.balance
+        or request.group
+        or request.sort is not None
+        or request.per_document is not None
+        or request.diversity > 0
+    )
+
+
+def _columns(request: SearchRequest, known: Mapping[str, ColumnType]) -> list[str]:
+    columns = ["document_id", "modality"]
+    if request.sort is not None:
+        columns.append(_column(request.sort.removeprefix("-"), known, "sort by"))
+    return list(dict.fromkeys(columns))
+
+
+def _column(key: str, known: Mapping[str, ColumnType], purpose: str) -> str:
+    if key not in known:
+        raise FilterError(f"no column {key!r} to {purpose}; there are: {', '.join(sorted(known))}")
+    return filter_column(key)
+
+
+def _capped(
+    items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]], most: int
+) -> list[Fused]:
+    """Leave out what is beyond the `most` best of a document."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for item in items:
+        document_id = fields[item.row]["document_id"]
+        seen[document_id] += 1
+        if seen[document_id] <= most:
+            kept.append(item)
+    return kept
+
+
+def _grouped(items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]]) -> list[Fused]:
+    """Put the hits of a document together, documents by their best hit."""
+    groups: dict[str, list[Fused]] = {}
+    for item in items:
+        groups.setdefault(fields[item.row]["document_id"], []).append(item)
+    return [item for group in groups.values() for item in group]
+
+
+def _sorted(
+    items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]], sort: str
+) -> list[Fused]:
+    """Order by a column, those that lack it last; equal ones stay in order of score."""
+    column = filter_column(sort.removeprefix("-"))
+
+    def key(item: Fused) -> Any:
+        value = fields[item.row][column]
+        return tuple(value) if isinstance(value, list) else value
+
+    having = [item for item in items if fields[item.row][column] is not None]
+    lacking = [item for item in items if fields[item.row][column] is None]
+    return sorted(having, key=key, reverse=sort.startswith("-")) + lacking
+
+
+def _diverse(
+    items: Sequence[Fused], snapshot: Snapshot, diversity: float, limit: int
+) -> list[Fused]:
+    """Maximal marginal relevance (Carbonell and Goldstein 1998).
+
+    Each place goes to the item with the highest (1 - diversity) * score - diversity *
+    (its greatest cosine to those above it). Items compare where they share a source;
+    where they share none, they differ.
+    """
+    alike = _cosines(items, snapshot)
+    scores = np.array([item.score for item in items])
+    nearest = np.zeros(len(items))
+    left = np.ones(len(items), bool)
+    chosen: list[Fused] = []
+    for _ in range(min(limit, len(items))):
+        value = (1 - diversity) * scores - diversity * nearest
+        best = int(np.argmax(np.where(left, value, -np.inf)))
+        left[best] = False
+        chosen.append(items[best])
+        nearest = np.maximum(nearest, alike[best])
+    return chosen + [item for item, is_left in zip(items, left, strict=True) if is_left]
+
+
+def _cosines(items: Sequence[Fused], snapshot: Snapshot) -> NDArray[np.float64]:
+    """Give [N, N]: the greatest cosine of two items in a source that both have, or 0."""
+    rows = [item.row for item in items]
+    alike = np.zeros((len(rows), len(rows)))
+    for source in snapshot.sources:
+        vectors = snapshot.vectors(source, rows)
+        having = [place for place, row in enumerate(rows) if row in vectors]
+        if having:
+            matrix = np.stack([vectors[rows[place]] for place in having])
+            grid = np.ix_(having, having)
+            alike[grid] = np.maximum(alike[grid], matrix @ matrix.T)
+    return alike
+
+
+def count_facets(request: SearchRequest, snapshot: Snapshot, fused: Fusion) -> tuple[Facet, ...]:
+    """Count the values of the asked columns among the documents that were found."""
+    if not request.facets:
+        return ()
+    columns = {key: _column(key, snapshot.columns, "count") for key in request.facets}
+    fields = snapshot.fields(
+        [int(row) for row in fused.rows], ["document_id", *dict.fromkeys(columns.values())]
+    )
+    documents = {found["document_id"]: found for found in fields.values()}
+    return tuple(
+        Facet(key, _counted(found[column] for found in documents.values()))
+        for key, column in columns.items()
+    )
+
+
+def _counted(values: Any) -> tuple[tuple[Value, int], ...]:
+    counts: Counter[Value] = Counter()
+    for value in values:
+        if isinstance(value, list):
+            counts.update(set(value))
+        elif value is not None:
+            counts[value] += 1
+    return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], _text(pair[0]))))
+
+
+def _text(value: Value) -> str:
+    return value.isoformat() if isinstance(value, datetime.date) else str(value)

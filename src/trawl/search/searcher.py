@@ -1,0 +1,258 @@
+"""Searching: encode the query, ask every source at once, fuse, and look the winners up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trawl.encoders import Model, encode_query, tokens_cut
+from trawl.errors import QueryError
+from trawl.query import bind, to_sql
+from trawl.ranking import Background, Fused, Prior, fuse
+from trawl.search.arrange import arrange, count_facets
+from trawl.search.background import Backgrounds
+from trawl.search.request import Like, QueryPart, SearchRequest
+from trawl.search.snippets import snippet
+from trawl.store import BM25, Snapshot, StoredChunk, Words, filter_column
+from trawl.types import MODALITIES, Answer, Hit, Modality, Ranking
+
+# Fusion wants more from each source than the list is to show: a chunk that is good in
+# two sources may stand low in each.
+_DEPTH = 100
+_SOURCES_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One question to one source; `query` is None for the one that finds by words."""
+
+    source: str
+    query: NDArray[np.float32] | None
+    asked_in: Modality
+    where: str | None
+    prior: Prior | None = None
+
+
+class Searcher:
+    """Answers requests from a snapshot of a library. Safe to call from several threads."""
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = models
+        self._backgrounds = Backgrounds(models)
+        self._pool = ThreadPoolExecutor(_SOURCES_AT_ONCE, "trawl-source")
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=True)
+
+    def search(self, request: SearchRequest, snapshot: Snapshot) -> Answer:
+        """Give the hits. Raises `UsageError` for what the library cannot answer: a filter or
+        a sort on a column that it has not got, a `Like` of a chunk that it has not got.
+        """
+        took: dict[str, float] = {}
+        with _timed(took, "total"):
+            where = _where(request, snapshot)
+            with _timed(took, "encode"):
+                asked = list(self._ask(request, snapshot, where))
+            with _timed(took, "sources"):
+                rankings, backgrounds = self._fetch(request, snapshot, asked)
+            with _timed(took, "fuse"):
+                fused = fuse(
+                    rankings,
+                    request.fusion,
+                    backgrounds=backgrounds,
+                    priors={a.source: a.prior for a in asked if a.prior is not None},
+                    weights=request.weights,
+                )
+            with _timed(took, "hydrate"):
+                hits = _hits(request, snapshot, arrange(request, snapshot, fused))
+                facets = count_facets(request, snapshot, fused)
+        return Answer(
+            hits,
+            took,
+            no_good_match=fused.no_good_match,
+            facets=facets,
+            version=snapshot.version,
+            notices=_notices(self._models, request, {question.source for question in asked}),
+        )
+
+    def _ask(
+        self, request: SearchRequest, snapshot: Snapshot, where: str | None
+    ) -> Iterator[_Asked]:
+        """Give a question for each source that can hold an answer."""
+        self._check_towers(request)
+        wanted = request.modalities or frozenset(MODALITIES)
+        if request.text or request.phrases or request.fuzzy:
+            yield _Asked(BM25, None, "text", _narrowed(where, wanted))
+        for model in self._models:
+            # Captions of pictures and sounds are text too; the others hold their own.
+            searched = [
+                modality
+                for modality in model.encoders
+                if (modality == "text" or modality in wanted)
+                and snapshot.size(model.source(modality)) > 0
+            ]
+            # A tower that has nothing to search is not loaded for it.
+            vector = _query_vector(model, request.parts, snapshot) if searched else None
+            if vector is None:
+                continue
+            asked_in = request.parts[0].modality
+            for modality in searched:
+                source = model.source(modality)
+                prior = model.card.priors.get((asked_in, modality))
+                yield _Asked(
+                    source,
+                    vector,
+                    asked_in,
+                    _narrowed(where, wanted) if modality == "text" else where,
+                    Prior(*prior) if prior is not None else None,
+                )
+
+    def _check_towers(self, request: SearchRequest) -> None:
+        """Raise `QueryError` where no model takes all parts that are not words."""
+        asked = {part.modality for part in request.parts if not isinstance(part.media, str)}
+        if asked and not any(asked <= model.encoders.keys() for model in self._models):
+            names = ", ".join(model.card.name for model in self._models)
+            kinds = " and ".join(sorted(asked))
+            raise QueryError(
+                f"no model of this library ({names}) takes {kinds} as a query; ask in words, "
+                "or make a library with another profile"
+            )
+
+    def _fetch(
+        self, request: SearchRequest, snapshot: Snapshot, asked: Sequence[_Asked]
+    ) -> tuple[list[Ranking], dict[str, Background]]:
+        """Ask all sources at the same time."""
+        depth = max(_DEPTH, request.offset + request.limit)
+        words = Words(request.text, request.phrases, request.fuzzy)
+
+        def fetch(question: _Asked) -> tuple[Ranking, Background | None]:
+            if question.query is None:
+                return snapshot.words(words, depth, question.where), None
+            ranking = snapshot.nearest(question.source, question.query, depth, question.where)
+            background = self._backgrounds.of(
+                snapshot, question.source, question.query, question.asked_in
+            )
+            return ranking, background
+
+        futures: list[Future[tuple[Ranking, Background | None]]] = [
+            self._pool.submit(fetch, question) for question in asked
+        ]
+        found = [future.result() for future in futures]
+        return (
+            [ranking for ranking, _ in found],
+            {ranking.source: background for ranking, background in found if background is not None},
+        )
+
+
+def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
+    """Give what every hit must satisfy, as SQL: the filter, the words, not what is asked with."""
+    conditions = []
+    if request.where is not None:
+        conditions.append(to_sql(bind(request.where, snapshot.columns), filter_column))
+    for phrase in request.required:
+        conditions.append(_among(snapshot.holding(phrase)))
+    for phrase in request.excluded:
+        conditions.append(f"NOT {_among(snapshot.holding(phrase))}")
+    for part in request.parts:
+        if isinstance(part.media, Like) and part.weight > 0:
+            # A chunk is like itself, and its neighbours in a recording overlap it.
+            document_id = part.media.chunk_id.partition(":")[0].replace("'", "''")
+            conditions.append(f"document_id <> '{document_id}'")
+    return " AND ".join(f"({condition})" for condition in conditions) or None
+
+
+def _among(rows: NDArray[np.int64]) -> str:
+    listed = ", ".join(map(str, rows.tolist()))
+    return f"(_rowid IN ({listed}))" if listed else "(1 = 0)"
+
+
+def _narrowed(where: str | None, wanted: frozenset[Modality]) -> str | None:
+    if wanted == frozenset(MODALITIES):
+        return where
+    modality = f"modality IN ({', '.join(repr(m) for m in sorted(wanted))})"
+    return modality if where is None else f"({where}) AND {modality}"
+
+
+def _notices(models: Sequence[Model], request: SearchRequest, asked: Set[str]) -> tuple[str, ...]:
+    """Tell which models did not see the end of a long query."""
+    texts = [part.media for part in request.parts if isinstance(part.media, str)]
+    found = []
+    for model in models:
+        if asked.isdisjoint(model.source(modality) for modality in model.encoders):
+            continue
+        cut = sum(tokens_cut(model.text, text) for text in texts)
+        if cut:
+            found.append(f"{model.card.name} did not see the last {cut} tokens of the query")
+    return tuple(found)
+
+
+def _query_vector(
+    model: Model, parts: Sequence[QueryPart], snapshot: Snapshot
+) -> NDArray[np.float32] | None:
+    """Give the weighted sum of the parts' vectors, float32 [D], of length 1.
+
+    None where the model has no vector for one of the parts: part of a question would
+    find what the whole did not ask for.
+    """
+    total: NDArray[np.float32] = np.zeros(model.space.dimension, np.float32)
+    for part in parts:
+        vector = _part_vector(model, part, snapshot)
+        if vector is None:
+            return None
+        total += np.float32(part.weight) * vector
+    norm = float(np.linalg.norm(total))
+    if norm < 1e-6:
+        raise QueryError("the parts of the query cancel each other out; change their weights")
+    unit: NDArray[np.float32] = total / np.float32(norm)
+    return unit
+
+
+def _part_vector(model: Model, part: QueryPart, snapshot: Snapshot) -> NDArray[np.float32] | None:
+    if part.modality not in model.encoders:
+        return None
+    if isinstance(part.media, Like):
+        return snapshot.vector(model.source(part.modality), part.media.chunk_id)
+    return encode_query(model.encoders[part.modality], part.media)
+
+
+def _hits(request: SearchRequest, snapshot: Snapshot, chosen: Sequence[Fused]) -> tuple[Hit, ...]:
+    chunks = snapshot.take([item.row for item in chosen])
+    return tuple(
+        _hit(rank, item, chunk, request.text)
+        for rank, (item, chunk) in enumerate(
+            zip(chosen, chunks, strict=True), start=request.offset + 1
+        )
+    )
+
+
+def _hit(rank: int, item: Fused, chunk: StoredChunk, query: str) -> Hit:
+    return Hit(
+        rank=rank,
+        score=item.score,
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        uri=chunk.uri,
+        modality=chunk.modality,
+        title=chunk.title,
+        snippet=snippet(chunk.text, query),
+        span=chunk.span,
+        metadata=chunk.metadata,
+        evidence=item.evidence,
+        detail=chunk.detail,
+    )
+
+
+@contextmanager
+def _timed(took: dict[str, float], stage: str) -> Iterator[Mapping[str, float]]:
+    began = time.perf_counter()
+    try:
+        yield took
+    finally:
+        took[stage] = round((time.perf_counter() - began) * 1000, 3)
