@@ -1,0 +1,216 @@
+"""What the commands print for people: lists, tables and one document."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from trawl.cli.terminal import clean
+
+if TYPE_CHECKING:
+    from trawl.library import Shown
+    from trawl.store import StoredChunk
+    from trawl.types import Answer, Failure, Hit, Modality, Report, Status
+
+_INDENT = "    "
+_MARKED = re.compile(r"<mark>(.*?)</mark>", re.DOTALL)
+_SNIPPET_LINES = 3
+_MODALITIES: tuple[Modality, ...] = ("text", "image", "audio")
+
+
+def print_answer(out: Console, answer: Answer, *, explain: bool = False) -> None:
+    """Each hit: rank, modality, title and score; size and snippet; path. Best first."""
+    for hit in answer.hits:
+        _print_hit(out, hit, explain=explain)
+    for facet in answer.facets:
+        shown = ", ".join(f"{clean(str(value))} ({count:,})" for value, count in facet.counts)
+        for row in _wrapped(Text(f"{clean(facet.key)}: {shown or 'none'}"), out.width, None):
+            out.print(row)
+
+
+def _print_hit(out: Console, hit: Hit, *, explain: bool) -> None:
+    lead = f"{hit.rank:>2}  {hit.modality:<5}  "
+    score = f"{hit.score:.3f}"
+    room = out.width - len(lead) - len(score) - 2
+    title = clean(" ".join(hit.title.split())) or os.path.basename(clean(hit.uri))
+    line = Text(lead, style="cyan")
+    line.append(_fit(title, room), style="bold")
+    line.append("  " + score, style="green")
+    out.print(line)
+    body = snippet_text(hit.snippet)
+    if hit.detail:
+        body = Text.assemble((clean(hit.detail), "dim"), "  " if body.plain else "", body)
+    for row in _wrapped(body, out.width - len(_INDENT), _SNIPPET_LINES):
+        out.print(Text(_INDENT) + row)
+    # A path is never cut: it is there to be copied.
+    out.print(Text(_INDENT + clean(short_path(hit.uri)) + _page(hit.span.page), style="dim"))
+    if explain:
+        for row in _wrapped(Text(hit.explanation, style="dim"), out.width - len(_INDENT), None):
+            out.print(Text(_INDENT) + row)
+    out.print()
+
+
+def snippet_text(snippet: str) -> Text:
+    """A snippet (HTML-escaped, matches between `<mark>` and `</mark>`) with its matches bold."""
+    text = Text()
+    for i, piece in enumerate(_MARKED.split(snippet)):
+        plain = clean(" ".join(html.unescape(piece).replace("\n", " ").split(" ")))
+        text.append(plain, style="bold yellow" if i % 2 else "")
+    return text
+
+
+def short_path(uri: str) -> str:
+    """A path below the working directory without it; any other address as it is."""
+    try:
+        here = os.path.join(os.getcwd(), "")
+    except FileNotFoundError:
+        return uri
+    return uri.removeprefix(here)
+
+
+def print_report(out: Console, report: Report) -> None:
+    """A table of the outcomes, then each failed file with its reason."""
+    outcomes = ["added", "unchanged", "replaced", "removed"]
+    rows: dict[str, str | Text] = {name: f"{getattr(report, name):,}" for name in outcomes}
+    rows["failed"] = Text(f"{len(report.failed):,}", style="bold red" if report.failed else "")
+    if report.skipped:
+        rows["skipped"] = f"{report.skipped:,}  (no reader for files of their type)"
+    _print_pairs(out, rows)
+    files = report.added + report.replaced
+    rate = f", {files / report.seconds:,.1f} files/s" if files and report.seconds > 0 else ""
+    chunks = f"{report.chunks:,} chunk{'' if report.chunks == 1 else 's'}"
+    out.print(f"{chunks} in {_duration(report.seconds)}{rate}")
+    if report.failed:
+        out.print()
+        print_failures(out, report.failed)
+
+
+def print_failures(out: Console, failed: Iterable[Failure]) -> None:
+    """Each file that is not in, and why."""
+    for failure in failed:
+        out.print(Text(clean(short_path(failure.uri)), style="red"))
+        for line in textwrap.wrap(
+            clean(failure.reason), out.width - len(_INDENT), break_on_hyphens=False
+        ):
+            out.print(_INDENT + line)
+
+
+def print_status(out: Console, library: str, status: Status, *, with_failures: bool) -> None:
+    """What is in the library, in a few lines."""
+    failed = f"{len(status.failed):,}"
+    if status.failed and not with_failures:
+        failed += "  (list them with --failed)"
+    chunks = ", ".join(f"{status.chunks.get(name, 0):,} {name}" for name in _MODALITIES)
+    rows: dict[str, str | Text] = {
+        "library": clean(library),
+        "documents": f"{status.documents:,}",
+        "chunks": chunks,
+        "failed": failed,
+        "version": f"{status.version:,}",
+    }
+    for space in status.spaces:
+        rows[f"space {clean(space.name)}"] = (
+            f"{space.dimension} dimensions, {space.metric}, {space.fingerprint[:12]}"
+        )
+    _print_pairs(out, rows)
+    if with_failures and status.failed:
+        out.print()
+        print_failures(out, status.failed)
+
+
+def print_shown(out: Console, shown: Shown, chunk_id: str | None) -> None:
+    """A document and its chunks, or the one chunk that was asked for, whole."""
+    document = shown.document
+    rows: dict[str, str | Text] = {
+        "title": clean(document.title),
+        "path": clean(document.uri),
+        "id": document.document_id,
+        "type": f"{document.media_type}, {_bytes(document.size_bytes)}",
+        "added": f"{document.added_at:%Y-%m-%d %H:%M:%S} UTC",
+    }
+    if document.error:
+        rows["error"] = Text(clean(document.error), style="red")
+    for key, value in document.metadata.items():
+        rows[clean(key)] = clean(", ".join(value) if isinstance(value, list) else str(value))
+    _print_pairs(out, rows)
+    for chunk in shown.chunks:
+        if chunk_id is None or chunk.chunk_id == chunk_id:
+            out.print()
+            _print_chunk(out, chunk, whole=chunk_id is not None)
+
+
+def _print_chunk(out: Console, chunk: StoredChunk, *, whole: bool) -> None:
+    head = Text(chunk.chunk_id, style="cyan")
+    span = chunk.span
+    place = clean(chunk.detail)
+    if span.start_char is not None:
+        place = f"characters {span.start_char:,}–{span.end_char:,}"
+    head.append(f"  {chunk.modality}" + (f"  {place}" if place else "") + _page(span.page))
+    out.print(head)
+    text = Text(clean(" ".join(chunk.text.split())))
+    for row in _wrapped(text, out.width - len(_INDENT), None if whole else _SNIPPET_LINES):
+        out.print(Text(_INDENT) + row)
+
+
+def _print_pairs(out: Console, rows: Mapping[str, str | Text]) -> None:
+    """Two columns: names, and what they are, wrapped between words but never within one."""
+    lead = max(cell_len(name) for name in rows) + 2
+    for name, value in rows.items():
+        style = value.style if isinstance(value, Text) else ""
+        plain = value.plain if isinstance(value, Text) else value
+        lines = textwrap.wrap(
+            plain, max(20, out.width - lead), break_long_words=False, break_on_hyphens=False
+        )
+        for i, line in enumerate(lines or [""]):
+            head = Text(set_cell_size("" if i else name, lead), style="dim")
+            out.print((head + Text(line, style=style)) if line else name)
+
+
+def _wrapped(text: Text, width: int, most: int | None) -> list[Text]:
+    """Lines of at most `width` cells; what is beyond the first `most` becomes an ellipsis."""
+    if not text.plain.strip():
+        return []
+    lines = list(text.wrap(Console(width=width), width, overflow="fold"))
+    for line in lines:
+        line.rstrip()
+    if most is not None and len(lines) > most:
+        lines = lines[:most]
+        if cell_len(lines[-1].plain) > width - 2:
+            lines[-1].truncate(width - 2)
+        lines[-1].append(" …")
+    return lines
+
+
+def _fit(text: str, room: int) -> str:
+    """Exactly `room` cells: padded, or cut with an ellipsis."""
+    if cell_len(text) <= room:
+        return set_cell_size(text, room)
+    return set_cell_size(text, room - 1) + "…"
+
+
+def _page(page: int | None) -> str:
+    return f"  page {page}" if page is not None else ""
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"
