@@ -1,0 +1,89 @@
+"""What HTTP adds to a search: `python benchmarks/http_overhead.py FOLDER_OF_TEXTS`.
+
+Starts `trawl serve` on a library made from the folder and asks it from this process, one
+question after the other. Prints milliseconds: the time at the client less the server's
+`query_time_ms` (transport, parsing, formatting), a cached question, and the least that
+the same server can do (`/health/live`), which says how busy the machine is.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from trawl.library import Library
+
+WORDS = ["muon", "electron", "jet", "boson", "detector", "event", "trigger", "energy", "decay"]
+ROUNDS = 100
+
+
+def ask(connection: http.client.HTTPConnection, path: str) -> tuple[float, bytes]:
+    began = time.perf_counter()
+    connection.request("GET", path)
+    body = connection.getresponse().read()
+    return (time.perf_counter() - began) * 1000, body
+
+
+def said(name: str, values: list[float]) -> str:
+    ordered = sorted(values)
+    p50, p95 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.95)]
+    return f"{name:34} p50 {p50:7.2f}   p95 {p95:7.2f}   least {ordered[0]:7.2f}"
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "lib"
+        with Library(path, create=True) as library:
+            print(f"{library.add(sys.argv[1]).chunks} chunks")
+        server = subprocess.Popen(
+            [str(Path(sys.executable).parent / "trawl"), "serve", "-l", str(path), "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"TRAWL_RATE_LIMIT": ""},
+        )
+        try:
+            assert server.stdout is not None
+            found = re.search(r"http://([\d.]+):(\d+)", server.stdout.readline())
+            assert found is not None
+            connection = http.client.HTTPConnection(found[1], int(found[2]), timeout=60)
+            while b'"ok"' not in ask(connection, "/health")[1]:
+                time.sleep(0.05)
+            measure(connection)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(20)
+
+
+def measure(connection: http.client.HTTPConnection) -> None:
+    questions = list(itertools.combinations(WORDS, 3))
+    random.Random(0).shuffle(questions)
+    overhead, search = [], []
+    for words in questions[:ROUNDS]:
+        took, body = ask(connection, "/search?query=" + quote(" ".join(words)))
+        inside = json.loads(body)["query_time_ms"]
+        overhead.append(took - inside)
+        search.append(inside)
+    cached = [ask(connection, "/search?query=muon%20decay")[0] for _ in range(ROUNDS + 1)][1:]
+    least = [ask(connection, "/health/live")[0] for _ in range(ROUNDS)]
+    print(said("search (query_time_ms)", search))
+    print(said("HTTP and formatting around it", overhead))
+    print(said("a cached search, in all", cached))
+    print(said("the least route there is", least))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Keys: who asks, and what they may do.
+
+A key is 32 random bytes, so its SHA-256 can be kept without salt or stretching: there is
+nothing to guess. `python -m trawl.server.keys NAME` makes one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias, get_args
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from trawl.settings import ApiKey
+
+Scope: TypeAlias = Literal["read", "write", "admin"]
+
+_PREFIX = "trawl_"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks: the name of a key or an address, and the scopes; None means that all are open."""
+
+    name: str
+    scopes: frozenset[Scope] | None
+
+
+class Keyring:
+    """The keys that open this server. Without any, everything is open."""
+
+    def __init__(self, keys: Mapping[str, ApiKey]) -> None:
+        self._keys = dict(keys)
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def holder(self, presented: str) -> tuple[str, frozenset[Scope]] | None:
+        """Give the name and the scopes of a key's holder, or None for no key of this server.
+
+        Every key is compared, each in constant time: how long it takes tells nothing.
+        """
+        digest = hash_key(presented)
+        found = None
+        for name, key in self._keys.items():
+            if hmac.compare_digest(key.sha256, digest):
+                found = name, key.scopes
+        return found
+
+
+def presented_key(authorization: str, x_api_key: str) -> str | None:
+    """Find the key of a request: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    return x_api_key.strip() or None
+
+
+def hash_key(key: str) -> str:
+    """Give the SHA-256 of a key in hex."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def new_key() -> str:
+    """Make a key."""
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="Key",
+    description="Needed where the server has keys. `X-API-Key: KEY` does as well.",
+)
+
+
+class _Needs:
+    """Lets a request pass whose key has a scope. Raises 401 and 403."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def __call__(self, request: Request, _: Annotated[object, Security(_bearer)]) -> None:
+        client: Client = request.scope["state"]["client"]
+        if client.scopes is None or self._scope in client.scopes or "admin" in client.scopes:
+            return
+        if not client.scopes:
+            raise HTTPException(
+                401,
+                "this server asks for a key; send it as `Authorization: Bearer KEY`",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        raise HTTPException(403, f"the key of {client.name!r} has no scope {self._scope!r}")
+
+
+reads = Depends(_Needs("read"))
+writes = Depends(_Needs("write"))
+administers = Depends(_Needs("admin"))
+
+
+def main() -> None:
+    """Print a new key, and the lines of `trawl.toml` that let it in."""
+    parser = argparse.ArgumentParser(prog="python -m trawl.server.keys", description=main.__doc__)
+    parser.add_argument("name", help="who will have it")
+    parser.add_argument("--scope", action="append", choices=get_args(Scope), default=[])
+    given = parser.parse_args()
+    key = new_key()
+    scopes = ", ".join(f'"{scope}"' for scope in given.scope or ["read"])
+    print(f"# {given.name}'s key, shown once: {key}")
+    print(f'[api_keys."{given.name}"]\nsha256 = "{hash_key(key)}"\nscopes = [{scopes}]')
+
+
+if __name__ == "__main__":
+    main()

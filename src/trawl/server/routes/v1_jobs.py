@@ -1,0 +1,275 @@
+"""Adding documents: files are taken in at once, and added by a job that can be watched."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, cast
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, File, Form, Path, Request, Response, UploadFile
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from trawl.errors import NotFoundError, UsageError
+from trawl.ingest import document_id_of
+from trawl.server.intake import Intake
+from trawl.server.jobs import FINAL, Job, JobStore, State
+from trawl.server.keys import reads, writes
+from trawl.server.models import file_name, without_paths
+from trawl.server.problems import OverloadedError, documented
+from trawl.server.runner import JobRunner
+from trawl.server.service import ServiceOf, root_path
+
+router = APIRouter(prefix="/v1", tags=["Adding"])
+
+_MOST_FILES = 100
+_MOST_JOBS = 100
+_MOST_KEYS = 100
+_KEY_CHARACTERS = 100
+_LOOK_S = 0.25
+_SIGN_OF_LIFE_S = 15.0
+
+JobId = Annotated[
+    str,
+    Path(
+        pattern="^[0-9a-f]{32}$",
+        description="The `id` of a job.",
+        examples=["0b8a3c5e7f9142d6a1b2c3d4e5f60718"],
+    ),
+]
+
+
+class JobFile(BaseModel):
+    """One file of a job."""
+
+    source: str = Field(description="The name of the file.", examples=["dimuon.png"])
+    document_id: str = Field(description="The document that it is, or will be.")
+
+
+class JobFailure(BaseModel):
+    """A file that could not be read."""
+
+    source: str
+    reason: str
+
+
+class JobReport(BaseModel):
+    """What became of the files."""
+
+    added: int
+    unchanged: int = Field(description="Files that were in already.")
+    replaced: int = Field(description="Files that were in with other metadata.")
+    failed: list[JobFailure]
+    chunks: int = Field(description="Chunks that were added.")
+    seconds: float
+
+
+class JobOut(BaseModel):
+    """Files that were uploaded and are being added."""
+
+    id: str
+    state: State = Field(
+        description="`done` also where some files could not be read: see the report."
+    )
+    done: int = Field(description="Files that were read so far.")
+    total: int = Field(description="Files that there are.")
+    files: list[JobFile]
+    report: JobReport | None = Field(description="What became of them, once it is done.")
+    error: str | None = Field(description="Why the job as a whole failed.")
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
+
+
+async def _jobs(request: Request) -> JobStore:
+    return cast(JobStore, request.app.state.jobs)
+
+
+async def _runner(request: Request) -> JobRunner:
+    return cast(JobRunner, request.app.state.runner)
+
+
+async def _intake(request: Request) -> Intake:
+    return cast(Intake, request.app.state.intake)
+
+
+JobsOf = Annotated[JobStore, Depends(_jobs)]
+
+
+@router.post(
+    "/documents",
+    summary="Add documents",
+    status_code=202,
+    dependencies=[writes],
+    responses={
+        202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}},
+        **documented(400, 401, 403, 408, 413, 422, 429, 503, 507),
+    },
+)
+async def add(
+    request: Request,
+    response: Response,
+    service: ServiceOf,
+    jobs: JobsOf,
+    runner: Annotated[JobRunner, Depends(_runner)],
+    intake: Annotated[Intake, Depends(_intake)],
+    files: Annotated[
+        list[UploadFile],
+        File(
+            min_length=1,
+            max_length=_MOST_FILES,
+            description="Texts, Markdown, pictures and sounds; together at most "
+            "`max_upload_bytes`.",
+        ),
+    ],
+    metadata: Annotated[
+        str | None,
+        Form(
+            max_length=100_000,
+            description="What to keep with every file, as a JSON object.",
+            examples=['{"topic": "physics", "year": 2019}'],
+        ),
+    ] = None,
+) -> JobOut:
+    """Take files in, and add them in a job: its address is in `Location`.
+
+    The files are safe once this answers: a job that is cut off goes on at the next start.
+    The same file with the same name is the same document, however often it is sent.
+    """
+    extra = _metadata(metadata)
+    if await anyio.to_thread.run_sync(jobs.queued) >= _MOST_JOBS:
+        raise OverloadedError(f"{_MOST_JOBS} jobs wait already; add more when they are done")
+    kept = [
+        await anyio.to_thread.run_sync(intake.keep, file.file, file.filename or "")
+        for file in files
+    ]
+    job = await anyio.to_thread.run_sync(jobs.add, kept, extra)
+    runner.call()
+    response.headers["Location"] = f"{root_path(request)}/v1/jobs/{job.job_id}"
+    return _out(job)
+
+
+@router.get(
+    "/jobs/{job_id}",
+    summary="Look at a job",
+    dependencies=[reads],
+    responses=documented(401, 403, 404, 422, 429),
+)
+async def job(jobs: JobsOf, job_id: JobId) -> JobOut:
+    """Tell how far a job is, and what became of its files."""
+    return _out(await _found(jobs, job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    summary="Watch a job",
+    dependencies=[reads],
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Server-sent events named `job`; the data of each is the job as "
+            "`GET /v1/jobs/{job_id}` gives it. The stream ends with the job.",
+            "content": {"text/event-stream": {}},
+        },
+        **documented(401, 403, 404, 422, 429),
+    },
+)
+async def events(service: ServiceOf, jobs: JobsOf, job_id: JobId) -> StreamingResponse:
+    """Watch a job: an event at once and at each change, until it is over."""
+    await _found(jobs, job_id)
+
+    async def stream() -> AsyncIterator[str]:
+        told, told_at = "", time.monotonic()
+        while not service.stopping:
+            now = await anyio.to_thread.run_sync(jobs.get, job_id)
+            if now is None:
+                return
+            said = _out(now).model_dump_json()
+            if said != told:
+                told, told_at = said, time.monotonic()
+                yield f"event: job\ndata: {said}\n\n"
+            elif time.monotonic() - told_at > _SIGN_OF_LIFE_S:
+                told_at = time.monotonic()
+                yield ": still at it\n\n"
+            if now.state in FINAL:
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    summary="Cancel a job",
+    dependencies=[writes],
+    responses=documented(401, 403, 404, 422, 429),
+)
+async def cancel(jobs: JobsOf, job_id: JobId) -> JobOut:
+    """Cancel a job that waits or runs. What it added so far stays; one that is over is as it was.
+
+    The files stay in the library's directory until their documents are removed.
+    """
+    await _found(jobs, job_id)
+    await anyio.to_thread.run_sync(jobs.cancel, job_id)
+    return _out(await _found(jobs, job_id))
+
+
+async def _found(jobs: JobStore, job_id: str) -> Job:
+    found = await anyio.to_thread.run_sync(jobs.get, job_id)
+    if found is None:
+        raise NotFoundError(f"no job {job_id}; those that are over are forgotten after a week")
+    return found
+
+
+def _metadata(text: str | None) -> Mapping[str, Any]:
+    """Read metadata, which is an object of plain values. Raises `UsageError`."""
+    if text is None or not text.strip():
+        return {}
+    try:
+        found = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"metadata is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError('metadata is a JSON object, {"year": 2019} say')
+    if len(found) > _MOST_KEYS:
+        raise UsageError(f"metadata has {len(found)} keys; at most {_MOST_KEYS} are kept")
+    for key, value in found.items():
+        plain = isinstance(value, str | int | float | bool)
+        texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        if not 0 < len(key) <= _KEY_CHARACTERS or not (plain or texts):
+            raise UsageError(
+                f"metadata {key[:_KEY_CHARACTERS]!r}: a key has 1 to {_KEY_CHARACTERS} characters, "
+                "and a value is text, a number, true, false or a list of texts"
+            )
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _out(job: Job) -> JobOut:
+    report = None
+    if job.report is not None:
+        failed = [
+            JobFailure(source=file_name(one["uri"]), reason=without_paths(one["reason"]))
+            for one in job.report["failed"]
+        ]
+        report = JobReport(**{**job.report, "failed": failed})
+    return JobOut(
+        id=job.job_id,
+        state=job.state,
+        done=job.done,
+        total=len(job.files),
+        files=[
+            JobFile(source=file_name(one), document_id=document_id_of(one)) for one in job.files
+        ],
+        report=report,
+        error=job.error,
+        created_at=datetime.datetime.fromtimestamp(job.created_at, datetime.UTC),
+        updated_at=datetime.datetime.fromtimestamp(job.updated_at, datetime.UTC),
+    )

@@ -1,0 +1,144 @@
+"""Answers that are kept: given again while they hold, and never in place of newer ones."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from trawl.errors import QueryError
+from trawl.library import Library
+from trawl.server import create_app
+from trawl.settings import load_settings
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    (tmp_path / "muon.txt").write_text("The muon decays into an electron.", "utf-8")
+    with Library(tmp_path / "lib", create=True, freshness_s=0) as library:
+        library.add(tmp_path / "muon.txt")
+        yield library
+
+
+class Counting:
+    """Counts the searches of a library, and holds them up where it is told to."""
+
+    def __init__(self, library: Library) -> None:
+        self.calls = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self._search = library.search
+        library.search = self  # type: ignore[method-assign, assignment]
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.calls += 1
+        self.gate.wait(20)
+        return self._search(*args, **options)
+
+
+def ask(client: TestClient, query: str, **options: Any) -> tuple[str, list[str]]:
+    response = client.get("/search", params={"query": query, **options})
+    assert response.status_code == 200, response.text
+    found = [result["source"] for result in response.json()["results"]]
+    return response.headers["cache-status"], found
+
+
+def test_the_second_time_is_a_hit(library: Library) -> None:
+    counting = Counting(library)
+    with TestClient(create_app(library)) as client:
+        counting.calls = 0  # not the warm-up's
+        first = ask(client, "the muon")
+        again = ask(client, "  the \n muon ")
+        before = counting.calls
+        assert first[0] == "trawl; fwd=miss; stored"
+        assert again == ("trawl; hit", first[1])
+        assert ask(client, "the muon", use_cache=False)[0] == "trawl; fwd=bypass"
+        assert counting.calls == before + 1
+
+
+@pytest.mark.parametrize("option", [{"top_k": 3}, {"modality": "text"}, {"query": "The muon"}])
+def test_another_question_is_a_miss(library: Library, option: dict[str, Any]) -> None:
+    with TestClient(create_app(library)) as client:
+        ask(client, "the muon")
+        assert ask(client, **{"query": "the muon", **option})[0] == "trawl; fwd=miss; stored"
+
+
+def test_a_hit_echoes_the_words_as_they_were_given(library: Library) -> None:
+    with TestClient(create_app(library)) as client:
+        ask(client, "the muon")
+        response = client.get("/search", params={"query": " the  muon"})
+    assert response.headers["cache-status"] == "trawl; hit"
+    assert response.json()["query"] == " the  muon"
+
+
+def test_new_data_is_never_hidden(library: Library, tmp_path: Path) -> None:
+    with TestClient(create_app(library)) as client:
+        assert ask(client, "kaon")[1] == ["muon.txt"]
+        (tmp_path / "kaon.txt").write_text("The kaon has a strange quark.", "utf-8")
+        with Library(library.path) as writer:
+            writer.add(tmp_path / "kaon.txt")
+        status, found = ask(client, "kaon")
+        assert status == "trawl; fwd=miss; stored"
+        assert found[0] == "kaon.txt"
+        with Library(library.path) as writer:
+            writer.remove(tmp_path / "kaon.txt")
+        assert ask(client, "kaon")[1] == ["muon.txt"]
+
+
+def test_without_entries_there_is_no_cache(library: Library) -> None:
+    settings = load_settings(library.path, cache_entries=0)
+    with TestClient(create_app(library, settings)) as client:
+        assert ask(client, "muon")[0] == "trawl; fwd=bypass"
+        assert ask(client, "muon")[0] == "trawl; fwd=bypass"
+
+
+@pytest.mark.anyio
+async def test_one_question_asked_by_many_at_once_is_searched_once(library: Library) -> None:
+    counting = Counting(library)
+    counting.gate.clear()
+    transport = httpx.ASGITransport(create_app(library))
+    async with httpx.AsyncClient(transport=transport, base_url="http://trawl") as client:
+        asked = [
+            asyncio.create_task(client.get("/search", params={"query": "muon"})) for _ in range(20)
+        ]
+        await asyncio.sleep(0.2)
+        counting.gate.set()
+        answers = [await one for one in asked]
+    assert counting.calls == 1
+    statuses = sorted(answer.headers["cache-status"] for answer in answers)
+    assert statuses == ["trawl; fwd=miss; collapsed"] * 19 + ["trawl; fwd=miss; stored"]
+
+
+@pytest.mark.anyio
+async def test_an_error_is_told_to_all_and_not_kept(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = library.search
+    gate = threading.Event()
+
+    def failing(*_: Any, **__: Any) -> Any:
+        gate.wait(20)
+        raise QueryError("not today")
+
+    monkeypatch.setattr(library, "search", failing)
+    transport = httpx.ASGITransport(create_app(library))
+    async with httpx.AsyncClient(transport=transport, base_url="http://trawl") as client:
+        asked = [
+            asyncio.create_task(client.get("/search", params={"query": "muon"})) for _ in range(3)
+        ]
+        await asyncio.sleep(0.1)
+        gate.set()
+        assert [(await one).status_code for one in asked] == [422, 422, 422]
+        monkeypatch.setattr(library, "search", search)
+        assert (await client.get("/search", params={"query": "muon"})).status_code == 200

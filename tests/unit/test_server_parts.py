@@ -1,0 +1,203 @@
+"""The parts of the server that need no library: bounds, rates, addresses, keys, snippets."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from trawl import errors
+from trawl.errors import SettingsError
+from trawl.search.snippets import snippet
+from trawl.server.cache import AnswerCache, answer_bytes
+from trawl.server.keys import Keyring, hash_key, new_key, presented_key
+from trawl.server.limiting import Proxies, RateLimiter
+from trawl.server.models import file_name, plain_text, without_paths
+from trawl.server.problems import KINDS, kind_of
+from trawl.settings import ApiKey, load_settings
+from trawl.types import Answer, Hit, Span
+
+
+def answer_of(characters: int) -> Answer:
+    hit = Hit(1, 0.5, "a:0", "a", "/a", "text", "t", "x" * characters, Span(), {}, (), "")
+    return Answer((hit,), {})
+
+
+async def filled(cache: AnswerCache, answers: list[Answer]) -> None:
+    for key, answer in enumerate(answers):
+
+        async def find(answer: Answer = answer) -> Answer:
+            return answer
+
+        await cache.get(key, find)
+
+
+def test_the_cache_is_bounded_in_entries() -> None:
+    cache = AnswerCache(10, 2**30, 60)
+    asyncio.run(filled(cache, [answer_of(10)] * 50))
+    assert len(cache) == 10
+
+
+def test_the_cache_is_bounded_in_bytes() -> None:
+    size = answer_bytes(answer_of(100_000))
+    cache = AnswerCache(1_000, 5 * size, 60)
+    asyncio.run(filled(cache, [answer_of(100_000)] * 50))
+    assert len(cache) == 5
+
+
+def test_an_answer_larger_than_the_cache_is_given_and_not_kept() -> None:
+    cache = AnswerCache(1_000, 2**20, 60)
+    asyncio.run(filled(cache, [answer_of(2**20)]))
+    assert len(cache) == 0
+
+
+class Clock:
+    """What `limits` and the server take for the time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        monkeypatch.setattr("time.time", lambda: self.now)
+
+
+def test_a_moving_window_has_no_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    limiter = RateLimiter("3/minute")
+    allowed = []
+    for clock.now in (1_059.0, 1_059.5, 1_060.5, 1_061.0, 1_119.2):
+        verdict = limiter.check("a", 1)
+        assert verdict is not None
+        allowed.append(verdict.allowed)
+    # A fixed window would have begun anew at 1,060.
+    assert allowed == [True, True, True, False, True]
+
+
+def test_a_refusal_says_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    limiter = RateLimiter("2/minute")
+    limiter.check("a", 2)
+    clock.now = 1_020.0
+    refused = limiter.check("a", 1)
+    assert refused is not None
+    assert refused.headers["Retry-After"] == "40"
+    assert refused.headers["RateLimit"] == '"default";r=0;t=40'
+    assert refused.headers["RateLimit-Policy"] == '"default";q=2;w=60'
+    clock.now = 1_060.5
+    again = limiter.check("a", 1)
+    assert again is not None
+    assert again.allowed
+
+
+def test_clients_have_limits_of_their_own() -> None:
+    limiter = RateLimiter("1/minute")
+    verdicts = [limiter.check(client, 1) for client in ("a", "b", "a")]
+    assert [verdict.allowed for verdict in verdicts if verdict] == [True, True, False]
+
+
+def test_no_rate_is_no_limit_and_a_bad_one_is_told() -> None:
+    assert RateLimiter("").check("a", 1) is None
+    with pytest.raises(SettingsError, match="rate_limit"):
+        RateLimiter("often")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("203.0.113.9", "", "203.0.113.9"),
+        ("203.0.113.9", "198.51.100.7", "203.0.113.9"),  # nobody has to believe it
+        ("10.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("10.0.0.1", "1.2.3.4, 198.51.100.7", "198.51.100.7"),
+        ("10.0.0.1", "198.51.100.7, 10.0.0.2", "198.51.100.7"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("2001:db8::1:2:3:4", "", "2001:db8::/64"),
+        ("::ffff:203.0.113.9", "", "203.0.113.9"),
+        ("unknown", "198.51.100.7", "unknown"),
+    ],
+)
+def test_who_asks(peer: str, forwarded: str, client: str) -> None:
+    assert Proxies(["10.0.0.0/8"]).client(peer, forwarded) == client
+
+
+def test_a_keyring_knows_its_keys() -> None:
+    key, other = new_key(), new_key()
+    ring = Keyring({"ada": ApiKey(sha256=hash_key(key), scopes=frozenset({"read", "write"}))})
+    assert ring.holder(key) == ("ada", {"read", "write"})
+    assert ring.holder(other) is None
+    assert ring.holder("") is None
+    assert ring.holder("\udcff") is None
+    assert not Keyring({})
+
+
+@pytest.mark.parametrize(
+    ("authorization", "x_api_key", "key"),
+    [
+        ("Bearer abc", "", "abc"),
+        ("bearer  abc ", "", "abc"),
+        ("", "abc", "abc"),
+        ("Basic abc", "", None),
+        ("", "", None),
+        ("Bearer", "", ""),
+    ],
+)
+def test_where_a_key_stands(authorization: str, x_api_key: str, key: str | None) -> None:
+    assert presented_key(authorization, x_api_key) == key
+
+
+def test_the_key_maker_prints_what_the_settings_read() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "trawl.server.keys", "ada's", "--scope", "write"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    key = printed.splitlines()[0].rpartition(" ")[2]
+    keys = load_settings(api_keys=tomllib.loads(printed)["api_keys"]).api_keys
+    assert Keyring(keys).holder(key) == ("ada's", {"write"})
+
+
+def test_bad_keys_and_networks_are_told() -> None:
+    for options in ({"api_keys": {"a": {"sha256": "x"}}}, {"trusted_proxies": ["10.0.0/33"]}):
+        with pytest.raises(SettingsError):
+            load_settings(**options)
+
+
+@pytest.mark.parametrize(
+    "text", ["plain words", "a <b>bold</b> claim & more", "1 < 2 &amp; 3", "x</mark>y <mark>"]
+)
+def test_a_preview_is_the_text_again(text: str) -> None:
+    assert plain_text(snippet(text, "bold words more")) == text
+
+
+def test_a_path_keeps_its_last_part_alone() -> None:
+    assert file_name("/srv/private/a b.png") == "a b.png"
+    assert file_name("file:///srv/private/%FF.txt") == "%FF.txt"
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("the model file /srv/a/b/image.onnx is damaged", "the model file image.onnx is damaged"),
+        ("'/srv/private/x y' is closed", "'x y' is closed"),
+        ("30,000 x 30,000 pixels and 5/6 of it", "30,000 x 30,000 pixels and 5/6 of it"),
+        ("audio/wav that cannot be read", "audio/wav that cannot be read"),
+    ],
+)
+def test_reasons_keep_no_paths(reason: str, shown: str) -> None:
+    assert without_paths(reason) == shown
+
+
+def test_every_error_has_a_kind() -> None:
+    def below(cls: type[errors.TrawlError]) -> list[type[errors.TrawlError]]:
+        return [cls, *(one for child in cls.__subclasses__() for one in below(child))]
+
+    for cls in below(errors.TrawlError):
+        kind = kind_of(cls("x"))
+        if cls.http_status >= 500 or issubclass(cls, errors.LibraryError):
+            # Their messages name paths: what the client is told is fixed.
+            assert kind.detail is not None or kind.name == "overloaded", cls
+    names = [kind.name for kind in KINDS.values()]
+    assert len(names) == len(set(names))
