@@ -1,0 +1,133 @@
+"""The example collection builds completely, and twice the same."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from PIL import Image
+
+BUILDER = Path(__file__).parents[2] / "examples" / "build_collection.py"
+LINK = re.compile(r"!\[([^\]]+)\]\(([^)]+)\)")
+TOPICS = {"physics", "biology", "acoustics"}
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two builds of the collection, made side by side."""
+    folders = tuple(tmp_path_factory.mktemp("examples") / name for name in ("first", "second"))
+    running = [
+        subprocess.Popen([sys.executable, str(BUILDER), "--out", str(folder)]) for folder in folders
+    ]
+    assert [process.wait(timeout=100) for process in running] == [0, 0]
+    return folders[0], folders[1]
+
+
+@pytest.fixture(scope="module")
+def collection(builds: tuple[Path, Path]) -> Path:
+    return builds[0]
+
+
+def files_under(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def with_suffix(folder: Path, *suffixes: str) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.suffix in suffixes]
+
+
+def test_two_builds_have_the_same_bytes(builds: tuple[Path, Path]) -> None:
+    first, second = map(files_under, builds)
+    assert first == second
+
+
+def test_it_is_complete_and_small(collection: Path) -> None:
+    assert len(with_suffix(collection, ".md", ".txt")) == 21
+    assert len(with_suffix(collection, ".png", ".jpg")) == 19
+    assert len(with_suffix(collection, ".wav", ".flac", ".ogg")) == 11
+    assert sum(path.stat().st_size for path in collection.rglob("*")) < 5_000_000
+
+
+def test_every_link_leads_to_a_picture_with_a_caption(collection: Path) -> None:
+    linked = set()
+    for page in with_suffix(collection, ".md"):
+        for caption, target in LINK.findall(page.read_text(encoding="utf-8")):
+            assert len(caption.split()) >= 5, (page, caption)
+            linked.add(page.parent / unquote(target))
+    pictures = set(with_suffix(collection, ".png", ".jpg"))
+    assert linked <= pictures
+    with_sidecar = {p for p in pictures if p.with_name(p.name + ".json").is_file()}
+    assert linked | with_sidecar == pictures
+    assert not linked & with_sidecar
+
+
+def test_every_text_has_metadata_and_a_fair_length(collection: Path) -> None:
+    for page in with_suffix(collection, ".md", ".txt"):
+        text = page.read_text(encoding="utf-8")
+        if page.suffix == ".md":
+            _, front, text = text.split("---\n", 2)
+            metadata = yaml.safe_load(front)
+            assert metadata["title"]
+        else:
+            beside = [
+                p for s in (".json", ".yaml") if (p := page.with_name(page.name + s)).exists()
+            ]
+            assert len(beside) == 1, page
+            metadata = yaml.safe_load(beside[0].read_text(encoding="utf-8"))
+        assert metadata["topic"] in TOPICS
+        assert isinstance(metadata["year"], int)
+        assert len(metadata["tags"]) >= 3
+        assert 100 <= len(text.split()) <= 600, page
+
+
+def test_every_table_row_names_a_file_and_every_file_has_metadata(collection: Path) -> None:
+    described: set[Path] = set()
+    for table in with_suffix(collection, ".csv", ".jsonl"):
+        with table.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines) if table.suffix == ".csv" else map(json.loads, lines))
+        for row in rows:
+            assert (table.parent / row["file"]).is_file(), row
+            assert row["title"]
+            assert row["topic"] in TOPICS
+            assert 1800 <= int(row["year"]) <= 2030
+            described.add(table.parent / row["file"])
+    for sidecar in with_suffix(collection, ".json"):
+        assert json.loads(sidecar.read_text(encoding="utf-8"))["topic"] in TOPICS
+        described.add(sidecar.with_suffix(""))
+    media = with_suffix(collection, ".png", ".jpg", ".wav", ".flac", ".ogg")
+    assert set(media) <= described
+
+
+def test_pictures_and_sounds_decode_and_are_not_flat_or_clipped(collection: Path) -> None:
+    for path in with_suffix(collection, ".png", ".jpg"):
+        with Image.open(path) as picture:
+            assert np.asarray(picture.convert("L")).std() > 10, path
+    for path in with_suffix(collection, ".wav", ".flac", ".ogg"):
+        samples, rate_hz = soundfile.read(path)
+        assert rate_hz == 16_000
+        assert 4 <= len(samples) / rate_hz <= 10, path
+        assert 0.3 < np.abs(samples).max() < 0.99, path
+
+
+def test_the_demo_ends_with_the_code_of_a_command_that_fails() -> None:
+    demo = BUILDER.with_name("demo.py")
+    code = "import sys, demo; demo.run('', [sys.executable, '-c', 'raise SystemExit(3)'], '')"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=demo.parent, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 3
+    assert "exit code 3" in ended.stderr
