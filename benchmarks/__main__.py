@@ -1,0 +1,37 @@
+"""`make bench`: run every benchmark, or those named, each in a process of its own.
+
+Each prints ratios against a baseline of the same run, or says why it is skipped. What
+was seen on which machine is recorded in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NOT_RUN = {"__main__", "__init__", "common"}
+
+
+def main() -> int:
+    scripts = sorted(path for path in HERE.rglob("*.py") if path.stem not in NOT_RUN)
+    wanted = set(sys.argv[1:])
+    unknown = wanted - {path.stem for path in scripts}
+    if unknown:
+        print(f"no benchmark {', '.join(unknown)}; there are:", *(p.stem for p in scripts))
+        return 2
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    failed = []
+    for path in scripts:
+        if wanted and path.stem not in wanted:
+            continue
+        print(f"\n## {path.relative_to(HERE)}\n", flush=True)
+        if subprocess.run([sys.executable, path], cwd=path.parent).returncode not in (0, 1):
+            failed.append(path.stem)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

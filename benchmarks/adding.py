@@ -1,0 +1,67 @@
+"""Adding photos: pictures a second and peak memory, against the bare tower.
+
+Usage: python adding.py [PICTURES] (default 2000), from the reference data's flickr8k.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CHILD = """
+import resource, sys
+from trawl import Library
+paths = open(sys.argv[2]).read().splitlines()
+with Library(sys.argv[1], create=True) as library:
+    report = library.add(paths)
+    again = library.add(paths)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(report.added, len(report.failed), report.seconds, again.seconds, again.unchanged, peak)
+"""
+
+
+def bare(paths: list[Path]) -> float:
+    """Give seconds for the image tower alone, on pictures that are decoded already."""
+    from PIL import Image
+
+    from trawl.encoders import load_model
+
+    encoder = load_model("mini").encoders["image"]
+    images = [Image.open(path).convert("RGB") for path in paths[:512]]
+    encoder.encode(images[:16])
+    began = time.perf_counter()
+    for start in range(0, len(images), 16):
+        encoder.encode(images[start : start + 16])
+    return (time.perf_counter() - began) / len(images)
+
+
+def main() -> None:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("TRAWL_DATA", beside)) / "flickr8k" / "images"
+    if not folder.is_dir():
+        sys.exit(f"skipped: no photos at {folder}; set TRAWL_DATA")
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    paths = sorted(folder.iterdir())[:count]
+    with tempfile.TemporaryDirectory() as work:
+        listing = Path(work) / "paths"
+        listing.write_text("\n".join(map(str, paths)), "utf-8")
+        out = subprocess.run(
+            [sys.executable, "-c", CHILD, f"{work}/library", listing],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+    added, failed, seconds, again_s, unchanged, peak = (float(value) for value in out)
+    alone_s = bare(paths)
+    print(f"{added:.0f} pictures in, {failed:.0f} failed, {added / seconds:.0f} a second")
+    print(f"the tower alone, pictures decoded (baseline): {1 / alone_s:.0f} a second")
+    print(f"ratio: {added / seconds * alone_s:.2f}")
+    print(f"again, {unchanged:.0f} unchanged: {again_s:.2f} s; peak memory {peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
