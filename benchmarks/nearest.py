@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trawl.store import Store, WriteLock
+from trawl.store import Store, Words, WriteLock
 from trawl.types import Chunk, Document, Space, Span
 
 DIMENSION = 256
@@ -98,7 +98,9 @@ def main() -> None:
             "Trawl, top 10": lambda query: snapshot.nearest(SOURCE, query, 10, None),
             "Trawl, top 100": lambda query: snapshot.nearest(SOURCE, query, 100, None),
             "the same index through the lancedb package, top 10": through_lancedb(),
-            "Trawl, words, top 100": lambda query: snapshot.words("word77 of text", 100, None),
+            "Trawl, words, top 100": lambda query: snapshot.words(
+                Words("word77 of text"), 100, None
+            ),
         }
         print("| search | p50 ms | p95 ms | times the baseline |\n|---|---|---|---|")
         baseline = None

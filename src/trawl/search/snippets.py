@@ -6,6 +6,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 import snowballstemmer
 
@@ -17,6 +18,7 @@ _LENGTH = 200
 _stemmer = snowballstemmer.stemmer("english")
 
 
+@lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
     """Give a word as the full-text index sees it: lower case, no accents, stemmed."""
     folded = unicodedata.normalize("NFKD", word.lower())
@@ -32,11 +34,25 @@ def snippet(text: str, query: str) -> str:
     """
     text = " ".join(text.split())
     wanted = {stem(word) for word in _WORD.findall(query)}
-    matches = [found.span() for found in _WORD.finditer(text) if stem(found.group()) in wanted]
+    matches = _matches(text, wanted)
     start, end = _window(text, matches)
     inside = [(a, b) for a, b in matches if a >= start and b <= end]
     shown = _marked(text, start, end, inside)
     return ("… " if start > 0 else "") + shown + (" …" if end < len(text) else "")
+
+
+def _matches(text: str, wanted: set[str]) -> list[tuple[int, int]]:
+    """Give where the words stand whose stem is wanted.
+
+    A stem begins as its word does, so most words need not be stemmed at all.
+    """
+    initials = {word[:1] for word in wanted}
+    return [
+        found.span()
+        for found in _WORD.finditer(text)
+        if (found[0][0].lower() in initials or not found[0][0].isascii())
+        and stem(found[0]) in wanted
+    ]
 
 
 def _window(text: str, matches: list[tuple[int, int]]) -> tuple[int, int]:
