@@ -62,11 +62,6 @@ class Transform:
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the card's [image] is not as it should be: {error!r}") from error
 
-    @property
-    def output_px(self) -> int:
-        """The side of what comes out."""
-        return self.crop_px or self.size_px
-
     def __call__(self, image: Image.Image) -> NDArray[np.float32]:
         """Give float32 [3, S, S] of one picture, normalised."""
         rgb = image if image.mode == "RGB" else image.convert("RGB")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trawl.encoders import Model, encode_query, tokens_cut
 from trawl.errors import QueryError
-from trawl.query import bind, to_sql
+from trawl.query import Comparison, bind, to_sql
 from trawl.ranking import Background, Fused, Prior, fuse
 from trawl.search.arrange import arrange, count_facets
 from trawl.search.background import Backgrounds
@@ -163,8 +163,9 @@ def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
     for part in request.parts:
         if isinstance(part.media, Like) and part.weight > 0:
             # A chunk is like itself, and its neighbours in a recording overlap it.
-            document_id = part.media.chunk_id.partition(":")[0].replace("'", "''")
-            conditions.append(f"document_id <> '{document_id}'")
+            document_id = part.media.chunk_id.partition(":")[0]
+            other = Comparison("document_id", "!=", document_id)
+            conditions.append(to_sql(other, filter_column))
     return " AND ".join(f"({condition})" for condition in conditions) or None
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from trawl.store.rows import metadata_from_json, span_from_row
 from trawl.store.schema import BUILT_IN_COLUMNS, metadata_columns, vector_column
+from trawl.store.sql import quoted
 from trawl.types import (
     MODALITIES,
     ColumnType,
@@ -299,26 +300,22 @@ class Snapshot:
     def vector(self, source: str, chunk_id: str) -> NDArray[np.float32] | None:
         """Give a chunk's vector [D] of a source, or None where it has none of it."""
         column = vector_column(source)
-        table = self._dataset.to_table(columns=[column], filter=f"chunk_id = {_quoted(chunk_id)}")
+        table = self._dataset.to_table(columns=[column], filter=f"chunk_id = {quoted(chunk_id)}")
         found = table[column].to_pylist()
         return np.asarray(found[0], np.float32) if found and found[0] is not None else None
 
     def chunks(self, document_id: str) -> list[StoredChunk]:
         """Give the chunks of a document, in their order."""
         table = self._dataset.to_table(
-            columns=[*_HYDRATED, "ordinal"], filter=f"document_id = {_quoted(document_id)}"
+            columns=[*_HYDRATED, "ordinal"], filter=f"document_id = {quoted(document_id)}"
         )
         rows = sorted(table.to_pylist(), key=lambda row: int(row["ordinal"]))
         return [_stored(row) for row in rows]
 
     def chunk(self, chunk_id: str) -> StoredChunk | None:
         """Give one chunk, or None."""
-        table = self._dataset.to_table(columns=_HYDRATED, filter=f"chunk_id = {_quoted(chunk_id)}")
+        table = self._dataset.to_table(columns=_HYDRATED, filter=f"chunk_id = {quoted(chunk_id)}")
         return next((_stored(row) for row in table.to_pylist()), None)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _numbers(table: pa.Table) -> NDArray[np.int64]:

@@ -10,13 +10,13 @@ from threading import Lock
 from typing import Any
 
 import lance
-import pyarrow as pa
 
 from trawl.errors import QueryError
 from trawl.store.documents import DocumentRow, document_rows
 from trawl.store.lock import WriteLock
 from trawl.store.schema import DOCUMENTS, MEDIA, chunks_schema
 from trawl.store.snapshot import Snapshot
+from trawl.store.sql import quoted
 from trawl.store.writer import Writer
 from trawl.types import Space
 
@@ -109,13 +109,13 @@ class Store:
 
     def document(self, document_id: str) -> DocumentRow | None:
         """Give one document, or None."""
-        quoted = document_id.replace("'", "''")
-        return next(iter(self.documents(f"document_id = '{quoted}'")), None)
+        return next(iter(self.documents(f"document_id = {quoted(document_id)}")), None)
 
     def thumbnail(self, chunk_id: str) -> bytes | None:
         """Give a picture's thumbnail, a JPEG, or None."""
-        quoted = chunk_id.replace("'", "''")
-        table = self._open("media").to_table(columns=["thumbnail"], filter=f"chunk_id = '{quoted}'")
+        table = self._open("media").to_table(
+            columns=["thumbnail"], filter=f"chunk_id = {quoted(chunk_id)}"
+        )
         found: Any = table["thumbnail"].to_pylist()
         return found[0] if found else None
 
@@ -127,7 +127,3 @@ class Store:
             media=self._open("media"),
             recover=lock.unfinished,
         )
-
-    def schema(self) -> pa.Schema:
-        """The schema of the chunks as it is now."""
-        return self._open(CHUNKS).schema

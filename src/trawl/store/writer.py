@@ -17,6 +17,7 @@ from trawl.store.documents import DocumentRow, document_rows, document_table
 from trawl.store.maintenance import keep_up, maintain
 from trawl.store.rows import chunk_rows, media_rows
 from trawl.store.schema import metadata_columns, metadata_fields
+from trawl.store.sql import one_of
 from trawl.types import Chunk, ColumnType, Document
 
 _IDS_A_DELETE = 500
@@ -78,7 +79,7 @@ class Writer:
     def remove(self, document_ids: Sequence[str]) -> None:
         """Take documents out, with all their chunks. Of none, nothing is committed."""
         for some in _slices(document_ids):
-            self._documents.delete(_in("document_id", some))
+            self._documents.delete(one_of("document_id", some))
         self._delete_chunks(document_ids)
         for document_id in document_ids:
             self.known.pop(document_id, None)
@@ -101,8 +102,8 @@ class Writer:
 
     def _delete_chunks(self, document_ids: Sequence[str]) -> None:
         for some in _slices(document_ids):
-            self._chunks.delete(_in("document_id", some))
-            self._media.delete(_in("document_id", some))
+            self._chunks.delete(one_of("document_id", some))
+            self._media.delete(one_of("document_id", some))
 
     def _clear_orphans(self) -> None:
         owned = np.array([key for key, row in self.known.items() if row.chunks > 0], dtype=str)
@@ -110,7 +111,7 @@ class Writer:
             ids = table.to_table(columns=["document_id"])["document_id"].unique()
             there = np.array(ids.to_pylist(), dtype=str)
             for some in _slices(np.setdiff1d(there, owned).tolist()):
-                table.delete(_in("document_id", some))
+                table.delete(one_of("document_id", some))
 
 
 def _upsert(dataset: lance.LanceDataset, table: object, key: str, replaced: Sequence[str]) -> None:
@@ -121,7 +122,7 @@ def _upsert(dataset: lance.LanceDataset, table: object, key: str, replaced: Sequ
     """
     merge = dataset.merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
     if replaced:
-        merge = merge.when_not_matched_by_source_delete(_in("document_id", replaced))
+        merge = merge.when_not_matched_by_source_delete(one_of("document_id", replaced))
     elif not getattr(table, "num_rows", 1):
         return
     merge.execute(table)
@@ -130,8 +131,3 @@ def _upsert(dataset: lance.LanceDataset, table: object, key: str, replaced: Sequ
 def _slices(document_ids: Sequence[str]) -> Iterable[Sequence[str]]:
     for start in range(0, len(document_ids), _IDS_A_DELETE):
         yield document_ids[start : start + _IDS_A_DELETE]
-
-
-def _in(column: str, values: Sequence[str]) -> str:
-    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-    return f"{column} IN ({quoted})"
