@@ -6,16 +6,27 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from trawl.encoders import Encoder, Model, TextEncoder, load_model, model_names, tokens_cut
+from trawl import Library
+from trawl.encoders import (
+    RERANKING,
+    Encoder,
+    Model,
+    TextEncoder,
+    load_model,
+    model_names,
+    tokens_cut,
+)
 from trawl.encoders import listings as all_listings
 from trawl.encoders.batcher import Batcher, TextBatcher
 from trawl.errors import ModelError, OverloadedError
+from trawl.telemetry import events
 from trawl.types import Modality, Sound, Space, Vectors
 
 HERE = [listing.name for listing in all_listings() if listing.is_here]
@@ -46,7 +57,7 @@ def test_every_card_says_what_is_needed() -> None:
     for listing in found:
         assert listing.licence
         assert listing.modalities
-        assert listing.dimension > 0
+        assert (listing.dimension > 0) is (listing.family != RERANKING)
         if listing.source is not None:
             assert listing.source.size_mb > 1
             assert "/" in listing.source.repository
@@ -104,18 +115,28 @@ class Slow:
     def __init__(self, takes_s: float = 0.01) -> None:
         self.takes_s = takes_s
         self.batches: list[list[float]] = []
+        self.prepared: list[float] = []
         self.gate = threading.Event()
         self.gate.set()
 
-    def encode(self, items: Sequence[float]) -> Vectors:
+    def prepare(self, item: float, *, query: bool = False) -> float:
+        if item != item:
+            raise ValueError("not a number")
+        self.prepared.append(item)
+        return item
+
+    def run(self, prepared: Sequence[float]) -> Vectors:
         self.gate.wait(10)
-        self.batches.append(list(items))
+        self.batches.append(list(prepared))
         time.sleep(self.takes_s)
-        if any(item < 0 for item in items):
+        if any(item < 0 for item in prepared):
             raise ValueError("negative")
-        if any(item > 1_000 for item in items):
+        if any(item > 1_000 for item in prepared):
             raise SystemExit("an encoder that wants to end the process")
-        return np.array([[np.cos(item), np.sin(item)] for item in items], np.float32)
+        return np.array([[np.cos(item), np.sin(item)] for item in prepared], np.float32)
+
+    def encode(self, items: Sequence[float]) -> Vectors:
+        return self.run([self.prepare(item) for item in items])
 
 
 def _angle(vectors: Vectors) -> float:
@@ -136,6 +157,103 @@ def test_the_queue_is_an_encoder_too() -> None:
     many = queue.encode([n / 100 for n in range(70)])
     assert many.shape == (70, 2)
     assert _angle(many[69:]) == pytest.approx(0.69, abs=1e-5)
+
+
+def test_documents_are_prepared_beside_the_network() -> None:
+    slow = Slow(takes_s=0)
+    slow.gate.clear()
+    queue = Batcher(slow)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(queue.encode, [n / 100 for n in range(100)])
+        # The network has not given anything yet; the batches after it are ready, and no more.
+        _until(lambda: len(slow.prepared) == 48)
+        time.sleep(0.05)
+        assert len(slow.prepared) == 48
+        assert slow.batches == []
+        slow.gate.set()
+        vectors = asked.result(10)
+    assert [_angle(vectors[n : n + 1]) for n in (0, 40, 99)] == pytest.approx([0, 0.4, 0.99])
+
+
+def test_what_cannot_be_prepared_never_reaches_the_queue() -> None:
+    slow = Slow(takes_s=0)
+    queue = Batcher(slow)
+    for encode in (queue.encode, queue.encode_queries):
+        with pytest.raises(ValueError, match="not a number"):
+            encode([0.1, float("nan")])
+    assert slow.batches == []
+    assert _angle(queue.encode_queries([0.5])) == pytest.approx(0.5, abs=1e-5)
+
+
+class Watcher:
+    """Keeps what it is told of encoders."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, str, int]] = []
+        self.waiting: list[tuple[str, int]] = []
+        self.refused = 0
+        self.loaded: list[tuple[str, str]] = []
+
+    def encoded(
+        self, model: str, modality: Modality, kind: str, *, items: int, seconds: float
+    ) -> None:
+        assert seconds >= 0
+        self.calls.append((model, modality, kind, items))
+
+    def encoder_queue(self, model: str, modality: Modality, kind: str, *, waiting: int) -> None:
+        self.waiting.append((kind, waiting))
+
+    def encoder_refused(self, model: str, modality: Modality) -> None:
+        self.refused += 1
+
+    def model_loaded(self, model: str, modality: Modality, *, seconds: float) -> None:
+        assert seconds > 0
+        self.loaded.append((model, modality))
+
+    def embedding(self, *_: Any, **__: Any) -> None: ...
+
+    def source_asked(self, *_: Any, **__: Any) -> None: ...
+
+
+def test_who_watches_hears_of_calls_queues_and_refusals() -> None:
+    slow = Slow(takes_s=0)
+    slow.gate.clear()
+    queue, watcher = Batcher(slow, most_waiting=1), Watcher()
+    with events.watched_by(watcher), ThreadPoolExecutor(4) as pool:
+        running = pool.submit(queue.encode, [0.0] * 20)
+        _until(lambda: queue.waiting("document") == 1)
+        waiting = pool.submit(queue.encode_queries, [0.1])
+        _until(lambda: queue.waiting("query") == 1)
+        with pytest.raises(OverloadedError):
+            queue.encode_queries([0.2])
+        slow.gate.set()
+        assert running.result(10).shape == (20, 2)
+        assert waiting.result(10).shape == (1, 2)
+        _until(lambda: len(watcher.calls) == 3)
+    assert watcher.calls == [
+        ("counted", "text", "document", 16),
+        ("counted", "text", "query", 1),
+        ("counted", "text", "document", 4),
+    ]
+    assert watcher.refused == 1
+    assert ("query", 1) in watcher.waiting
+    assert watcher.waiting[-1] == ("document", 0)
+
+
+def test_adding_loads_only_what_the_files_need(tmp_path: Path) -> None:
+    with Library(tmp_path / "library", create=True, freshness_s=0) as library:
+        for name, towers in (("red.png", ["image"]), ("note.txt", ["text"]), ("blue.png", [])):
+            path = tmp_path / name
+            if name.endswith("png"):
+                Image.new("RGB", (40, 30), path.stem).save(path)
+            else:
+                path.write_text("A note on muons.", "utf-8")
+            watcher = Watcher()
+            with events.watched_by(watcher):
+                assert library.add(path).added == 1
+            assert watcher.loaded == [("mini", tower) for tower in towers]
+            assert {call[2] for call in watcher.calls} == {"document"}
+            assert sum(call[3] for call in watcher.calls) == 1
 
 
 def test_concurrent_queries_share_calls() -> None:
@@ -164,11 +282,11 @@ def test_queries_go_before_documents() -> None:
     queue = Batcher(slow)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(queue.encode, [0.0])
-        _until(lambda: not queue._documents and queue._worker is not None)
+        _until(lambda: not queue.waiting("document") and queue._worker is not None)
         documents = pool.submit(queue.encode, [0.1] * 48)
-        _until(lambda: len(queue._documents) == 3)
+        _until(lambda: queue.waiting("document") == 2)
         query = pool.submit(queue.encode_queries, [0.9])
-        _until(lambda: len(queue._queries) == 1)
+        _until(lambda: queue.waiting("query") == 1)
         slow.gate.set()
         for future in (first, documents, query):
             future.result(10)
@@ -181,11 +299,11 @@ def test_only_what_is_at_fault_fails() -> None:
     queue = Batcher(slow)
     with ThreadPoolExecutor(6) as pool:
         before = pool.submit(queue.encode_queries, [0.0])
-        _until(lambda: not queue._queries and queue._worker is not None)
+        _until(lambda: not queue.waiting("query") and queue._worker is not None)
         queue._joined = 4
         asked = [0.1, -1.0, 0.3, 0.4]
         futures = [pool.submit(queue.encode_queries, [angle]) for angle in asked]
-        _until(lambda: len(queue._queries) == 4)
+        _until(lambda: queue.waiting("query") == 4)
         slow.gate.set()
         before.result(10)
         for angle, future in zip(asked, futures, strict=True):
@@ -211,9 +329,9 @@ def test_a_full_queue_refuses_queries_and_keeps_documents_waiting() -> None:
     queue = Batcher(slow, most_waiting=2)
     with ThreadPoolExecutor(5) as pool:
         running = pool.submit(queue.encode_queries, [0.0])
-        _until(lambda: not queue._queries and queue._worker is not None)
+        _until(lambda: not queue.waiting("query") and queue._worker is not None)
         waiting = [pool.submit(queue.encode_queries, [0.1]) for _ in range(2)]
-        _until(lambda: len(queue._queries) == 2)
+        _until(lambda: queue.waiting("query") == 2)
         documents = pool.submit(queue.encode, [0.2])
         with pytest.raises(OverloadedError, match="ask again") as refused:
             queue.encode_queries([0.3])

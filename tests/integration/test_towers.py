@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from trawl.encoders import load_model
 from trawl.encoders.cards import Tower
-from trawl.encoders.onnx_session import Arrays
+from trawl.encoders.onnx_session import Arrays, OnnxNetwork
 from trawl.encoders.sounds import LogMel
 from trawl.encoders.texts import TextTower
 from trawl.encoders.transforms import Transform
@@ -186,3 +187,30 @@ def test_long_sounds_are_cut_into_equal_windows_and_short_ones_repeated() -> Non
     assert np.allclose(short[0, 100:150], short[0, 300:350], atol=1e-3), "said again"
     with pytest.raises(ModelError, match="no samples"):
         log_mel.windows(Sound(np.zeros(0, np.float32), 48_000))
+
+
+def test_cuda_is_asked_for_where_it_is_there_and_missed_without_harm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is no GPU to run on here: what is held is who is asked, and that the CPU takes over."""
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("CUDA is here, and whatever runs a graph runs on it")
+    asked: list[list[str]] = []
+    session = onnxruntime.InferenceSession
+
+    def noted(path: str, options: object, *, providers: list[str]) -> object:
+        asked.append(providers)
+        return session(path, options, providers=providers)
+
+    both = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
+    graph = load_model("mini").card.towers["image"].path("image.onnx")
+    pixels = np.zeros((1, 98, 98, 3), np.uint8)
+    alone = OnnxNetwork(lambda: graph).run({"pixels": pixels})
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
+        beside = OnnxNetwork(lambda: graph).run({"pixels": pixels})
+    assert asked == [["CPUExecutionProvider"], ["CUDAExecutionProvider", "CPUExecutionProvider"]]
+    assert np.array_equal(alone, beside)

@@ -6,7 +6,7 @@ import csv
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,21 @@ from trawl.encoders import Model, load_model
 from trawl.readers import media_type_of, read
 from trawl.types import Picture, Sound
 
-FAMILIES = ("clip", "siglip", "siglip2", "clap", "bert-cls", "bert-mean")
 _EXIF_ORIENTATION = 0x0112
 
 
 @dataclass
 class Case:
-    """One checkpoint, exported to ONNX, and run as it is by transformers."""
+    """One checkpoint, exported to ONNX, and run as it is by transformers.
+
+    `references` keeps what the reference implementation gave, by modality.
+    """
 
     family: str
     checkpoint: Path
     onnx: Model
     torch: Model
+    references: dict[str, Any] = field(default_factory=dict)
 
 
 def _make(family: str, folder: Path, reference_data: Path) -> Path:
@@ -39,8 +42,10 @@ def _make(family: str, folder: Path, reference_data: Path) -> Path:
     if family == "siglip":
         pytest.importorskip("sentencepiece", reason="no sentencepiece: `make parity` installs it")
         return small.siglip(folder)
+    vocabulary = reference_data / "clip_tokenizer" / "tokenizer.json"
     makers: dict[str, Callable[[], Path]] = {
-        "clip": lambda: small.clip(folder, reference_data / "clip_tokenizer" / "tokenizer.json"),
+        "clip": lambda: small.clip(folder, vocabulary),
+        "clip-full": lambda: small.clip(folder, vocabulary, full=True),
         "siglip2": lambda: small.siglip2(folder),
         "clap": lambda: small.clap(folder),
         "bert-cls": lambda: small.bert(folder, "cls"),

@@ -208,7 +208,12 @@ def clap(folder: Path) -> Path:
         projection_dim=32,
     )
     torch.manual_seed(3)
-    randomise(ClapModel(config), seed=3).save_pretrained(folder)
+    model = randomise(ClapModel(config), seed=3)
+    # A trained one has learnt how loud sounds are; without that they are all one to it.
+    norm = model.audio_model.audio_encoder.batch_norm
+    norm.running_mean.fill_(-35.0)
+    norm.running_var.fill_(20.0**2)
+    model.save_pretrained(folder)
     ClapFeatureExtractor(
         truncation="rand_trunc", frequency_min=50, frequency_max=14_000
     ).save_pretrained(folder)

@@ -142,7 +142,7 @@ def _folder(given: Path | None) -> Path | None:
 
 def _print(folder: Path | None, as_json: bool) -> None:
     from trawl.cli.terminal import clean, console
-    from trawl.encoders import PROFILES, listings
+    from trawl.encoders import PROFILES, RERANKING, listings
 
     found = {listing.name: listing for listing in listings(folder)}
     if as_json:
@@ -155,7 +155,8 @@ def _print(folder: Path | None, as_json: bool) -> None:
     for name, listing in found.items():
         size = f"{listing.source.size_mb:,.0f} MB" if listing.source else "in the package"
         here = "here" if listing.is_here else "-"
-        line = f"{name:{width}}  {here:4}  {size:>14}  {'+'.join(listing.modalities):11}"
+        takes = "reranks" if listing.family == RERANKING else "+".join(listing.modalities)
+        line = f"{name:{width}}  {here:4}  {size:>14}  {takes:16}"
         out.print(clean(f"{line}  {listing.licence}"))
     out.print("")
     for profile, names in PROFILES.items():

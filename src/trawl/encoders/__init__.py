@@ -8,21 +8,28 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.encoders.base import Encoder, TextEncoder
-from trawl.encoders.batcher import Batcher, TextBatcher
+from trawl.encoders.base import Encoder, StagedEncoder, TextEncoder
+from trawl.encoders.batcher import queued
 from trawl.encoders.cards import CARD, Card, Listing, card_of, load_card, load_listing
-from trawl.errors import ModelError
+from trawl.encoders.observed import observed
+from trawl.encoders.preparing import prepare_soon
+from trawl.errors import ModelError, UsageError
 from trawl.types import Media, Modality, Space, Vectors
+
+if TYPE_CHECKING:
+    from trawl.encoders.cross_encoder import CrossEncoder
 
 __all__ = [
     "PROFILES",
     "Encoder",
     "Listing",
     "Model",
+    "StagedEncoder",
     "TextEncoder",
     "canonical_profile",
     "encode_query",
@@ -30,7 +37,10 @@ __all__ = [
     "listings",
     "load_model",
     "load_profile",
+    "load_reranker",
     "model_names",
+    "prepare_soon",
+    "rerankers",
     "tokens_cut",
 ]
 
@@ -42,6 +52,8 @@ _FAMILIES = {
     family: f"trawl.encoders.{family}" for family in ("mini", "clip", "siglip", "clap", "sentence")
 }
 
+RERANKING = "cross-encoder"
+"""The family that makes no vectors: it reads a query and a passage together."""
 
 PROFILES: Mapping[str, tuple[str, ...]] = {
     "mini": ("mini",),
@@ -84,20 +96,20 @@ class Model:
     def encoders(self) -> Mapping[Modality, Encoder]:
         """The towers, each loaded at its first call."""
         module = _FAMILIES.get(self.card.family)
+        if self.card.family == RERANKING:
+            raise ModelError(
+                f"the model {self.card.name} reranks and makes no vectors; name it when you "
+                "search, with --rerank, and make a library of another model"
+            )
         if module is None:
             raise ModelError(
                 f"the model {self.card.name} is of the family {self.card.family!r}, which "
                 f"this version does not run; it runs: {', '.join(_FAMILIES)}"
             )
-        load: Callable[[Card], Mapping[Modality, Encoder]] = import_module(module).load_encoders
-        found = load(self.card)
-        if self.card.family == "mini":
-            # Its towers answer sooner than a queue hands over.
-            return found
-        return {
-            modality: TextBatcher(encoder) if isinstance(encoder, TextEncoder) else Batcher(encoder)
-            for modality, encoder in found.items()
-        }
+        towers = import_module(module).load_encoders(self.card)
+        # What mini takes for a query is less than what a queue takes to hand it over.
+        wrap: Callable[[Any], Encoder] = observed if self.card.family == "mini" else queued
+        return {modality: wrap(tower) for modality, tower in towers.items()}
 
     @property
     def text(self) -> TextEncoder:
@@ -159,6 +171,33 @@ def load_profile(name: str, directory: Path | None = None) -> list[Model]:
         if given not in known and not _is_model_folder(Path(given).expanduser()):
             raise ModelError(f"no profile or model {given!r}; {_instead(given, known)}")
     return [load_model(model, directory) for model in names]
+
+
+def rerankers() -> list[str]:
+    """The models with a card in the package that rerank."""
+    return [listing.name for listing in listings() if listing.family == RERANKING]
+
+
+def load_reranker(name: str, directory: Path | None = None) -> CrossEncoder:
+    """Give a cross-encoder by its name, or by the path of a folder that has its card.
+
+    `directory` is the folder of downloaded models. Raises `UsageError` where no model of
+    that name reranks, `ModelError` where it has yet to be downloaded.
+    """
+    path = Path(name).expanduser()
+    if name in model_names():
+        path = _MODELS / name
+    elif not (path / CARD).is_file():
+        raise UsageError(f"no reranker {name!r}; {_instead(name, rerankers())}, or a folder's path")
+    family = load_listing(path / CARD, _folder(directory)).family
+    if family != RERANKING:
+        raise UsageError(
+            f"the model {name} is of the family {family!r}, which makes vectors and does not "
+            f"rerank; these do: {', '.join(rerankers())}"
+        )
+    from trawl.encoders.cross_encoder import CrossEncoder
+
+    return CrossEncoder(load_card(path / CARD, _folder(directory)))
 
 
 def canonical_profile(name: str) -> str:

@@ -54,3 +54,21 @@ class TextEncoder(Encoder, Protocol):
         Special tokens are left out; the spans do not overlap and grow.
         """
         ...
+
+
+@runtime_checkable
+class StagedEncoder(Encoder, Protocol):
+    """An encoder that works in two steps: media become arrays, and arrays become vectors.
+
+    The first step is one item's alone and may run on any thread, beside the second step
+    of what came before; `encode` is both, one after the other. Whoever holds many large
+    media prepares them soon: what is prepared is small.
+    """
+
+    def prepare(self, item: Any, *, query: bool = False) -> Any:
+        """Give what `run` takes for one item, as a document's or as a query's."""
+        ...
+
+    def run(self, prepared: Sequence[Any]) -> Vectors:
+        """Give float32 [len(prepared), D] unit vectors. An empty batch gives [0, D]."""
+        ...

@@ -15,7 +15,7 @@
     [published]                   # figures of the model's authors, to choose by
     "COCO text-to-image R@1" = 0.304
 
-    [space]
+    [space]                       # left out of a card of the family cross-encoder
     name = "clip-vit-b32"
     dimension = 512
 
@@ -181,9 +181,10 @@ def _card(text: str, path: Path, models: Path | None) -> Card:
         for source in MODALITIES
         if (found := raw.get("prior", {}).get(f"{query}>{source}"))
     }
+    described = _space(raw)
     space = Space(
-        name=raw["space"]["name"],
-        dimension=int(raw["space"]["dimension"]),
+        name=described["name"],
+        dimension=int(described["dimension"]),
         fingerprint=_fingerprint(raw["preprocessing"], towers),
     )
     return Card(raw["name"], raw["family"], raw["licence"], space, towers, priors)
@@ -197,7 +198,7 @@ def _listing(path: Path, models: Path) -> Listing:
         name=raw["name"],
         family=raw["family"],
         licence=raw["licence"],
-        dimension=int(raw["space"]["dimension"]),
+        dimension=int(_space(raw)["dimension"]),
         modalities=present,
         source=Source(source["repository"], source["revision"], float(source["size_mb"]))
         if source
@@ -206,6 +207,13 @@ def _listing(path: Path, models: Path) -> Listing:
         files={name: digest for m in present for name, digest in raw[m]["files"].items()},
         directory=models / raw["name"] if source else path.parent,
     )
+
+
+def _space(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a card's space; a reranker makes no vectors and has none."""
+    none = {"name": raw["name"], "dimension": 0} if raw["family"] == "cross-encoder" else None
+    found: Mapping[str, Any] = none or raw["space"]
+    return found
 
 
 def _installed(directory: Path, name: str, size_mb: float) -> dict[str, str]:

@@ -6,7 +6,7 @@ each time; it is refused.
 
 from __future__ import annotations
 
-from trawl.encoders.base import Encoder
+from trawl.encoders.base import StagedEncoder
 from trawl.encoders.cards import Card
 from trawl.encoders.checkpoints import Checkpoint, Options
 from trawl.encoders.towers import load_towers
@@ -18,7 +18,7 @@ MODEL_TYPES = ("clap",)
 _POSITIONS_BEFORE_TEXT = 2
 
 
-def load_encoders(card: Card) -> dict[Modality, Encoder]:
+def load_encoders(card: Card) -> dict[Modality, StagedEncoder]:
     """Give the towers of a card of this family."""
     return load_towers(card, frozenset({"text", "audio"}))
 

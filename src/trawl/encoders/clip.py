@@ -6,7 +6,7 @@ end token's state; what stands after it does not matter, since attention looks b
 
 from __future__ import annotations
 
-from trawl.encoders.base import Encoder
+from trawl.encoders.base import StagedEncoder
 from trawl.encoders.cards import Card
 from trawl.encoders.checkpoints import Checkpoint, Options
 from trawl.encoders.towers import load_towers
@@ -15,7 +15,7 @@ from trawl.types import Modality
 MODEL_TYPES = ("clip",)
 
 
-def load_encoders(card: Card) -> dict[Modality, Encoder]:
+def load_encoders(card: Card) -> dict[Modality, StagedEncoder]:
     """Give the towers of a card of this family."""
     return load_towers(card, frozenset({"text", "image"}))
 

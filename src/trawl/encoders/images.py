@@ -1,15 +1,13 @@
-"""Image towers: pictures are prepared on threads of their own, beside the network."""
+"""Image towers: the card's steps for each picture, then the network for many."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from trawl.encoders.lazy import Once
 from trawl.encoders.onnx_session import Network
 from trawl.encoders.transforms import Transform
 from trawl.encoders.vectors import unit
@@ -21,15 +19,6 @@ if TYPE_CHECKING:
     from trawl.encoders.cards import Tower
 
 _IMAGES_AT_ONCE = 16
-# Prepared pictures wait for the network; no more of them than these, or they fill the memory.
-_PREPARED_AHEAD = 2 * _IMAGES_AT_ONCE
-
-
-def _preparers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(min(8, os.cpu_count() or 1), "trawl-prepare")
-
-
-_pool = Once(_preparers)
 
 
 class ImageTower:
@@ -42,21 +31,18 @@ class ImageTower:
         self.transform = Transform.from_options(tower.options)
         self._network = network
 
-    def encode(self, items: Sequence[Image]) -> Vectors:
-        """Give float32 [len(items), D] unit vectors."""
-        out = np.zeros((len(items), self.space.dimension), np.float32)
-        waiting = [_pool().submit(self.transform, image) for image in items[:_PREPARED_AHEAD]]
-        try:
-            for start in range(0, len(items), _IMAGES_AT_ONCE):
-                batch = np.stack([task.result() for task in waiting[:_IMAGES_AT_ONCE]])
-                del waiting[:_IMAGES_AT_ONCE]
-                following = start + _PREPARED_AHEAD
-                waiting += [
-                    _pool().submit(self.transform, image)
-                    for image in items[following : following + _IMAGES_AT_ONCE]
-                ]
-                out[start : start + len(batch)] = self._network.run({"pixel_values": batch})
-        finally:
-            for task in waiting:
-                task.cancel()
+    def prepare(self, item: Image, *, query: bool = False) -> NDArray[np.float32]:
+        """Give the pixels float32 [3, S, S] that the network sees, of a query as of a document."""
+        return self.transform(item)
+
+    def run(self, prepared: Sequence[NDArray[np.float32]]) -> Vectors:
+        """Give float32 [len(prepared), D] unit vectors of prepared pictures."""
+        out = np.zeros((len(prepared), self.space.dimension), np.float32)
+        for start in range(0, len(prepared), _IMAGES_AT_ONCE):
+            batch = np.stack(prepared[start : start + _IMAGES_AT_ONCE])
+            out[start : start + len(batch)] = self._network.run({"pixel_values": batch})
         return unit(out)
+
+    def encode(self, items: Sequence[Any]) -> Vectors:
+        """Give float32 [len(items), D] unit vectors."""
+        return self.run([self.prepare(image) for image in items])

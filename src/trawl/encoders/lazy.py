@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -10,10 +11,13 @@ _T = TypeVar("_T")
 
 
 class Once(Generic[_T]):
-    """A value made at the first call, by one thread, and kept; a failure is not kept."""
+    """A value made at the first call, by one thread, and kept; a failure is not kept.
 
-    def __init__(self, make: Callable[[], _T]) -> None:
-        self._make, self._lock = make, threading.Lock()
+    `told` hears how many seconds the making took.
+    """
+
+    def __init__(self, make: Callable[[], _T], told: Callable[[float], None] | None = None) -> None:
+        self._make, self._told, self._lock = make, told, threading.Lock()
         self._made: tuple[_T] | None = None
 
     def __call__(self) -> _T:
@@ -21,5 +25,8 @@ class Once(Generic[_T]):
         if self._made is None:
             with self._lock:
                 if self._made is None:
+                    began = time.perf_counter()
                     self._made = (self._make(),)
+                    if self._told is not None:
+                        self._told(time.perf_counter() - began)
         return self._made[0]

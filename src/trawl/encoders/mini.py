@@ -22,6 +22,7 @@ from trawl.encoders import melspectrogram, pixels
 from trawl.encoders.base import Encoder
 from trawl.encoders.cards import Card, Tower
 from trawl.encoders.lazy import Once
+from trawl.encoders.observed import loaded
 from trawl.encoders.onnx_session import OnnxNetwork
 from trawl.encoders.vectors import unit
 from trawl.errors import ModelError
@@ -92,7 +93,7 @@ class MiniText:
 
     def __init__(self, tower: Tower, space: Space) -> None:
         self.space = space
-        self._weights = Once(lambda: _TextWeights(tower))
+        self._weights = Once(lambda: _TextWeights(tower), loaded(space, "text"))
         self._tokenizer = Once(lambda: self._load_tokenizer(tower))
 
     @staticmethod
@@ -133,15 +134,23 @@ class MiniImage:
     def __init__(self, tower: Tower, space: Space) -> None:
         self.space = space
         self._size_px = int(tower.options["size_px"])
-        self._network = OnnxNetwork(lambda: tower.path("image.onnx"))
+        self._network = OnnxNetwork(lambda: tower.path("image.onnx"), told=loaded(space, "image"))
+
+    def prepare(self, item: Image, *, query: bool = False) -> NDArray[np.uint8]:
+        """Give the picture as the network sees it, uint8 [S, S, 3]."""
+        return pixels.squash(item, self._size_px)
+
+    def run(self, prepared: Sequence[NDArray[np.uint8]]) -> Vectors:
+        """Give float32 [len(prepared), D] unit vectors of prepared pictures."""
+        out = np.zeros((len(prepared), self.space.dimension), np.float32)
+        for start in range(0, len(prepared), _IMAGES_AT_ONCE):
+            batch = np.stack(prepared[start : start + _IMAGES_AT_ONCE])
+            out[start : start + len(batch)] = self._network.run({"pixels": batch})
+        return unit(out)
 
     def encode(self, items: Sequence[Image]) -> Vectors:
         """Give float32 [len(items), D] unit vectors."""
-        out = np.zeros((len(items), self.space.dimension), np.float32)
-        for start in range(0, len(items), _IMAGES_AT_ONCE):
-            batch = pixels.batch(items[start : start + _IMAGES_AT_ONCE], self._size_px)
-            out[start : start + len(batch)] = self._network.run({"pixels": batch})
-        return unit(out)
+        return self.run([self.prepare(image) for image in items])
 
 
 class MiniAudio:
@@ -158,23 +167,34 @@ class MiniAudio:
             float(tower.options["window_s"]) * melspectrogram.SAMPLE_RATE_HZ
         )
         self._least_frames = int(tower.options["least_frames"])
-        self._network = OnnxNetwork(lambda: tower.path("audio.onnx"))
+        self._network = OnnxNetwork(lambda: tower.path("audio.onnx"), told=loaded(space, "audio"))
+
+    def prepare(self, item: Sound, *, query: bool = False) -> list[_Floats]:
+        """Give the log-mel frames float32 [F, 64] of each of a sound's windows.
+
+        Raises `ModelError` for an empty sound.
+        """
+        if not len(item.samples):
+            raise ModelError("a sound has no samples; leave it out")
+        samples = melspectrogram.at_sample_rate(item)
+        count = max(1, -(-len(samples) // self._window_samples))
+        return [self._frames(window) for window in np.array_split(samples, count)]
+
+    def run(self, prepared: Sequence[list[_Floats]]) -> Vectors:
+        """Give float32 [len(prepared), D] unit vectors of prepared sounds."""
+        out = np.zeros((len(prepared), self.space.dimension), np.float32)
+        for row, windows in enumerate(prepared):
+            for frames in windows:
+                out[row] += self._network.run({"frames": frames[None]})[0]
+        return unit(out)
 
     def encode(self, items: Sequence[Sound]) -> Vectors:
         """Give float32 [len(items), D] unit vectors. Raises `ModelError` for an empty sound."""
-        out = np.zeros((len(items), self.space.dimension), np.float32)
-        for row, sound in enumerate(items):
-            if not len(sound.samples):
-                raise ModelError(f"sound {row} of the batch has no samples; leave it out")
-            samples = melspectrogram.at_sample_rate(sound)
-            count = max(1, -(-len(samples) // self._window_samples))
-            for window in np.array_split(samples, count):
-                out[row] += self._window(window)
-        return unit(out)
+        return self.run([self.prepare(sound) for sound in items])
 
-    def _window(self, samples: _Floats) -> _Floats:
+    def _frames(self, samples: _Floats) -> _Floats:
         frames = melspectrogram.log_mel(melspectrogram.levelled(samples))
-        if len(frames) < self._least_frames:
-            # Said again until it is long enough: silence would be a sound of its own.
-            frames = np.resize(frames, (self._least_frames, frames.shape[1]))
-        return np.asarray(self._network.run({"frames": frames[None]})[0])
+        if len(frames) >= self._least_frames:
+            return frames
+        # Said again until it is long enough: silence would be a sound of its own.
+        return np.resize(frames, (self._least_frames, frames.shape[1]))

@@ -39,7 +39,8 @@ class OnnxNetwork:
     `renamed` maps the names that the families use (`input_ids`, `attention_mask`,
     `pixel_values`, `input_features`) to the graph's, where they differ; `output` names
     the output to take, the first where it is empty. CUDA is used where
-    ``onnxruntime-gpu`` is installed and finds a device.
+    ``onnxruntime-gpu`` is installed and finds a device. `told` hears how many seconds the
+    opening took.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class OnnxNetwork:
         output: str = "",
         renamed: Mapping[str, str] | None = None,
         threads: int | None = None,
+        told: Callable[[float], None] | None = None,
     ) -> None:
         self._output, self._renamed = output, dict(renamed or {})
-        self._session = Once(lambda: _opened(path(), threads))
+        self._session = Once(lambda: _opened(path(), threads), told)
 
     def run(self, feeds: Arrays) -> NDArray[np.float32]:
         """Give the graph's output, float32 [N, ...]. Raises `ModelError` for a foreign graph."""

@@ -6,7 +6,7 @@ a passage, and the longest text are the checkpoint's.
 
 from __future__ import annotations
 
-from trawl.encoders.base import Encoder
+from trawl.encoders.base import StagedEncoder
 from trawl.encoders.cards import Card
 from trawl.encoders.checkpoints import Checkpoint, Options
 from trawl.encoders.towers import load_towers
@@ -16,7 +16,7 @@ MODEL_TYPES = ("bert", "roberta", "xlm-roberta", "mpnet", "distilbert", "modernb
 _POSITIONS_BEFORE_TEXT = {"roberta": 2, "xlm-roberta": 2, "mpnet": 2}
 
 
-def load_encoders(card: Card) -> dict[Modality, Encoder]:
+def load_encoders(card: Card) -> dict[Modality, StagedEncoder]:
     """Give the tower of a card of this family."""
     return load_towers(card, frozenset({"text"}))
 

@@ -7,7 +7,7 @@ case without punctuation, SigLIP 2 on lower case.
 
 from __future__ import annotations
 
-from trawl.encoders.base import Encoder
+from trawl.encoders.base import StagedEncoder
 from trawl.encoders.cards import Card
 from trawl.encoders.checkpoints import Checkpoint, Options
 from trawl.encoders.towers import load_towers
@@ -17,7 +17,7 @@ MODEL_TYPES = ("siglip",)
 _GEMMA_VOCABULARY = 256_000
 
 
-def load_encoders(card: Card) -> dict[Modality, Encoder]:
+def load_encoders(card: Card) -> dict[Modality, StagedEncoder]:
     """Give the towers of a card of this family."""
     return load_towers(card, frozenset({"text", "image"}))
 

@@ -135,18 +135,25 @@ class AudioTower:
         self.log_mel = LogMel.from_options(tower.options)
         self._network = network
 
-    def encode(self, items: Sequence[Sound]) -> Vectors:
-        """Give float32 [len(items), D] unit vectors. Raises `ModelError` for an empty sound."""
-        out = np.zeros((len(items), self.space.dimension), np.float32)
-        windows = [
-            (row, window)
-            for row, sound in enumerate(items)
-            for window in self.log_mel.windows(sound)
-        ]
+    def prepare(self, item: Sound, *, query: bool = False) -> NDArray[np.float32]:
+        """Give the pictures float32 [W, 1, F, bands] of a sound's W windows.
+
+        Raises `ModelError` for an empty sound.
+        """
+        return np.stack([self.log_mel(window) for window in self.log_mel.windows(item)])
+
+    def run(self, prepared: Sequence[NDArray[np.float32]]) -> Vectors:
+        """Give float32 [len(prepared), D] unit vectors of prepared sounds."""
+        out = np.zeros((len(prepared), self.space.dimension), np.float32)
+        windows = [(row, window) for row, sound in enumerate(prepared) for window in sound]
         for start in range(0, len(windows), _WINDOWS_AT_ONCE):
             part = windows[start : start + _WINDOWS_AT_ONCE]
-            features = np.stack([self.log_mel(window) for _, window in part])
+            features = np.stack([window for _, window in part])
             vectors = unit(self._network.run({"input_features": features}))
             for (row, _), vector in zip(part, vectors, strict=True):
                 out[row] += vector
         return unit(out)
+
+    def encode(self, items: Sequence[Sound]) -> Vectors:
+        """Give float32 [len(items), D] unit vectors. Raises `ModelError` for an empty sound."""
+        return self.run([self.prepare(sound) for sound in items])

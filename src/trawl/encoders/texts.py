@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 # gets the same length, and so the same vector, whatever else is in the batch.
 _BUCKET_TOKENS = 16
 _TOKENS_AT_ONCE = 4096
+Windows: TypeAlias = list[list[int]]
+"""A text as its tower takes it: one or more windows of token ids."""
+
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -94,17 +97,22 @@ class TextTower:
         self.space = space
         self.options = TextOptions.from_options(tower.options)
         self._network = network
-        self._tokenizer = Once(lambda: _tokenizer(tower, self.options.tokenizer))
+        self._tokenizer = Once(lambda: open_tokenizer(tower, self.options.tokenizer))
         self.max_tokens: int | None = self.options.content_tokens
+
+    def prepare(self, item: str, *, query: bool = False) -> Windows:
+        """Give a text's token ids by window: a document's are all there, a query's are cut."""
+        if not query:
+            return self._windows(item)
+        return [self._ids(self.options.query_prefix + item)[: self.options.content_tokens]]
 
     def encode(self, items: Sequence[str]) -> Vectors:
         """Give float32 [len(items), D] unit vectors of documents; long ones are windowed."""
-        return self._encoded([self._windows(text) for text in items])
+        return self.run([self.prepare(text) for text in items])
 
     def encode_queries(self, items: Sequence[str]) -> Vectors:
         """Give float32 [len(items), D] unit vectors of queries; see `tokens_cut`."""
-        prefix, room = self.options.query_prefix, self.options.content_tokens
-        return self._encoded([[self._ids(prefix + text)[:room]] for text in items])
+        return self.run([self.prepare(text, query=True) for text in items])
 
     def tokens_cut(self, text: str) -> int:
         """Tell how many tokens at the end of a query this tower does not see."""
@@ -124,7 +132,7 @@ class TextTower:
         ids: list[int] = self._tokenizer().encode(text, add_special_tokens=False).ids
         return ids
 
-    def _windows(self, text: str) -> list[list[int]]:
+    def _windows(self, text: str) -> Windows:
         room, prefix = self.options.content_tokens, self.options.document_prefix
         whole = self._ids(prefix + text)
         if len(whole) <= room:
@@ -136,11 +144,11 @@ class TextTower:
         bounds = np.linspace(0, len(content), count + 1).astype(int)
         return [before + content[start:stop] for start, stop in pairwise(bounds)]
 
-    def _encoded(self, texts: Sequence[Sequence[Sequence[int]]]) -> Vectors:
-        """Give the vectors [N, D] of texts that are one or more windows of token ids each."""
-        out = np.zeros((len(texts), self.space.dimension), np.float32)
-        by_length: dict[int, list[tuple[int, Sequence[int]]]] = defaultdict(list)
-        for row, windows in enumerate(texts):
+    def run(self, prepared: Sequence[Windows]) -> Vectors:
+        """Give float32 [len(prepared), D] unit vectors of prepared texts."""
+        out = np.zeros((len(prepared), self.space.dimension), np.float32)
+        by_length: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
+        for row, windows in enumerate(prepared):
             for window in windows:
                 by_length[self._padded_length(len(window))].append((row, window))
         for length, entries in sorted(by_length.items()):
@@ -171,7 +179,8 @@ class TextTower:
         return unit(pooled(self._network.run(feeds), mask, options.pooling))
 
 
-def _tokenizer(tower: Tower, name: str) -> Tokenizer:
+def open_tokenizer(tower: Tower, name: str) -> Tokenizer:
+    """Open a tower's tokenizer, without truncation and padding. Raises `ModelError`."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(tower.path(name)))

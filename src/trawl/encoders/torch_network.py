@@ -29,6 +29,10 @@ INPUTS: dict[Modality, tuple[str, ...]] = {
 """What a tower's `forward` takes, in its order."""
 
 
+_HALF: dict[Modality, str] = {"text": "text", "image": "vision", "audio": "audio"}
+_HALVES = set(_HALF.values())
+
+
 def inputs_of(family: str, modality: Modality) -> tuple[str, ...]:
     """Name what a tower takes. SigLIP was trained without a mask of its padding."""
     return ("input_ids",) if (family, modality) == ("siglip", "text") else INPUTS[modality]
@@ -52,8 +56,13 @@ def load_module(directory: Path, family: str, modality: Modality) -> torch.nn.Mo
     class Tower(torch.nn.Module):  # type: ignore[misc]  # torch is not there to be checked
         def __init__(self) -> None:
             super().__init__()
-            model = AutoModel.from_pretrained(directory, local_files_only=True).eval().float()
-            self.network = model
+            self.network = AutoModel.from_pretrained(directory, local_files_only=True)
+            for name in _HALVES - {_HALF[modality]}:
+                # Half of a checkpoint is the other tower's, up to gigabytes of it.
+                for part in (f"{name}_model", f"{name}_projection"):
+                    if getattr(self.network, part, None) is not None:
+                        setattr(self.network, part, None)
+            self.network.eval().float()
 
         def forward(self, first: torch.Tensor, mask: torch.Tensor | None = None) -> Any:
             if family == "sentence":
@@ -75,10 +84,16 @@ class TorchNetwork:
     """One tower of a checkpoint, loaded at the first run.
 
     `checked` is called before: it raises `ModelError` where the weights are not the card's.
+    `told` hears how many seconds the loading took.
     """
 
     def __init__(
-        self, directory: Path, family: str, modality: Modality, checked: Callable[[], Path]
+        self,
+        directory: Path,
+        family: str,
+        modality: Modality,
+        checked: Callable[[], Path],
+        told: Callable[[float], None] | None = None,
     ) -> None:
         self._inputs = inputs_of(family, modality)
 
@@ -91,7 +106,7 @@ class TorchNetwork:
             dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
             return module.to(device=device, dtype=dtype), device
 
-        self._loaded = Once(load)
+        self._loaded = Once(load, told)
 
     def run(self, feeds: Arrays) -> NDArray[np.float32]:
         """Give float32 [N, ...]; see `trawl.encoders.onnx_session.Network`."""

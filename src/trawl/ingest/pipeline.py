@@ -15,7 +15,7 @@ from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
 from trawl.ingest.embedding import Embedder, Pending
 from trawl.ingest.plan import Item, Plan, Unread, document_id_of, fingerprint
 from trawl.readers import read
-from trawl.store import DocumentRow, Writer, fit_metadata
+from trawl.store import DocumentRow, Writer, edited, fit_metadata
 from trawl.types import Chunk, Document, Failure, Modality, Reading, Report
 
 # A commit is worth its cost from about a thousand rows on; a person who stops a slow
@@ -44,6 +44,7 @@ class _Prepared:
     item: Item
     content_hash: str = ""
     size_bytes: int = 0
+    modified_ns: int | None = None
     unchanged: bool = False
     reading: Reading | None = None
     error: str | None = None
@@ -73,12 +74,16 @@ class Ingest:
         self._options = options
         self._embedder = Embedder(encoders)
         self._pending: list[Pending] = []
-        self._failed_rows: list[DocumentRow] = []
+        self._noted_rows: list[DocumentRow] = []
         self._counts = _Counts()
         self._committed_at = time.monotonic()
 
     def run(self, plan: Plan, *, prune: bool, progress: Progress | None) -> Report:
         """Add what the plan names. `prune` removes documents below its roots that are gone."""
+        with self._embedder:
+            return self._run(plan, prune, progress)
+
+    def _run(self, plan: Plan, prune: bool, progress: Progress | None) -> Report:
         began = time.monotonic()
         self._committed_at = began
         for unread in plan.unread:
@@ -121,7 +126,8 @@ class Ingest:
     def _read(self, item: Item) -> _Prepared:
         prepared = _Prepared(item)
         try:
-            prepared.size_bytes = item.path.stat().st_size
+            seen = item.path.stat()
+            prepared.size_bytes, prepared.modified_ns = seen.st_size, seen.st_mtime_ns
             prepared.content_hash = fingerprint(item, self._options.recipe)
             known = self._writer.known.get(item.document_id)
             if known and known.error is None and known.content_hash == prepared.content_hash:
@@ -142,6 +148,7 @@ class Ingest:
     def _take(self, prepared: _Prepared) -> None:
         if prepared.unchanged:
             self._counts.unchanged += 1
+            self._note_touched(prepared)
         elif prepared.reading is None:
             self._fail(self._document(prepared, None), prepared.error or "unreadable")
         else:
@@ -150,6 +157,12 @@ class Ingest:
         waited_s = time.monotonic() - self._committed_at
         if drafted >= _COMMIT_CHUNKS or (drafted and waited_s > _COMMIT_S):
             self._commit()
+
+    def _note_touched(self, prepared: _Prepared) -> None:
+        """Note that a file was written anew with what it held before."""
+        known = self._writer.known[prepared.item.document_id]
+        if known.modified_ns != prepared.modified_ns:
+            self._noted_rows.append(replace(known, modified_ns=prepared.modified_ns))
 
     def _draft(self, prepared: _Prepared, reading: Reading) -> None:
         document = self._document(prepared, reading)
@@ -187,6 +200,7 @@ class Ingest:
             title=item.title or (reading.title if reading else item.path.stem),
             metadata={**found, **item.metadata},
             size_bytes=prepared.size_bytes,
+            modified_ns=prepared.modified_ns,
         )
 
     def _commit(self) -> None:
@@ -204,12 +218,12 @@ class Ingest:
             known = self._writer.known.get(document.document_id)
             replaced += known is not None and known.chunks > 0
             ready.append((document, _chunks(pending)))
-        self._writer.commit(ready, self._failed_rows)
+        self._writer.commit(ready, self._noted_rows)
         self._counts.added += len(ready) - replaced
         self._counts.replaced += replaced
         self._counts.chunks += sum(len(chunks) for _, chunks in ready)
         self._pending = []
-        self._failed_rows = []
+        self._noted_rows = []
         self._committed_at = time.monotonic()
 
     def _fail(self, document: Document, reason: str) -> None:
@@ -220,7 +234,7 @@ class Ingest:
         known = self._writer.known.get(document.document_id)
         kept = known.chunks if known is not None and not document.content_hash else 0
         self._counts.failed.append(Failure(document.uri, reason))
-        self._failed_rows.append(DocumentRow.of(replace(document, metadata={}), kept, error=reason))
+        self._noted_rows.append(DocumentRow.of(replace(document, metadata={}), kept, error=reason))
 
     def _note_unread(self, unread: Unread) -> None:
         """Note what the plan could make no item of. Where nothing is, there is no document."""
@@ -262,8 +276,10 @@ class Ingest:
 
 
 def _fitted(document: Document, writer: Writer) -> Document:
-    """Give the document with its metadata as the library's columns hold it."""
-    return replace(document, metadata=fit_metadata(document.metadata, writer.columns))
+    """Give the document with what a person changed of its metadata, as the columns hold it."""
+    known = writer.known.get(document.document_id)
+    metadata = document.metadata if known is None else edited(document.metadata, known.edits)
+    return replace(document, metadata=fit_metadata(metadata, writer.columns))
 
 
 def _chunks(pending: Pending) -> list[Chunk]:
