@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from trawl.ranking import Fusion
 from trawl.types import Ranking
 
 DEPTH = 100
@@ -143,6 +144,13 @@ def ndcg_at_10(rows: Iterable[int], gains: Mapping[int, int]) -> float:
     got = [gains.get(int(row), 0) for row in rows][:10]
     ideal = sorted(gains.values(), reverse=True)[:10]
     return float(discounts[: len(got)] @ got) / float(discounts[: len(ideal)] @ ideal)
+
+
+def best_of(fused: Fusion, method: str) -> float:
+    """What a list says of its being worth anything: its confidence, or the best score."""
+    if method == "calibrated" or not len(fused):
+        return fused.confidence
+    return float(fused.scores[0])
 
 
 def area_under_curve(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:

@@ -15,7 +15,7 @@ CANDIDATES, SAMPLE, CHUNKS, ROUNDS = 200, 1024, 100_000, 300
 
 def main() -> None:
     random = np.random.default_rng(0)
-    null = Null(intercept=1.0, slope=0.8, std=0.4, growth=0.3, size=SAMPLE)
+    null = Null(2.4, 0.5, level=1.6, slope=0.8, std=0.4, growth=0.3, size=SAMPLE)
     rankings, backgrounds = [], {}
     for source in SOURCES:
         # The words and the vectors of texts find many of the same chunks.

@@ -22,6 +22,7 @@ from common import (
     Rows,
     Vectors,
     area_under_curve,
+    best_of,
     data_folder,
     nearest,
     recall_at,
@@ -120,7 +121,7 @@ def package(name: str, *sources: str) -> Method:
     def method(rankings: list[Ranking], backgrounds: dict[str, Background]) -> Scored:
         asked = [r for r in rankings if not sources or r.source in sources]
         fused = fuse(asked, name, backgrounds=backgrounds)  # type: ignore[arg-type]
-        return fused.rows.tolist(), float(fused.scores[0])
+        return fused.rows.tolist(), best_of(fused, name)
 
     return method
 

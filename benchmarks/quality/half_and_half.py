@@ -16,6 +16,7 @@ from common import (
     Shopsphere,
     Vectors,
     area_under_curve,
+    best_of,
     nearest,
     recall_at,
     shopsphere,
@@ -105,7 +106,7 @@ def package(name: str, with_null: bool = True) -> Method:
         if not with_null:
             backgrounds = {k: Background(b.similarities) for k, b in backgrounds.items()}
         fused = fuse(rankings, name, backgrounds=backgrounds)  # type: ignore[arg-type]
-        return fused.rows.tolist(), float(fused.scores[0])
+        return fused.rows.tolist(), best_of(fused, name)
 
     return method
 
@@ -169,7 +170,7 @@ def alone(source: str) -> Method:
         rankings: list[Ranking], backgrounds: dict[str, Background]
     ) -> tuple[list[int], float]:
         fused = fuse([r for r in rankings if r.source == source], backgrounds=backgrounds)
-        return fused.rows.tolist(), float(fused.scores[0])
+        return fused.rows.tolist(), fused.confidence
 
     return method
 

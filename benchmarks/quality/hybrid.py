@@ -1,8 +1,10 @@
-"""BM25 and MiniLM on SciFact and Cranfield, each alone and fused: nDCG@10.
+"""BM25 and vectors on SciFact and Cranfield, each alone and fused: nDCG@10.
 
-    python benchmarks/quality/hybrid.py FOLDER
+    python benchmarks/quality/hybrid.py [FOLDER]
 
-FOLDER holds the vectors that ``embed.py`` made. BM25 is Lance's, as the store asks it.
+The vectors are the built-in model's, and MiniLM's where FOLDER holds those that
+``embed.py`` made. BM25 is Lance's, as the store asks it. The questions of the one
+collection are put to the other as well, which has no answer to them.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import lance
 import numpy as np
@@ -23,6 +26,7 @@ from common import (
     Collection,
     Vectors,
     area_under_curve,
+    best_of,
     cranfield,
     excerpt_rows,
     ndcg_at_10,
@@ -31,14 +35,15 @@ from common import (
     scifact,
     table,
 )
-from trawl.ranking import Background, fuse, measure_null
+from trawl.encoders import load_model
+from trawl.ranking import GOOD_MATCH, Background, excerpts, fuse, measure_null
 from trawl.types import Ranking
 
 Rankings = list[Ranking]
 Backgrounds = dict[str, Background]
 Method = Callable[[Rankings, Backgrounds], tuple[list[int], float]]
 
-DENSE, WORDS = "minilm.text", "bm25"
+DENSE, WORDS = "dense.text", "bm25"
 
 
 def words_index(documents: list[str], folder: str) -> lance.LanceDataset:
@@ -70,7 +75,7 @@ def alone(source: str) -> Method:
 def package(name: str, **options: object) -> Method:
     def method(rankings: Rankings, backgrounds: Backgrounds) -> tuple[list[int], float]:
         fused = fuse(rankings, name, backgrounds=backgrounds, **options)  # type: ignore[arg-type]
-        return fused.rows.tolist(), float(fused.scores[0]) if len(fused) else 0.0
+        return fused.rows.tolist(), best_of(fused, name)
 
     return method
 
@@ -97,7 +102,7 @@ def convex_z(share: float) -> Method:
 
 METHODS: dict[str, Method] = {
     "BM25": alone(WORDS),
-    "MiniLM": alone(DENSE),
+    "vectors": alone(DENSE),
     "RRF, k = 60": package("rrf"),
     "RRF, k = 2": package("rrf", rrf_k=2.0),
     "CombSUM, min-max": package("weighted"),
@@ -108,60 +113,127 @@ CONVEX: dict[str, Method] = {
 }
 
 
+class Embedded(NamedTuple):
+    """float32 vectors of a collection's documents, its queries, and the library's questions."""
+
+    documents: Vectors
+    queries: Vectors
+    asking: Vectors
+
+
 def main() -> None:
-    if len(sys.argv) != 2:
-        sys.exit("usage: hybrid.py FOLDER (of vectors; embed.py makes them)")
-    figures: dict[str, list[float]] = {name: [] for name in METHODS | CONVEX}
-    columns: list[str] = []
-    for name, load in (("scifact", scifact), ("cranfield", cranfield)):
-        paths = [Path(sys.argv[1]) / part.format(name) for part in VECTOR_FILES]
-        if not all(path.exists() for path in paths):
-            print(f"skipped {name}: no {paths[0]}; run embed.py first")
-            continue
-        columns += [f"{name} nDCG@10", f"{name} AUC"]
-        for method, values in measure(load(), *(np.load(path) for path in paths)).items():
-            figures[method] += values
-    if len(columns) == 4:
-        # The share of BM25 that is best on one collection, used on the other.
-        best = [max(CONVEX, key=lambda name: figures[name][column]) for column in (2, 0)]
-        figures["convex by z-score, share learned on the other collection"] = [
-            *figures[best[0]][:2],
-            *figures[best[1]][2:],
-        ]
-    if columns:
-        table(
-            "Words and vectors fused; AUC: queries with their answers against the same "
-            "queries, answers removed",
-            columns,
-            figures.items(),
+    if len(sys.argv) > 2:
+        sys.exit("usage: hybrid.py [FOLDER] (of MiniLM's vectors; embed.py makes them)")
+    collections = {"SciFact": scifact(), "Cranfield": cranfield()}
+    models = {"mini": {name: by_mini(each) for name, each in collections.items()}}
+    if len(sys.argv) == 2:
+        models["MiniLM"] = {name: stored(sys.argv[1], name) for name in collections}
+    for model, embedded in models.items():
+        columns = [f"{name} {what}" for name in collections for what in ("nDCG@10", "AUC")]
+        with tempfile.TemporaryDirectory() as folder:
+            libraries = [
+                Searched(each, embedded[name], f"{folder}/{name}")
+                for name, each in collections.items()
+            ]
+            measured = [measure(library) for library in libraries]
+            figures = {name: measured[0][name] + measured[1][name] for name in METHODS | CONVEX}
+            # The share of BM25 that is best on one collection, used on the other.
+            best = [max(CONVEX, key=lambda name: figures[name][column]) for column in (2, 0)]
+            figures["convex by z-score, share learned on the other collection"] = [
+                *figures[best[0]][:2],
+                *figures[best[1]][2:],
+            ]
+            table(
+                f"Words and vectors of {model} fused; AUC: queries with their answers against "
+                "the same queries, answers removed",
+                columns,
+                figures.items(),
+            )
+            table(
+                f"{model}: the other collection's questions against a collection's own",
+                ["AUC", "own marked `no_good_match`", "others marked"],
+                [
+                    (f"asked of {name}", strangers(library, other))
+                    for name, library, other in zip(
+                        collections, libraries, reversed(libraries), strict=True
+                    )
+                ],
+            )
+
+
+def by_mini(collection: Collection) -> Embedded:
+    encode = load_model("mini").text.encode
+    asked = [collection.documents[i] for i in excerpt_rows(len(collection.documents))]
+    return Embedded(
+        encode(collection.documents), encode(collection.queries), encode(excerpts(asked))
+    )
+
+
+def stored(folder: str, name: str) -> Embedded:
+    paths = [Path(folder) / part.format(name.lower()) for part in VECTOR_FILES]
+    if not all(path.exists() for path in paths):
+        sys.exit(f"no {paths[0]}; run embed.py first")
+    return Embedded(*(np.load(path) for path in paths))
+
+
+class Searched:
+    """A collection as a library has it: vectors, words, and what it measures on itself."""
+
+    def __init__(self, collection: Collection, embedded: Embedded, folder: str) -> None:
+        self.collection, self.embedded = collection, embedded
+        drawn = sample_rows(len(embedded.documents))
+        self.sample = embedded.documents[drawn]
+        self.null = measure_null(
+            embedded.asking,
+            self.sample,
+            query_groups=excerpt_rows(len(embedded.documents)),
+            sample_groups=drawn,
+        )
+        self.words = words_index(collection.documents, folder)
+
+    def ask(self, text: str, query: Vectors, depth: int = DEPTH) -> tuple[Rankings, Backgrounds]:
+        return (
+            [
+                nearest(DENSE, query, self.embedded.documents, depth=depth),
+                by_words(self.words, text, depth),
+            ],
+            {DENSE: Background(self.sample @ query, self.null)},
         )
 
 
-def measure(
-    collection: Collection, vectors: Vectors, queries: Vectors, asking: Vectors
-) -> dict[str, list[float]]:
+def strangers(library: Searched, other: Searched) -> list[float]:
+    """AUC of the confidence, and the shares that are marked as having no good match."""
+    confidences = [
+        np.array(
+            [
+                fuse(rankings, backgrounds=backgrounds).confidence
+                for text, query in zip(
+                    asking.collection.queries, asking.embedded.queries, strict=True
+                )
+                for rankings, backgrounds in [library.ask(text, query)]
+            ]
+        )
+        for asking in (library, other)
+    ]
+    return [area_under_curve(*confidences), *(float((c < GOOD_MATCH).mean()) for c in confidences)]
+
+
+def measure(library: Searched) -> dict[str, list[float]]:
     """nDCG@10 and AUC of each method."""
-    drawn = sample_rows(len(vectors))
-    sample = vectors[drawn]
-    null = measure_null(
-        asking, sample, query_groups=excerpt_rows(len(vectors)), sample_groups=drawn
-    )
     methods = METHODS | CONVEX
     gains: dict[str, list[float]] = {name: [] for name in methods}
     best: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = words_index(collection.documents, folder)
-        for i, relevant in collection.judgements.items():
-            # Deeper, so that enough is left when the answers are removed.
-            words = by_words(dataset, collection.queries[i], DEPTH + len(relevant))
-            dense = nearest(DENSE, queries[i], vectors, depth=DEPTH + len(relevant))
-            backgrounds = {DENSE: Background(sample @ queries[i], null)}
-            present = [first(dense, set()), first(words, set())]
-            removed = [first(dense, set(relevant)), first(words, set(relevant))]
-            for name, method in methods.items():
-                rows, score = method(present, backgrounds)
-                gains[name].append(ndcg_at_10(rows, relevant))
-                best[name].append((score, method(removed, backgrounds)[1]))
+    for i, relevant in library.collection.judgements.items():
+        # Deeper, so that enough is left when the answers are removed.
+        rankings, backgrounds = library.ask(
+            library.collection.queries[i], library.embedded.queries[i], DEPTH + len(relevant)
+        )
+        present = [first(ranking, set()) for ranking in rankings]
+        removed = [first(ranking, set(relevant)) for ranking in rankings]
+        for name, method in methods.items():
+            rows, score = method(present, backgrounds)
+            gains[name].append(ndcg_at_10(rows, relevant))
+            best[name].append((score, method(removed, backgrounds)[1]))
     return {
         name: [
             float(np.mean(gains[name])),

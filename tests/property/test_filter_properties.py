@@ -1,12 +1,14 @@
 """The store's SQL and Python's `matches` agree, whatever the tree and whatever the text."""
 
 import datetime
+import re
 
 import lance
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from trawl.errors import FilterError
 from trawl.query.filters import (
@@ -270,3 +272,69 @@ def test_any_text_is_read_or_refused_with_a_place(text):
         return
     matches(tree, {})
     to_sql(tree, lambda key: "column")
+
+
+KEYS = ["word", "count", "mass", "open", "taken", "tags", '"yaer"', "gone", '"a ""b"', "日本"]
+LITERALS = ["'x'", "1", "-2.5", "true", "date '2024-05-01'", "'it''s'", "1e400", "'日本'"]
+CONDITIONS = [
+    "{k} = {v}",
+    "{v} < {k}",
+    "{k} != {v}",
+    "{k} >= {v}",
+    "{k} in ({v}, {v}, {v})",
+    "{k} between {v} and {v}",
+    "{k} contains 'x'",
+    "{k} like '%x%'",
+    "{k} is not null",
+    "not ({k} > {v})",
+]
+
+
+@st.composite
+def condition_texts(draw):
+    text = draw(st.sampled_from(CONDITIONS)).replace("{k}", draw(st.sampled_from(KEYS)))
+    while "{v}" in text:
+        text = text.replace("{v}", draw(st.sampled_from(LITERALS)), 1)
+    return text
+
+
+@settings(max_examples=300, deadline=None)
+@given(conditions=st.lists(condition_texts(), min_size=1, max_size=4))
+def test_what_fits_no_column_is_refused_with_its_place(conditions):
+    line = "  and ".join(conditions)
+    tree = parse_filter(line)
+    try:
+        bound = bind(tree, COLUMNS)
+    except FilterError as error:
+        first, excerpt, carets = str(error).split("\n")
+        place = int(re.match(r"filter, character (\d+): ", first)[1])
+        assert 1 <= place <= len(line)
+        assert carets.strip(" ^") == ""
+        if excerpt == f"  {line}":
+            # Columns of the terminal, of which some characters take two.
+            begin = 2 + cell_len(line[: place - 1])
+            assert carets.index("^") == begin
+        return
+    matches(bound, {})
+    to_sql(bound, lambda key: "column")
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("open = true and yaer = 2", "yaer"),
+        ("count in (1, 2, 'x')", "'x'"),
+        ("count between 1 and 'x'", "'x'"),
+        ("not (open < true)", "open"),
+        ("mass contains 'x'", "mass"),
+        ("  taken = '2024-13-01'", "'2024-13-01'"),
+        ("a.b is not null", "a.b"),
+        ("'x' in tagz", "tagz"),
+    ],
+)
+def test_the_place_is_that_of_the_key_or_the_value(line, shown):
+    with pytest.raises(FilterError) as caught:
+        bind(parse_filter(line), COLUMNS)
+    first, excerpt, carets = str(caught.value).split("\n")
+    assert first.startswith(f"filter, character {line.index(shown) + 1}: ")
+    assert excerpt[carets.index("^") :][: carets.count("^")] == shown

@@ -56,7 +56,7 @@ def test_the_order_of_the_sources_does_not_matter(sources, method, random):
     random.shuffle(rankings)
     again = fuse(rankings, method, backgrounds=BACKGROUNDS)
     assert list(fused) == list(again)
-    assert fused.no_good_match == again.no_good_match
+    assert fused.confidence == again.confidence
 
 
 @given(some_sources, methods)
@@ -116,6 +116,8 @@ def test_calibration_sees_through_affine_changes(sources, changed, scale, shift)
     for row in before.rows.tolist():
         # float32 similarities: scores agree to rounding, and so does the order.
         assert abs(score_of(before, row) - score_of(after, row)) < 5e-3
+    assert 0 <= before.confidence <= 1
+    assert abs(before.confidence - after.confidence) < 5e-3
 
 
 @given(some_sources, st.sampled_from(WITH_BACKGROUND), st.integers(0, 30), similarity)

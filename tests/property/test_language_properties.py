@@ -91,7 +91,12 @@ def test_any_condition_is_bound_or_refused(line):
         return
     try:
         bound = bind(where, COLUMNS)
-    except FilterError:
+    except FilterError as error:
+        first, _, carets = str(error).split("\n")
+        place = re.match(r"query, character (\d+): .", first)
+        assert place is not None
+        assert 1 <= int(place[1]) <= len(line) + 5
+        assert "^" in carets
         return
     assert to_sql(bound, lambda key: key)
 

@@ -12,14 +12,13 @@ from trawl.ranking import (
     Background,
     Null,
     Prior,
-    balance,
     calibrate,
     excerpts,
     facet_of,
     fuse,
     measure_null,
 )
-from trawl.types import Modality, Ranking
+from trawl.types import Ranking
 
 
 def ranking(
@@ -35,6 +34,11 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
+def foretold(null: Null, level: float) -> float:
+    """The best similarity that a query of this level can expect."""
+    return null.best + null.slope * (level - null.level)
+
+
 def normal_background(mean: float, std: float, size: int = 1024, seed: int = 0) -> Background:
     values = np.random.default_rng(seed).normal(mean, std, size)
     return Background(values.astype(np.float32))
@@ -45,8 +49,9 @@ def normal_background(mean: float, std: float, size: int = 1024, seed: int = 0) 
 
 def test_no_candidates_have_no_surprise() -> None:
     found = calibrate(ranking("a.text", []), normal_background(0, 1))
-    assert found.shape == (0,)
-    assert found.dtype == np.float32
+    assert found.surprises.shape == (0,)
+    assert found.surprises.dtype == np.float32
+    assert found.standing == -math.inf
 
 
 def test_the_best_that_chance_brings_is_nought_and_its_spread_is_one() -> None:
@@ -55,7 +60,7 @@ def test_the_best_that_chance_brings_is_nought_and_its_spread_is_one() -> None:
     for seed in range(300):
         chunks = np.sort(random.normal(0.3, 0.05, 2000))[::-1][:100].tolist()
         background = normal_background(0.3, 0.05, seed=seed)
-        tops.append(calibrate(ranking("a.text", chunks, 2000), background)[0])
+        tops.append(calibrate(ranking("a.text", chunks, 2000), background).surprises[0])
     assert abs(np.mean(tops)) < 0.25
     assert 0.75 < np.std(tops) < 1.25
 
@@ -63,16 +68,19 @@ def test_the_best_that_chance_brings_is_nought_and_its_spread_is_one() -> None:
 def test_the_same_similarity_surprises_less_in_a_larger_source() -> None:
     background = normal_background(0.2, 0.05)
     small, large = (
-        calibrate(ranking("a.text", [0.45], searched), background)[0] for searched in (100, 100_000)
+        calibrate(ranking("a.text", [0.45], searched), background).surprises[0]
+        for searched in (100, 100_000)
     )
     assert small > large + 1
 
 
 def test_a_measured_null_is_stretched_to_the_size_of_the_source() -> None:
-    null = Null(intercept=0.3, slope=0.0, std=0.1, growth=0.05, size=1000)
+    null = Null(best=0.3, best_std=0.1, level=0.2, slope=0.0, std=0.1, growth=0.05, size=1000)
     background = Background(normal_background(0.1, 0.05).similarities, null)
     found = calibrate(ranking("a.text", [0.5], searched=100_000), background)
-    assert found[0] == pytest.approx((0.5 - 0.3 - 0.05 * math.log(100)) / 0.1, rel=1e-5)
+    expected = (0.5 - 0.3 - 0.05 * math.log(100)) / 0.1
+    assert found.surprises[0] == pytest.approx(expected, rel=1e-5)
+    assert found.standing == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_null_measured_on_a_small_library_is_believed_in_part() -> None:
@@ -80,19 +88,19 @@ def test_a_null_measured_on_a_small_library_is_believed_in_part() -> None:
     found = {
         size: calibrate(
             ranking("a.text", [0.5], searched=size),
-            Background(sample, Null(intercept=0.5, slope=0.0, std=0.1, growth=0.05, size=size)),
-        )[0]
-        for size in (50, 400)
+            Background(sample, Null(0.5, 0.1, level=0.2, slope=0.0, std=0.1, growth=0, size=size)),
+        ).surprises[0]
+        for size in (20, 150)
     }
-    by_law = calibrate(ranking("a.text", [0.5], searched=50), Background(sample))[0]
-    assert found[400] == pytest.approx(0, abs=1e-5)
-    assert 1 < found[50] < by_law
+    by_law = calibrate(ranking("a.text", [0.5], searched=20), Background(sample)).surprises[0]
+    assert found[150] == pytest.approx(0, abs=1e-5)
+    assert 1 < found[20] < by_law
 
 
 def test_a_prior_alone_judges_an_empty_background() -> None:
     prior = Prior(mean=0.2, std=0.05)
     empty = Background(np.zeros(0, np.float32))
-    high, low = calibrate(ranking("a.image", [0.5, 0.25], 10), empty, prior=prior)
+    high, low = calibrate(ranking("a.image", [0.5, 0.25], 10), empty, prior=prior).surprises
     assert high > 3
     assert low < 0
 
@@ -100,17 +108,20 @@ def test_a_prior_alone_judges_an_empty_background() -> None:
 def test_a_prior_steadies_a_background_of_three_and_not_one_of_a_thousand() -> None:
     prior = Prior(mean=0.2, std=0.05)
     alike = Background(np.array([0.30, 0.30, 0.30], np.float32))
-    with_prior = calibrate(ranking("a.image", [0.32], 3), alike, prior=prior)[0]
+    with_prior = calibrate(ranking("a.image", [0.32], 3), alike, prior=prior).surprises[0]
     assert -3 < with_prior < 3
     large = normal_background(0.3, 0.02)
-    assert calibrate(ranking("a.image", [0.5], 1000), large, prior=prior)[0] == pytest.approx(
-        calibrate(ranking("a.image", [0.5], 1000), large)[0], rel=0.15
+    asked = ranking("a.image", [0.5], 1000)
+    assert calibrate(asked, large, prior=prior).surprises[0] == pytest.approx(
+        calibrate(asked, large).surprises[0], rel=0.15
     )
 
 
 def test_a_background_without_spread_gives_finite_surprises() -> None:
     same = Background(np.full(50, 0.5, np.float32))
-    assert np.isfinite(calibrate(ranking("a.text", [0.6, 0.5]), same)).all()
+    found = calibrate(ranking("a.text", [0.6, 0.5]), same)
+    assert np.isfinite(found.surprises).all()
+    assert np.isfinite(found.standing)
 
 
 # --- words -----------------------------------------------------------------------------
@@ -119,33 +130,81 @@ def test_a_background_without_spread_gives_finite_surprises() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_few_matches_in_a_large_library_are_surprising(size: int) -> None:
     scores = np.linspace(9, 7, size).tolist()
-    assert calibrate(ranking("bm25", scores, 1000))[0] > 1
+    assert calibrate(ranking("bm25", scores, 1000)).surprises[0] > 1
 
 
 def test_one_match_surprises_more_than_ten() -> None:
-    one = calibrate(ranking("bm25", [8.0], 1000))[0]
-    ten = calibrate(ranking("bm25", [8.0] * 10, 1000))[0]
+    one = calibrate(ranking("bm25", [8.0], 1000)).surprises[0]
+    ten = calibrate(ranking("bm25", [8.0] * 10, 1000)).surprises[0]
     assert one > ten + 1
 
 
 def test_equal_scores_are_equally_surprising() -> None:
-    found = calibrate(ranking("bm25", [3.0] * 80, 1000))
+    found = calibrate(ranking("bm25", [3.0] * 80, 1000)).surprises
     assert np.isfinite(found).all()
     assert np.ptp(found) == 0
 
 
 def test_a_score_that_stands_out_is_surprising_and_the_best_of_a_tail_is_not() -> None:
     tail = np.sort(np.random.default_rng(3).exponential(1.0, 5000))[::-1][:100] + 5
-    ordinary = calibrate(ranking("bm25", tail.tolist(), 5000))[0]
-    outstanding = calibrate(ranking("bm25", [tail[0] + 6, *tail.tolist()], 5000))[0]
+    ordinary = calibrate(ranking("bm25", tail.tolist(), 5000)).surprises[0]
+    outstanding = calibrate(ranking("bm25", [tail[0] + 6, *tail.tolist()], 5000)).surprises[0]
     assert abs(ordinary) < 2
     assert outstanding > ordinary + 3
 
 
 def test_one_outstanding_score_among_equals_is_surprising() -> None:
-    found = calibrate(ranking("bm25", [9.0] + [3.0] * 80, 1000))
+    found = calibrate(ranking("bm25", [9.0] + [3.0] * 80, 1000)).surprises
     assert found[0] > 4
     assert found[1] < 0
+
+
+# --- whether there is anything ---------------------------------------------------------
+
+
+def test_a_level_that_is_high_in_every_source_moves_surprises_and_not_the_standing() -> None:
+    null = Null(best=0.5, best_std=0.1, level=0.3, slope=1.0, std=0.1, growth=0.0, size=1000)
+    asked = ranking("a.text", [0.7])
+    usual, high = (
+        calibrate(asked, Background(np.full(1000, level, np.float32), null))
+        for level in (0.3, 0.45)
+    )
+    assert usual.surprises[0] == pytest.approx(2, rel=1e-5)
+    assert high.surprises[0] == pytest.approx(0.5, rel=1e-5)
+    assert high.standing == pytest.approx(usual.standing)
+
+
+def test_a_best_that_is_alone_stands_higher_than_one_of_many() -> None:
+    background = normal_background(0.3, 0.05)
+    alone = calibrate(ranking("a.text", [0.6] + [0.4] * 20), background)
+    crowd = calibrate(ranking("a.text", [0.6] * 21), background)
+    assert alone.surprises[0] == crowd.surprises[0]
+    assert alone.standing > crowd.standing > 1
+
+
+def test_a_source_that_sees_nothing_speaks_against_one_of_its_facet() -> None:
+    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "b.text", "a.image")}
+
+    def confidence(*rankings: Ranking) -> float:
+        return fuse(rankings, backgrounds=backgrounds).confidence
+
+    clear, dull = ranking("a.text", [0.7] + [0.5] * 20), [0.3] * 21
+    alone = confidence(clear)
+    assert confidence(clear, ranking("a.image", dull, first=100)) == alone
+    assert confidence(clear, ranking("b.text", dull)) < alone
+    assert 0 < confidence(ranking("a.text", dull)) < GOOD_MATCH < 0.8 < alone < 1
+
+
+def test_weights_count_in_the_confidence() -> None:
+    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "b.text")}
+    rankings = [ranking("a.text", [0.7] + [0.5] * 20), ranking("b.text", [0.3] * 21)]
+
+    def confidence(weight: float) -> float:
+        return fuse(rankings, backgrounds=backgrounds, weights={"b.text": weight}).confidence
+
+    assert confidence(0) == fuse(rankings[:1], backgrounds=backgrounds).confidence
+    assert confidence(0) > confidence(0.5) > confidence(1) > confidence(4)
+    assert fuse(rankings, weights={"a.text": 0, "b.text": 0}).confidence == 0
 
 
 # --- measuring a null ------------------------------------------------------------------
@@ -166,10 +225,10 @@ def test_a_measured_null_foretells_queries_without_an_answer() -> None:
     for query in queries:
         similarities = chunks @ query
         best = Ranking("a.text", np.array([0]), similarities.max(keepdims=True), len(chunks))
-        tops.append(calibrate(best, Background(similarities, null))[0])
+        tops.append(calibrate(best, Background(similarities, null)).surprises[0])
     # The normal law would be far off: the vectors lie in clusters.
     assert abs(np.mean(tops)) < 0.4
-    by_law = calibrate(best, Background(similarities))[0]
+    by_law = calibrate(best, Background(similarities)).surprises[0]
     assert by_law > 1
 
 
@@ -182,8 +241,7 @@ def test_chunks_of_one_document_do_not_answer_one_another() -> None:
     together = measure_null(vectors, vectors)
     assert apart is not None
     assert together is not None
-    at = 0.3
-    assert together.intercept + together.slope * at > apart.intercept + apart.slope * at + 0.1
+    assert foretold(together, 0.3) > foretold(apart, 0.3) + 0.1
 
 
 def test_a_single_answer_that_is_there_after_all_hardly_moves_a_null() -> None:
@@ -193,10 +251,9 @@ def test_a_single_answer_that_is_there_after_all_hardly_moves_a_null() -> None:
     answered = measure_null(unit(chunks[:64] + 0.02 * random.normal(size=(64, 16))), chunks)
     assert clean is not None
     assert answered is not None
-    at = 0.4
-    moved = answered.intercept + answered.slope * at - clean.intercept - clean.slope * at
+    moved = foretold(answered, 0.4) - foretold(clean, 0.4)
     # The answers themselves, at 0.99, are six of these further up.
-    assert abs(moved) < 1.5 * clean.std
+    assert abs(moved) < 2.5 * clean.std
 
 
 def test_too_little_to_measure_a_null_on() -> None:
@@ -254,7 +311,7 @@ def test_nothing_surprising_is_no_good_match_and_is_listed_all_the_same() -> Non
     )
     assert fused.no_good_match
     assert len(fused) == 100
-    assert fused.scores[0] < GOOD_MATCH
+    assert fused.confidence < GOOD_MATCH
 
 
 def test_one_rare_word_wins_over_a_source_with_nothing_surprising() -> None:
@@ -295,6 +352,64 @@ def test_a_chunk_with_two_clear_signals_beats_one_with_either() -> None:
     assert fused[0].row == 1
     assert fused.scores[0] > fused.scores[1]
     assert fused.scores[1] == pytest.approx(fused.scores[2])
+
+
+def test_texts_that_words_and_vectors_agree_on_outdo_a_picture_and_either_alone_does_not() -> None:
+    background = normal_background(0.4, 0.05)
+    points = calibrate(ranking("a.text", [0.6, 0.5]), background).surprises
+    per_surprise = 0.1 / float(points[0] - points[1])
+
+    def at(*surprises: float) -> list[float]:
+        """The similarities that are so surprising."""
+        return [0.6 + (surprise - float(points[0])) * per_surprise for surprise in surprises]
+
+    def first(one: Ranking, other: Ranking) -> int:
+        picture = ranking("a.image", at(2.0), first=100)
+        names = ("a.text", "b.text", "a.image")
+        fused = fuse([one, other, picture], backgrounds=dict.fromkeys(names, background))
+        return int(fused.rows[0])
+
+    clear = ranking("a.text", at(2.2, 0.0))
+    assert first(clear, ranking("b.text", at(2.2, 0.0))) == 0
+    assert first(clear, ranking("b.text", at(2.2, 0.0), first=50)) == 100
+    assert first(clear, ranking("b.text", [])) == 100
+    # Two that see what chance brings agree on nothing that outdoes it.
+    dull = ranking("a.text", at(0.0, -1.0))
+    assert first(dull, ranking("b.text", at(0.0, -1.0))) == 100
+
+
+def test_a_facet_weighted_as_a_whole_is_moved_as_a_source_alone_is() -> None:
+    rankings = [ranking("a.text", [0.62, 0.6]), ranking("b.text", [0.62, 0.6])]
+    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "b.text")}
+
+    def odds(*sources: Ranking, weight: float) -> float:
+        weights = {source.source: weight for source in sources}
+        score = float(fuse(sources, backgrounds=backgrounds, weights=weights).scores[0])
+        return math.log(score / (1 - score))
+
+    moved = [odds(*some, weight=3) - odds(*some, weight=1) for some in (rankings[:1], rankings)]
+    assert moved[0] == pytest.approx(moved[1])
+    assert moved[0] > 0.3
+
+
+def test_many_that_stand_high_in_one_facet_do_not_crowd_out_the_other() -> None:
+    """Ten texts are a little more surprising than the one picture, and all before it by right."""
+    texts = ranking("a.text", np.linspace(0.62, 0.61, 10).tolist())
+    picture = ranking("a.image", [0.60, 0.30], first=100)
+    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "a.image")}
+    rows = fuse([texts, picture], backgrounds=backgrounds).rows.tolist()
+    assert rows[0] == 0
+    assert 0 < rows.index(100) < 6
+    assert [row for row in rows if row < 100] == list(range(10))
+
+
+def test_equals_stay_equal_however_many_stand_above_them() -> None:
+    rankings = [ranking("a.text", [0.7, 0.6, 0.6, 0.6, 0.5]), ranking("a.image", [0.6], first=9)]
+    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "a.image")}
+    fused = fuse(rankings, backgrounds=backgrounds)
+    scores = dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
+    assert scores[0] > scores[1] == scores[2] == scores[3] > scores[4]
+    assert scores[9] > scores[1]
 
 
 def test_reciprocal_ranks_add_up() -> None:
@@ -341,32 +456,3 @@ def test_what_sources_look_at() -> None:
         "text",
         "text",
     ]
-
-
-# --- balance ---------------------------------------------------------------------------
-
-
-def balanced(modalities: str, limit: int) -> str:
-    """Balance a list given by its modalities' initials, best first; give what is left."""
-    names: dict[str, Modality] = {"t": "text", "i": "image", "a": "audio"}
-    size = len(modalities)
-    fused = fuse([ranking("bm25", np.linspace(9, 1, size).tolist())])
-    modality_of = {row: names[letter] for row, letter in enumerate(modalities)}
-    return "".join(modalities[item.row] for item in balance(fused, modality_of, limit))
-
-
-@pytest.mark.parametrize(
-    ("given", "limit", "expected"),
-    [
-        ("ttttttiia", 6, "tttiia"),
-        ("ttttttia", 6, "ttttia"),
-        ("tttttt", 4, "tttt"),
-        ("ttiittaa", 3, "tia"),
-        ("itt", 9, "itt"),
-        ("ttti", 0, ""),
-    ],
-)
-def test_modalities_share_equally_and_leave_what_they_cannot_use(
-    given: str, limit: int, expected: str
-) -> None:
-    assert balanced(given, limit) == expected

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 
 import pytest
 
 from trawl import errors
-from trawl.errors import SettingsError
+from trawl.errors import OverloadedError, SettingsError
 from trawl.search.snippets import snippet
-from trawl.server.cache import AnswerCache, answer_bytes
+from trawl.server.cache import AnswerCache, Key, MemoryAnswers, answer_bytes
 from trawl.server.keys import Keyring, hash_key, new_key, presented_key
-from trawl.server.limiting import Proxies, RateLimiter
+from trawl.server.limiting import Proxies, RateLimiter, Verdict
 from trawl.server.models import file_name, plain_text, without_paths
+from trawl.server.pool import WorkPool
 from trawl.server.problems import KINDS, kind_of
 from trawl.settings import ApiKey, load_settings
 from trawl.types import Answer, Hit, Span
@@ -27,31 +30,77 @@ def answer_of(characters: int) -> Answer:
 
 
 async def filled(cache: AnswerCache, answers: list[Answer]) -> None:
-    for key, answer in enumerate(answers):
+    for number, answer in enumerate(answers):
 
         async def find(answer: Answer = answer) -> Answer:
             return answer
 
-        await cache.get(key, find)
+        await cache.get(Key("1-state", number), find)
 
 
 def test_the_cache_is_bounded_in_entries() -> None:
-    cache = AnswerCache(10, 2**30, 60)
+    cache = AnswerCache(MemoryAnswers(10, 2**30, 60))
     asyncio.run(filled(cache, [answer_of(10)] * 50))
     assert len(cache) == 10
 
 
 def test_the_cache_is_bounded_in_bytes() -> None:
     size = answer_bytes(answer_of(100_000))
-    cache = AnswerCache(1_000, 5 * size, 60)
+    cache = AnswerCache(MemoryAnswers(1_000, 5 * size, 60))
     asyncio.run(filled(cache, [answer_of(100_000)] * 50))
     assert len(cache) == 5
 
 
 def test_an_answer_larger_than_the_cache_is_given_and_not_kept() -> None:
-    cache = AnswerCache(1_000, 2**20, 60)
+    cache = AnswerCache(MemoryAnswers(1_000, 2**20, 60))
     asyncio.run(filled(cache, [answer_of(2**20)]))
     assert len(cache) == 0
+
+
+def test_who_would_wait_too_long_is_refused() -> None:
+    async def accepted() -> int:
+        pool = WorkPool("search", 1, 64, longest_wait_s=0.5)
+        await pool.run(time.sleep, 0.2)
+        gate = threading.Event()
+        waiting = [asyncio.create_task(pool.run(gate.wait, 20))]
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+                if waiting[-1].done():
+                    with pytest.raises(OverloadedError) as refused:
+                        await waiting[-1]
+                    assert refused.value.reason == "search_queue"
+                    return pool.waiting
+                waiting.append(asyncio.create_task(pool.run(gate.wait, 20)))
+        finally:
+            gate.set()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            pool.close()
+
+    # At 0.2 s each, or a little more, the third would wait for 0.6 s.
+    assert asyncio.run(accepted()) in (1, 2)
+
+
+def test_what_nobody_waits_for_is_not_begun() -> None:
+    async def begun() -> list[int]:
+        pool = WorkPool("search", 1, 8)
+        gate, found = threading.Event(), list[int]()
+        first = asyncio.create_task(pool.run(gate.wait, 20))
+        others = [asyncio.create_task(pool.run(found.append, number)) for number in range(3)]
+        await asyncio.sleep(0.05)
+        others[1].cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(first, *others, return_exceptions=True)
+        assert (pool.waiting, pool.running) == (0, 0)
+        pool.close()
+        return found
+
+    assert asyncio.run(begun()) == [0, 2]
+
+
+def checked(limiter: RateLimiter, client: str, cost: int) -> Verdict | None:
+    return asyncio.run(limiter.check(client, cost))
 
 
 class Clock:
@@ -67,7 +116,7 @@ def test_a_moving_window_has_no_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     limiter = RateLimiter("3/minute")
     allowed = []
     for clock.now in (1_059.0, 1_059.5, 1_060.5, 1_061.0, 1_119.2):
-        verdict = limiter.check("a", 1)
+        verdict = checked(limiter, "a", 1)
         assert verdict is not None
         allowed.append(verdict.allowed)
     # A fixed window would have begun anew at 1,060.
@@ -77,27 +126,27 @@ def test_a_moving_window_has_no_edges(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_refusal_says_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     limiter = RateLimiter("2/minute")
-    limiter.check("a", 2)
+    checked(limiter, "a", 2)
     clock.now = 1_020.0
-    refused = limiter.check("a", 1)
+    refused = checked(limiter, "a", 1)
     assert refused is not None
     assert refused.headers["Retry-After"] == "40"
     assert refused.headers["RateLimit"] == '"default";r=0;t=40'
     assert refused.headers["RateLimit-Policy"] == '"default";q=2;w=60'
     clock.now = 1_060.5
-    again = limiter.check("a", 1)
+    again = checked(limiter, "a", 1)
     assert again is not None
     assert again.allowed
 
 
 def test_clients_have_limits_of_their_own() -> None:
     limiter = RateLimiter("1/minute")
-    verdicts = [limiter.check(client, 1) for client in ("a", "b", "a")]
+    verdicts = [checked(limiter, client, 1) for client in ("a", "b", "a")]
     assert [verdict.allowed for verdict in verdicts if verdict] == [True, True, False]
 
 
 def test_no_rate_is_no_limit_and_a_bad_one_is_told() -> None:
-    assert RateLimiter("").check("a", 1) is None
+    assert checked(RateLimiter(""), "a", 1) is None
     with pytest.raises(SettingsError, match="rate_limit"):
         RateLimiter("often")
 

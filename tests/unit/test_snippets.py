@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -32,6 +34,30 @@ def test_a_long_text_is_shown_around_its_matches() -> None:
     assert len(re.sub("</?mark>", "", shown)) <= 210
 
 
+def test_the_best_sentence_is_the_one_with_the_most_different_words() -> None:
+    text = (
+        "The muon, the muon, and the muon again stand here, muon after muon. "
+        + "Nothing is said in this one, which is about the weather of the year before. " * 3
+        + "The muon decays in the detector. It leaves a track behind. "
+        + "Then comes the rest of the page, on which there is nothing to be found. " * 4
+    )
+    shown = snippet(text, "how does the muon decay in the detector")
+    assert shown.startswith(
+        "… The <mark>muon</mark> <mark>decays</mark> in the <mark>detector</mark>. It leaves"
+    )
+
+
+def test_words_like_the_are_marked_only_where_nothing_else_is_asked_for() -> None:
+    assert snippet("The cat is in.", "is the cat in?") == "The <mark>cat</mark> is in."
+    assert snippet("The cat is in.", "the") == "<mark>The</mark> cat is in."
+
+
+def test_a_word_far_into_a_long_sentence_is_shown() -> None:
+    shown = snippet("it goes on and on, " * 40 + "until a heron comes, " + "and on, " * 60, "heron")
+    assert "<mark>heron</mark>" in shown
+    assert shown.startswith("… ")
+
+
 def test_without_a_match_the_beginning_is_shown() -> None:
     assert snippet("Short text.", "other words") == "Short text."
     assert snippet("word " * 100, "").startswith("word word")
@@ -54,3 +80,34 @@ def test_a_snippet_is_part_of_its_text(text: str, query: str) -> None:
     plain = html.unescape(shown).removeprefix("… ").removesuffix(" …")
     joined = " ".join(text.split())
     assert "mark" in joined or plain in html.unescape(joined) or plain in joined
+
+
+def test_threads_stem_at_the_same_time_and_do_not_mix_their_words() -> None:
+    words = [f"{start}{end}" for start in ("muon", "decay", "paint", "relat") for end in ENDINGS]
+    alone = {word: stem.__wrapped__(word) for word in words}
+    wrong: list[object] = []
+
+    def run() -> None:
+        for _ in range(40):
+            for word, expected in alone.items():
+                try:
+                    found = stem.__wrapped__(word)
+                except IndexError as error:
+                    found = error
+                if found != expected:
+                    wrong.append((word, found))
+
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=run) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switching)
+    assert not wrong
+
+
+ENDINGS = ("s", "ing", "ed", "edly", "ation", "ational", "iveness", "ously")

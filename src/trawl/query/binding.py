@@ -6,8 +6,9 @@ import datetime
 import difflib
 import math
 import operator
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 from trawl.errors import FilterError
 from trawl.query.tree import (
@@ -44,6 +45,8 @@ _EXAMPLES: dict[ColumnType, str] = {
     "date": "'2024-05-01'",
     "texts": "contains 'word'",
 }
+Condition: TypeAlias = Comparison | OneOf | Contains | Exists | Untyped
+
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -59,41 +62,78 @@ def bind(filter_: Filter, columns: Mapping[str, ColumnType]) -> Filter:
 
     A whole number becomes a real one and back (2.0, not 2.5), and ISO text a date.
     Raises `FilterError` for a key that is not a column (with the near ones), and
-    for a literal or an operator that does not fit the column's type.
+    for a literal or an operator that does not fit the column's type; where the filter was
+    read from a line, the error points at the place.
     """
     match filter_:
-        case Comparison(key, op, value):
-            kind = _column(key, columns)
-            if kind == "boolean" and op not in ("=", "!="):
-                raise FilterError(f'"{key}" is true or false: compare it with = or !=, not {op}')
-            return Comparison(key, op, _coerce(key, kind, value))
-        case OneOf(key, values):
-            kind = _column(key, columns)
-            return OneOf(key, tuple(_coerce(key, kind, value) for value in values))
-        case Contains(key, value):
-            kind = _column(key, columns)
-            if kind not in ("text", "texts"):
-                raise FilterError(
-                    f'"{key}" is {_TYPE_NAMES[kind]}, which contains nothing; '
-                    f"compare it: {key} = {_EXAMPLES[kind]}"
-                )
-            return Contains(key, _text(key, value), item=kind == "texts")
-        case Exists(key):
-            _column(key, columns)
-            return filter_
-        case Untyped(key):
-            try:
-                kind = _column(key, columns)
-            except FilterError as error:
-                hint = f"; to search for the word itself, write {key}\\: or put it in quotes"
-                raise FilterError(f"{error}{hint}") from None
-            return bind(typed(filter_, kind), columns)
         case And(parts):
             return And(tuple(bind(part, columns) for part in parts))
         case Or(parts):
             return Or(tuple(bind(part, columns) for part in parts))
         case Not(part):
             return Not(bind(part, columns))
+        case _:
+            return _bound(filter_, columns)
+
+
+def _bound(condition: Condition, columns: Mapping[str, ColumnType]) -> Filter:
+    """One condition, whose errors point at it where it was read from a line."""
+    key, spot = condition.key, condition.spot
+    with _pointing(spot.at_key if spot else None):
+        kind = _kind(condition, columns)
+    match condition:
+        case Comparison(_, op, value):
+            with _pointing(spot.at_key if spot else None):
+                if kind == "boolean" and op not in ("=", "!="):
+                    raise FilterError(
+                        f'"{key}" is true or false: compare it with = or !=, not {op}'
+                    )
+            with _pointing(spot.at_value if spot else None):
+                return Comparison(key, op, _coerce(key, kind, value))
+        case OneOf(_, values):
+            return OneOf(key, tuple(_item(condition, kind, n) for n in range(len(values))))
+        case Contains(_, value):
+            with _pointing(spot.at_key if spot else None):
+                if kind not in ("text", "texts"):
+                    raise FilterError(
+                        f'"{key}" is {_TYPE_NAMES[kind]}, which contains nothing; '
+                        f"compare it: {key} = {_EXAMPLES[kind]}"
+                    )
+            with _pointing(spot.at_value if spot else None):
+                return Contains(key, _text(key, value), item=kind == "texts")
+        case Exists():
+            return condition
+        case Untyped():
+            with _pointing(spot.at_value if spot else None):
+                # What `typed` makes has no place of its own, so that this is the only one.
+                return bind(typed(condition, kind), columns)
+
+
+def _kind(condition: Condition, columns: Mapping[str, ColumnType]) -> ColumnType:
+    try:
+        return _column(condition.key, columns)
+    except FilterError as error:
+        if not isinstance(condition, Untyped):
+            raise
+        word = f"; to search for the word itself, write {condition.key}\\: or put it in quotes"
+        raise FilterError(f"{error}{word}") from None
+
+
+def _item(condition: OneOf, kind: ColumnType, number: int) -> Scalar:
+    spot, value = condition.spot, condition.values[number]
+    with _pointing((lambda what: spot.at_value(what, number)) if spot else None):
+        return _coerce(condition.key, kind, value)
+
+
+@contextmanager
+def _pointing(at: Callable[[str], FilterError] | None) -> Iterator[None]:
+    """Let an error of the block say where it is."""
+    try:
+        yield
+    except FilterError as error:
+        if at is None:
+            raise
+        raise at(str(error)) from None
 
 
 def matches(filter_: Filter, metadata: Mapping[str, Value]) -> bool:

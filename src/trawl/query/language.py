@@ -6,6 +6,8 @@ pure: no file is opened and no column is asked for. ``docs/queries.md`` tells it
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trawl.errors import QueryError
 from trawl.query.language_conditions import read_condition, read_has
 from trawl.query.language_parts import (
@@ -20,7 +22,7 @@ from trawl.query.language_parts import (
     Word,
 )
 from trawl.query.language_scan import FORMS, Run, Scanner, Sign
-from trawl.query.places import Place
+from trawl.query.places import Place, Spot
 from trawl.types import MODALITIES
 
 MAX_QUERY_LENGTH = 4_000
@@ -113,14 +115,27 @@ class _Reader:
         if key == "modality":
             return self.choice(sign)
         if key == "has":
-            return read_has(scan, negated=sign == "-")
+            return self.presence(sign)
         if key not in FORMS:
-            return read_condition(scan, key, negated=sign == "-", start=start)
+            return self.condition(key, sign, start)
         if sign == "+":
             raise scan.problem(
                 scan.since(start), f"{key}: takes no +; a weight makes it count: {key}:x^2"
             )
         return self.part(key, sign)
+
+    def condition(self, key: str, sign: Sign, start: int) -> Condition:
+        """`year:>=2020`, from behind its colon on."""
+        scan, behind = self.scan, self.scan.at
+        found = read_condition(scan, key, negated=sign == "-", start=start)
+        places = Place(start + len(sign), behind - 1), Place(behind, max(scan.at, behind + 1))
+        return replace(found, spot=Spot(scan.line, "query", places[0], (places[1],)))
+
+    def presence(self, sign: Sign) -> Condition:
+        """`has:doi`, from behind its colon on."""
+        scan, behind = self.scan, self.scan.at
+        found = read_has(scan, negated=sign == "-")
+        return replace(found, spot=Spot(scan.line, "query", scan.since(behind)))
 
     def word(self, sign: Sign, start: int) -> Clause:
         """`muon`, `muon~1`, `muon^2`, `+muon`, `-muon`."""
@@ -145,7 +160,7 @@ class _Reader:
             scan.at += 1
             if not raw:
                 raise scan.problem(scan.since(start), "this key is empty; a key is a name")
-            return read_condition(scan, raw, negated=sign == "-", start=start)
+            return self.condition(raw, sign, start)
         text = self._phrase_text(raw, start)
         weight = scan.close("a phrase", weighted=True)
         if sign == "-":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from trawl.query.places import Spot
 from trawl.query.tree import And, Exists, Filter, Not, Operator, Or, Untyped
 from trawl.types import MODALITIES, Modality
 
@@ -53,13 +54,14 @@ class Condition:
     """`key:value` and its kin, values as written.
 
     `values` holds one text for an operator and ``contains``, any number for ``in``,
-    the ends for ``range``, and none for ``exists``.
+    the ends for ``range``, and none for ``exists``. `spot` is where it stands in the line.
     """
 
     key: str
     op: Operator | Literal["in", "range", "contains", "exists"]
     values: tuple[str, ...] = ()
     negated: bool = False
+    spot: Spot | None = field(default=None, compare=False, repr=False)
 
     @property
     def filter(self) -> Filter:
@@ -70,14 +72,15 @@ class Condition:
     def _filter(self) -> Filter:
         match self.op:
             case "exists":
-                return Exists(self.key)
+                return Exists(self.key, self.spot)
             case "in":
-                return Or(tuple(Untyped(self.key, "=", value) for value in self.values))
+                return Or(tuple(Untyped(self.key, "=", each, self.spot) for each in self.values))
             case "range":
                 low, high = self.values
-                return And((Untyped(self.key, ">=", low), Untyped(self.key, "<=", high)))
+                ends: tuple[tuple[Operator, str], ...] = ((">=", low), ("<=", high))
+                return And(tuple(Untyped(self.key, op, end, self.spot) for op, end in ends))
             case op:
-                return Untyped(self.key, op, self.values[0])
+                return Untyped(self.key, op, self.values[0], self.spot)
 
 
 @dataclass(frozen=True, slots=True)

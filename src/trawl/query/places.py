@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from trawl.errors import FilterError
 
@@ -50,6 +51,33 @@ class Line:
         under = max(1, _width(line[place.start - first : place.end - first]))
         lead, tail = ("…" if first else ""), ("…" if first + _EXCERPT_WIDTH < len(text) else "")
         return f"  {lead}{line}{tail}\n  {' ' * (len(lead) + before)}{'^' * under}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a condition stands, so that an error found later can point at it.
+
+    `written` says what kind of line it is; `values` has a place for each value, or one
+    for all of them, and is empty where there is none.
+    """
+
+    line: Line
+    written: Literal["filter", "query"]
+    key: Place
+    values: tuple[Place, ...] = ()
+
+    def at_key(self, what: str) -> FilterError:
+        """The error, with the key under carets."""
+        return self._error(self.key, what)
+
+    def at_value(self, what: str, number: int = 0) -> FilterError:
+        """The error, with a value under carets; the key where no value is known."""
+        place = self.values[min(number, len(self.values) - 1)] if self.values else self.key
+        return self._error(place, what)
+
+    def _error(self, place: Place, what: str) -> FilterError:
+        shown = self.line.excerpt(place)
+        return FilterError(f"{self.written}, character {place.start + 1}: {what}\n{shown}")
 
 
 def _width(text: str) -> int:

@@ -11,7 +11,7 @@ import datetime
 from typing import TYPE_CHECKING
 
 from trawl.errors import FilterError
-from trawl.query.places import Line, Place
+from trawl.query.places import Line, Place, Spot
 from trawl.query.tree import (
     And,
     Comparison,
@@ -134,17 +134,24 @@ class _Reader:
                 return self._membership(node, place)
             case exp.Between():
                 key = self._key(node.this, place)
-                low, high = (self._value(node.args[end], place) for end in ("low", "high"))
-                return And((Comparison(key, ">=", low), Comparison(key, "<=", high)))
+                ends = [node.args[end] for end in ("low", "high")]
+                low, high = (self._value(end, place) for end in ends)
+                spots = [self._spot(node.this, place, end) for end in ends]
+                return And(
+                    (Comparison(key, ">=", low, spots[0]), Comparison(key, "<=", high, spots[1]))
+                )
             case exp.Is() if isinstance(node.expression, exp.Null):
-                return Not(Exists(self._key(node.this, place)))
+                return Not(Exists(self._key(node.this, place), self._spot(node.this, place)))
             case exp.Is():
                 raise self.line.error(place, "only null follows is; write x = true for x is true")
             case exp.Like():
-                found = Contains(self._key(node.this, place), self._pattern(node, place))
+                found = self._contains(
+                    node.this, node.expression, self._pattern(node, place), place
+                )
                 return Not(found) if node.args.get("negate") else found
             case exp.Contains() | exp.ArrayContainsAll():
-                return Contains(self._key(node.this, place), self._text(node.expression, place))
+                text = self._text(node.expression, place)
+                return self._contains(node.this, node.expression, text, place)
             case exp.Alias():
                 extra = self._place(node.args["alias"], place)
                 raise self.line.error(extra, f"{self.line.quoted(extra)} is not expected here")
@@ -173,20 +180,37 @@ class _Reader:
         if isinstance(left, exp.Null) or isinstance(right, exp.Null):
             raise self.line.error(place, "null equals nothing; write is null or is not null")
         if self._is_key(left):
-            return Comparison(self._key(left, place), op, self._value(right, place))
+            return self._compared(left, op, right, place)
         if self._is_key(right):
-            return Comparison(self._key(right, place), _FLIPPED[op], self._value(left, place))
+            return self._compared(right, _FLIPPED[op], left, place)
         raise self.line.error(place, "a comparison needs a key: key = value")
 
     def _membership(self, node: exp.Expression, place: Place) -> Filter:
         """`key in (1, 2)`, or `'item' in key`."""
         field = node.args.get("field")
         if field is not None and self._is_key(field) and not self._is_key(node.this):
-            return Contains(self._key(field, place), self._text(node.this, place))
+            return self._contains(field, node.this, self._text(node.this, place), place)
         if field is not None or not node.expressions:
             raise self.line.error(place, "in is followed by values in parentheses: key in (1, 2)")
         key = self._key(node.this, place)
-        return OneOf(key, tuple(self._value(value, place) for value in node.expressions))
+        values = tuple(self._value(value, place) for value in node.expressions)
+        return OneOf(key, values, self._spot(node.this, place, *node.expressions))
+
+    def _compared(
+        self, key: exp.Expression, op: Operator, value: exp.Expression, place: Place
+    ) -> Filter:
+        spot = self._spot(key, place, value)
+        return Comparison(self._key(key, place), op, self._value(value, place), spot)
+
+    def _contains(
+        self, key: exp.Expression, value: exp.Expression, text: str, place: Place
+    ) -> Contains:
+        return Contains(self._key(key, place), text, spot=self._spot(key, place, value))
+
+    def _spot(self, key: exp.Expression, within: Place, *values: exp.Expression) -> Spot:
+        """Where a condition's key and values stand."""
+        places = tuple(self._place(value, within) for value in values)
+        return Spot(self.line, "filter", self._place(key, within), places)
 
     def _is_key(self, node: exp.Expression) -> bool:
         from sqlglot import exp

@@ -5,13 +5,18 @@ comparison is false of a document that lacks the key, ``!=`` too; ``Not`` is the
 complement of its part, so ``not (x = 1)`` is true of a document without ``x``.
 ``bind`` (names and types), ``matches`` (Python) and ``to_sql`` (the store) all
 keep to this, and a property test holds the last two together.
+
+A condition that was read from a line has a `spot`, where it stands there; it is no part
+of what the condition says.
 """
 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from trawl.query.places import Spot
 
 Scalar: TypeAlias = str | int | float | bool | datetime.date
 """What a key is compared with."""
@@ -26,6 +31,7 @@ class Comparison:
     key: str
     op: Operator
     value: Scalar
+    spot: Spot | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class OneOf:
 
     key: str
     values: tuple[Scalar, ...]
+    spot: Spot | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Contains:
     key: str
     value: str
     item: bool = False
+    spot: Spot | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Exists:
     """The document has the key."""
 
     key: str
+    spot: Spot | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,7 @@ class Untyped:
     key: str
     op: Operator | Literal["contains"]
     text: str
+    spot: Spot | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,23 @@
 """Comparable scores for every source, and one list made of them. Pure arithmetic."""
 
-from trawl.ranking.balance import balance
-from trawl.ranking.calibration import Background, Null, Prior, calibrate, measure_null
+from trawl.ranking.balance import balance, by_quota, deal_out
+from trawl.ranking.calibration import Background, Calibrated, Null, Prior, calibrate, measure_null
 from trawl.ranking.excerpts import excerpts
 from trawl.ranking.fusion import GOOD_MATCH, Fused, Fusion, Method, facet_of, fuse
 
 __all__ = [
     "GOOD_MATCH",
     "Background",
+    "Calibrated",
     "Fused",
     "Fusion",
     "Method",
     "Null",
     "Prior",
     "balance",
+    "by_quota",
     "calibrate",
+    "deal_out",
     "excerpts",
     "facet_of",
     "fuse",

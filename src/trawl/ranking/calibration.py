@@ -36,6 +36,9 @@ _NORMAL_LEVEL = 1.5885
 # one in part, and for the rest its mean and standard deviation.
 _FULL_TRUST = 400
 
+# A null that was measured on so many chunks is believed, on fewer in part.
+_NULL_TRUST = 150
+
 # A null is measured on at least so many queries, of at least so many similarities each.
 _FEWEST = 8
 
@@ -46,7 +49,14 @@ _WIDEST_GAP = 1.5
 # Theory's part in a measured null, counted in queries (see `measure_null`).
 _SLOPE_PRIOR, _SLOPE_PRIOR_QUERIES = 0.8, 20
 _LEVEL_PRIOR_QUERIES = 5
-_SPREAD_PRIOR_QUERIES = 200
+_SPREAD_PRIOR_QUERIES = 10
+
+# How much of the measured slope is believed. Where a query's background lies high there
+# is also more that answers it, and with the whole slope the answers are taken for chance.
+_SLOPE_SHARE = 0.85
+
+# A source has something if its best stands above chance, and above its tenth best.
+_RUNNER_UP, _RUNNER_UP_SHARE = 10, 0.4
 
 _EULER = 0.5772156649
 GUMBEL_SCALE = math.sqrt(6) / math.pi
@@ -71,13 +81,16 @@ class Prior:
 class Null:
     """What the best of `size` chunks reaches for queries that have no answer here.
 
-    A query whose background has the level l can expect ``intercept + slope * l``, give
-    or take `std`, and `growth` more for each factor e by which the source is larger than
-    `size`. All but the slope are in the unit of the similarities. `measure_null`
-    measures one on the library's own vectors.
+    That is `best` on the average, give or take `best_std`, over queries whose backgrounds
+    have the average level `level`. A query whose background has the level l can expect
+    ``best + slope * (l - level)``, give or take `std`. It is `growth` more for each factor
+    e by which the source is larger than `size`. All but the slope are in the unit of the
+    similarities. `measure_null` measures one on the library's own vectors.
     """
 
-    intercept: float
+    best: float
+    best_std: float
+    level: float
     slope: float
     std: float
     growth: float
@@ -97,35 +110,63 @@ class Background:
     null: Null | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What a ranking's similarities are worth.
+
+    `surprises` is float32 [K], in the order of the ranking: 0 is the best that chance
+    would bring, 1 a standard deviation above it. `standing` says in the same unit
+    whether the source has anything at all: how far its best stands above chance,
+    whatever the query's level, and above the tenth best. -inf for an empty ranking.
+    """
+
+    surprises: Floats
+    standing: float
+
+
 def calibrate(
     ranking: Ranking, background: Background | None = None, *, prior: Prior | None = None
-) -> Floats:
-    """How surprising each candidate is: float32 [K], in the order of the ranking.
+) -> Calibrated:
+    """How surprising each candidate is, and the whole source.
 
-    0 is the best that chance would bring, 1 a standard deviation above it. A ranking
-    with neither background nor prior, such as BM25's, is judged by its own tail.
+    A ranking with neither background nor prior, such as BM25's, is judged by its own
+    tail.
     """
     if len(ranking.rows) == 0:
-        return np.zeros(0, dtype=np.float32)
+        return Calibrated(np.zeros(0, dtype=np.float32), -math.inf)
     sample = np.zeros(0, np.float32) if background is None else background.similarities
     if len(sample) == 0 and prior is None:
-        return _by_own_tail(ranking)
+        own = _by_own_tail(ranking)
+        return Calibrated(own, _standing(own, ranking.searched, 0.0, 1.0))
     centre, std, level = _moments(sample, prior)
     searched = max(ranking.searched, len(ranking.rows))
     null = background.null if background is not None else None
     best, spread = best_of_normal(searched)
     expected, deviation = centre + best * std, spread * std
+    any_expected, any_deviation = expected, deviation
     if null is not None:
         # In a small library most chunks have near relatives, so that what was measured on
         # its own excerpts holds answers; it is believed as its sample grows.
-        trust = min(1.0, null.size / _FULL_TRUST)
-        larger = math.log(searched / null.size)
-        measured = null.intercept + null.slope * level + null.growth * larger
-        expected += trust * (measured - expected)
+        trust = min(1.0, null.size / _NULL_TRUST)
+        measured = null.best + null.growth * math.log(searched / null.size)
+        any_expected += trust * (measured - expected)
+        any_deviation += trust * (null.best_std - deviation)
+        expected += trust * (measured + null.slope * (level - null.level) - expected)
         deviation += trust * (null.std - deviation)
-    deviation = max(deviation, 1e-6 * max(1.0, abs(expected)))
-    surprise = (ranking.similarities.astype(np.float64) - expected) / deviation
-    return np.asarray(surprise, dtype=np.float32)
+    least = 1e-6 * max(1.0, abs(expected))
+    surprises = (ranking.similarities.astype(np.float64) - expected) / max(deviation, least)
+    standing = _standing(ranking.similarities, searched, any_expected, max(any_deviation, least))
+    return Calibrated(np.asarray(surprises, dtype=np.float32), standing)
+
+
+def _standing(similarities: Floats, searched: int, expected: float, deviation: float) -> float:
+    """How far the best stands above what is expected, and in part above the tenth.
+
+    In a source of less than 200 chunks the tenth is far down: there it is one higher up.
+    """
+    place = min(_RUNNER_UP, max(5, searched // 20))
+    best, runner_up = float(similarities[0]), float(similarities[:place][-1])
+    return (best - expected + _RUNNER_UP_SHARE * (best - runner_up)) / deviation
 
 
 def _moments(sample: Floats, prior: Prior | None) -> tuple[float, float, float]:
@@ -140,7 +181,8 @@ def _moments(sample: Floats, prior: Prior | None) -> tuple[float, float, float]:
     level = mean + _NORMAL_LEVEL * std
     first, last = _stretch(count)
     if last > first:
-        tail = float(np.sort(sample)[count - last : count - first].mean(dtype=np.float64))
+        low, high = count - last, count - first
+        tail = float(np.partition(sample, (low, high))[low:high].mean(dtype=np.float64))
         level += min(1.0, count / _FULL_TRUST) * (tail - level)
     return mean, std, level
 
@@ -253,17 +295,24 @@ def _fit(similarities: Floats) -> Null:
     if variance > 0:
         measured = float((centred * best).mean()) / variance
         slope += count * (measured - _SLOPE_PRIOR) / (count + _SLOPE_PRIOR_QUERIES)
+    slope *= _SLOPE_SHARE
     normal_best, normal_spread = best_of_normal(size)
     centre = (
         float(best.sum()) + _LEVEL_PRIOR_QUERIES * float((means + normal_best * stds).mean())
     ) / (count + _LEVEL_PRIOR_QUERIES)
     residual = best - best.mean() - slope * centred
     spread = normal_spread * float(stds.mean())
-    variance = float((residual**2).sum()) + _SPREAD_PRIOR_QUERIES * spread**2
+
+    def std(deviations: NDArray[np.float64]) -> float:
+        total = float((deviations**2).sum()) + _SPREAD_PRIOR_QUERIES * spread**2
+        return math.sqrt(total / (count + _SPREAD_PRIOR_QUERIES))
+
     return Null(
-        intercept=centre - slope * float(levels.mean()),
+        best=centre,
+        best_std=std(best - best.mean()),
+        level=float(levels.mean()),
         slope=slope,
-        std=math.sqrt(variance / (count + _SPREAD_PRIOR_QUERIES)),
+        std=std(residual),
         growth=float((best - second).mean()),
         size=size,
     )

@@ -2,12 +2,14 @@
 
 ``calibrated``, the default, works in two steps. Sources that look at the same things
 (the words and the vectors of texts) form a *facet*: within it a chunk's place follows
-from the sum of its surprises (`calibration`), and the levels to be had in those places
-from the largest surprises, less what the best of several tries gains by chance. Between
-facets, levels become probabilities and a chunk's facets are joined by a noisy-or: a
-facet that a chunk cannot have costs it nothing, one in which nothing is surprising adds
-next to nothing. ``rrf`` and ``weighted`` are the usual ways, kept for comparison and
-for those who want them.
+from the sum of its surprises (`calibration`), and its level from how surprising that
+sum is, lower from place to place. Between facets, levels become probabilities and a chunk's
+facets are joined by a noisy-or: a facet that a chunk cannot have costs it nothing, one
+in which nothing is surprising adds next to nothing. ``rrf`` and ``weighted`` are the
+usual ways, kept for comparison and for those who want them.
+
+Whether there is an answer at all is another question, and has a number of its own: the
+confidence, from the `standing` of each source.
 """
 
 from __future__ import annotations
@@ -15,12 +17,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.ranking.calibration import GUMBEL_SCALE, Background, Prior, calibrate
+from trawl.ranking.calibration import (
+    GUMBEL_SCALE,
+    Background,
+    Calibrated,
+    Prior,
+    calibrate,
+)
 from trawl.types import Evidence, Ranking
 
 Method: TypeAlias = Literal["calibrated", "rrf", "weighted"]
@@ -29,16 +38,36 @@ Method: TypeAlias = Literal["calibrated", "rrf", "weighted"]
 # sigmoid(2 (level - 1.5)): two levels of chance (0) make 0.4, two clear ones (2) 2.8.
 _JOIN_STEEPNESS, _JOIN_AT = 2.0, 1.5
 
-# Fitted to four collections, half of the queries without their answers: at this level
-# the first hit is right as often as not, and e times the odds one level higher.
-_EVEN = 1.4
+# Of ten texts that all stand high, not each is as likely to be the answer as the one
+# picture that does: the level of the r-th in its facet is less by this times ln r.
+_CROWDING = 0.5
 
-GOOD_MATCH = 0.2
-"""A best score below this is below the level 0: no better than chance would bring."""
+# Fitted to four collections, half of the queries without their answers: at this level
+# the first hit is right as often as not, and e^0.7 times the odds one level higher.
+_EVEN, _STEEPNESS = 2.4, 0.7
+
+# Likewise fitted: at this standing there is an answer as often as not.
+_SURE_AT, _SURE_STEEPNESS = 2.2, 0.7
+
+# The standings that a source can have at least (one that returned nothing) and at most.
+_LOWEST, _HIGHEST = -2.5, 8.0
+
+GOOD_MATCH = 0.18
+"""Below this confidence, at a standing of 0, there is no good match."""
 
 # The surprise that a source which did not return a chunk is taken to have had at it. It
 # is also the least that counts, lest a chunk be worse off for having been returned.
 _NOT_FOUND = -5.0
+
+# The best sum of surprises in a facet is less than the sum of the bests by so much for
+# each further source, since the chunk that is best in one is seldom so in another; and
+# the surprises of its sources correlate so. Both as what libraries give to excerpts of
+# their own (docs/ranking.md); no answers were needed for it.
+_APART, _CORRELATION = 1.0, 0.62
+
+# What one of two sources sees and the other does not is worth so much less, of four twice
+# that: more than the 0.78 ln 2 that the better of two tries gains by chance.
+_ALONE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +82,38 @@ class Fused:
 class Fusion(Sequence[Fused]):
     """The joint list, best first. Rows are spelled out only when they are asked for.
 
-    `rows` is int64 [R] and `scores` float64 [R], descending.
+    `rows` is int64 [R] and `scores` float64 [R], descending; `confidence` is the
+    probability, 0..1, that anything that was searched answers the query; `evidence_of`
+    tells what the sources said of a row.
     """
 
     def __init__(
         self,
         rows: NDArray[np.int64],
         scores: NDArray[np.float64],
-        no_good_match: bool,
+        confidence: float,
         evidence_of: Callable[[int], tuple[Evidence, ...]],
     ) -> None:
         self.rows = rows
         self.scores = scores
-        self.no_good_match = no_good_match
-        self._evidence_of = evidence_of
+        self.confidence = confidence
+        self.evidence_of = evidence_of
+
+    @property
+    def no_good_match(self) -> bool:
+        """Whether nothing stands out: what is listed is merely the nearest there is."""
+        return self.confidence < GOOD_MATCH
+
+    def followed_by(self, further: Fusion) -> Fusion:
+        """Give this list and behind it what `further` has besides, no score above its last."""
+        more = ~np.isin(further.rows, self.rows)
+        last = self.scores[-1] if len(self.scores) else np.inf
+        return Fusion(
+            np.concatenate([self.rows, further.rows[more]]),
+            np.concatenate([self.scores, np.minimum(further.scores[more], last)]),
+            self.confidence,
+            further.evidence_of,
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -79,7 +126,7 @@ class Fusion(Sequence[Fused]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         row = int(self.rows[index])
-        return Fused(row, float(self.scores[index]), self._evidence_of(row))
+        return Fused(row, float(self.scores[index]), self.evidence_of(row))
 
     def __iter__(self) -> Iterator[Fused]:
         return (self[i] for i in range(len(self)))
@@ -87,12 +134,22 @@ class Fusion(Sequence[Fused]):
 
 @dataclass(frozen=True, slots=True)
 class _Opinion:
-    """What one source says: `places` int64 [K] into the joint rows, `surprises` [K]."""
+    """What one source says: `places` int64 [K] into the joint rows, and its worth."""
 
     ranking: Ranking
     places: NDArray[np.int64]
-    surprises: NDArray[np.float32]
+    worth: Calibrated
     weight: float
+
+    def evidence(self, i: int) -> Evidence:
+        """What it says of the i-th of its ranking."""
+        return Evidence(
+            self.ranking.source,
+            i + 1,
+            float(self.ranking.similarities[i]),
+            float(self.worth.surprises[i]),
+            self.weight,
+        )
 
 
 def facet_of(source: str) -> str:
@@ -119,9 +176,9 @@ def fuse(
     scaled to 0..1 within each ranking (CombSUM, Fox & Shaw 1994).
     """
     rows, opinions = _opinions(rankings, backgrounds or {}, priors or {}, weights or {})
-    total = _joint_levels(opinions, len(rows))
-    best = float(_probability(total.max())) if len(total) else 0.0
-    if method != "calibrated":
+    if method == "calibrated":
+        total = _joint_levels(opinions, len(rows))
+    else:
         total = np.zeros(len(rows))
         for opinion in opinions:
             part = (
@@ -133,16 +190,21 @@ def fuse(
     order = np.lexsort((rows, -total))
     scores = _probability(total[order]) if method == "calibrated" else total[order]
 
-    def evidence_of(row: int) -> tuple[Evidence, ...]:
-        found = []
-        for opinion in opinions:
-            for i in np.flatnonzero(opinion.ranking.rows == row)[:1].tolist():
-                similarity = float(opinion.ranking.similarities[i])
-                surprise = float(opinion.surprises[i])
-                found.append(Evidence(opinion.ranking.source, i + 1, similarity, surprise))
-        return tuple(found)
+    @cache
+    def places() -> list[dict[int, int]]:
+        """The place of each row in each source; made only if anyone asks."""
+        return [
+            {row: i for i, row in enumerate(opinion.ranking.rows.tolist())} for opinion in opinions
+        ]
 
-    return Fusion(rows[order], scores, best < GOOD_MATCH, evidence_of)
+    def evidence_of(row: int) -> tuple[Evidence, ...]:
+        return tuple(
+            opinion.evidence(found[row])
+            for opinion, found in zip(opinions, places(), strict=True)
+            if row in found
+        )
+
+    return Fusion(rows[order], scores, _confidence(opinions), evidence_of)
 
 
 def _opinions(
@@ -159,25 +221,45 @@ def _opinions(
     opinions, start = [], 0
     for ranking in ordered:
         source, end = ranking.source, start + len(ranking.rows)
-        surprises = calibrate(ranking, backgrounds.get(source), prior=priors.get(source))
+        worth = calibrate(ranking, backgrounds.get(source), prior=priors.get(source))
         weight = float(weights.get(source, 1.0))
-        opinions.append(_Opinion(ranking, places[start:end], surprises, weight))
+        opinions.append(_Opinion(ranking, places[start:end], worth, weight))
         start = end
     return rows.astype(np.int64), opinions
 
 
 def _probability(levels: NDArray[np.float64]) -> NDArray[np.float64]:
     """The probability that a hit of this level is an answer."""
-    return np.asarray(np.exp(-np.logaddexp(0.0, _EVEN - levels)))
+    return np.asarray(np.exp(-np.logaddexp(0.0, _STEEPNESS * (_EVEN - levels))))
 
 
-def _joint_levels(opinions: Sequence[_Opinion], count: int) -> NDArray[np.float64]:
-    """The level of each of the `count` joint rows, float64; -inf where nothing counts."""
+def _confidence(opinions: Sequence[_Opinion]) -> float:
+    """The probability that there is an answer, by the facet that stands highest.
+
+    Sources of one facet look at the same things, and one that sees nothing speaks
+    against one that does: they are averaged.
+    """
+    best = -math.inf
+    for members in _facets(opinions).values():
+        total = sum(m.weight * min(max(m.worth.standing, _LOWEST), _HIGHEST) for m in members)
+        best = max(best, total / sum(m.weight for m in members))
+    if best == -math.inf:
+        return 0.0
+    return 1 / (1 + math.exp(_SURE_STEEPNESS * (_SURE_AT - best)))
+
+
+def _facets(opinions: Sequence[_Opinion]) -> dict[str, list[_Opinion]]:
+    """The opinions that count, by what their sources look at."""
     facets: dict[str, list[_Opinion]] = {}
     for opinion in opinions:
         if opinion.weight > 0:
             facets.setdefault(facet_of(opinion.ranking.source), []).append(opinion)
-    levels = [_levels(members, count) for members in facets.values()]
+    return facets
+
+
+def _joint_levels(opinions: Sequence[_Opinion], count: int) -> NDArray[np.float64]:
+    """The level of each of the `count` joint rows, float64; -inf where nothing counts."""
+    levels = [_crowded(_levels(members, count)) for members in _facets(opinions).values()]
     if len(levels) <= 1:
         return levels[0] if levels else np.full(count, -np.inf)
     # ln(1 + e^x) is -ln(1 - sigmoid(x)), so that the noisy-or is a sum of these.
@@ -190,28 +272,42 @@ def _joint_levels(opinions: Sequence[_Opinion], count: int) -> NDArray[np.float6
     return np.asarray(_JOIN_AT + undone / _JOIN_STEEPNESS)
 
 
+def _crowded(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The levels of one facet, each less by how many stand above it; equals stay equal."""
+    ranks = len(levels) + 1 - np.searchsorted(np.sort(levels), levels, side="right")
+    return np.asarray(levels - _CROWDING * np.log(ranks))
+
+
 def _levels(members: Sequence[_Opinion], count: int) -> NDArray[np.float64]:
     """The level of each joint row in one facet, float64 [count]; -inf where it has none.
 
-    A weight multiplies a surprise in the sum, and is the odds that the answer is in that
-    source for the level: with Gumbel tails a factor w shifts by scale * ln w. A source
-    that returned nothing was a try all the same.
+    The level is the sum of surprises in its own standard deviations (Stouffer's method,
+    for correlated tests), or the largest single one less `_ALONE` where that is more. A
+    weight multiplies a surprise in the sum, and is the odds that the answer is in that
+    source: with Gumbel tails a factor w shifts by scale * ln w. A source that returned
+    nothing had its say all the same.
     """
     best = np.full(count, -np.inf)
     total = np.zeros(count)
-    for member in members:
-        surprises = member.surprises.astype(np.float64)
+    size = len(members)
+    usual = sum(member.weight for member in members) / size
+    shares = np.array([member.weight / usual for member in members])
+    for member, share in zip(members, shares.tolist(), strict=True):
+        surprises = member.worth.surprises.astype(np.float64)
         odds = GUMBEL_SCALE * math.log(member.weight)
         best[member.places] = np.maximum(best[member.places], surprises + odds)
         above = np.logaddexp(surprises, _NOT_FOUND) - _NOT_FOUND
-        total[member.places] += member.weight * above
-    if len(members) == 1:
+        total[member.places] += share * above
+    if size == 1:
         return best
     found = np.flatnonzero(best > -np.inf)
     # Stable, so that rows of equal sums stay in order of their ids.
     places = found[np.argsort(-total[found], kind="stable")]
-    tries = GUMBEL_SCALE * math.log(len(members))
-    best[places] = np.sort(best[found])[::-1] - tries
+    variance = (1 - _CORRELATION) * float(shares @ shares) + _CORRELATION * size**2
+    expected = -size * _NOT_FOUND - (size - 1) * _APART
+    together = (total[places] - expected) / math.sqrt(variance) + GUMBEL_SCALE * math.log(usual)
+    # Both fall from place to place, so that a higher surprise lowers nobody's own level.
+    best[places] = np.maximum(together, np.sort(best[found])[::-1] - _ALONE * math.log2(size))
     return best
 
 

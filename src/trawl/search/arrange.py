@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trawl.errors import FilterError
-from trawl.ranking import Fused, Fusion, balance
+from trawl.ranking import Fused, Fusion, balance, by_quota, deal_out
 from trawl.search.request import SearchRequest
 from trawl.store import Snapshot, filter_column
-from trawl.types import ColumnType, Facet, Value
+from trawl.types import ColumnType, Facet, Modality, Value
 
 # How many of the best are looked at for their differences, or put in another order.
 _ARRANGED = 200
@@ -25,7 +25,8 @@ def arrange(request: SearchRequest, snapshot: Snapshot, fused: Fusion) -> list[F
     end = request.offset + request.limit
     if not _is_arranged(request):
         return fused[request.offset : end]
-    items: list[Fused] = fused[: max(_ARRANGED, end)] if not request.balance else fused[:]
+    shared = request.balance or request.quotas or request.interleave
+    items: list[Fused] = fused[:] if shared else fused[: max(_ARRANGED, end)]
     fields = snapshot.fields([item.row for item in items], _columns(request, snapshot.columns))
     if request.sort is not None:
         items = _sorted(items, fields, request.sort)
@@ -33,17 +34,39 @@ def arrange(request: SearchRequest, snapshot: Snapshot, fused: Fusion) -> list[F
         items = _diverse(items, snapshot, request.diversity, end)
     if request.per_document is not None:
         items = _capped(items, fields, request.per_document)
-    if request.balance:
-        modality_of = {row: found["modality"] for row, found in fields.items()}
-        items = balance(items, modality_of, end)
-    if request.group:
-        items = _grouped(items[:end], fields)
-    return items[request.offset : end]
+    modality_of: dict[int, Modality] = {row: found["modality"] for row, found in fields.items()}
+    page = _page(request, items, modality_of)
+    if request.interleave:
+        page = deal_out(page, modality_of)
+    return _grouped(page, fields) if request.group else page
+
+
+def _page(
+    request: SearchRequest, items: list[Fused], modality_of: Mapping[int, Modality]
+) -> list[Fused]:
+    """Give the page, with its shares. Each page is shared out of what those before it left."""
+    if not (request.balance or request.quotas or request.interleave):
+        return items[request.offset : request.offset + request.limit]
+    passed, page = 0, list[Fused]()
+    while passed < request.offset + request.limit:
+        # A list that is entered in the middle of a page begins with what is before it.
+        size = (request.offset % request.limit if passed == 0 else 0) or request.limit
+        page = (
+            by_quota(items, modality_of, size, request.quotas)
+            if request.quotas
+            else balance(items, modality_of, size)
+        )
+        taken = {item.row for item in page}
+        items = [item for item in items if item.row not in taken]
+        passed += size
+    return page
 
 
 def _is_arranged(request: SearchRequest) -> bool:
     return (
         request.balance
+        or bool(request.quotas)
+        or request.interleave
         or request.group
         or request.sort is not None
         or request.per_document is not None

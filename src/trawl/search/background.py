@@ -22,14 +22,14 @@ _REDRAWN_AT = 0.05
 class Backgrounds:
     """What each source gives to queries that it does not answer.
 
-    Drawn from the library itself when first needed, and again once the source has grown
-    by a twentieth.
+    Drawn from the library itself when first needed, and again once the source, or what
+    the library asks it with, has grown or shrunk by a twentieth.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
         self._models = {model.space.name: model for model in models}
         self._samples: dict[str, tuple[int, Sample]] = {}
-        self._nulls: dict[tuple[str, Modality], tuple[int, Null | None]] = {}
+        self._nulls: dict[tuple[str, Modality], tuple[int, int, Null | None]] = {}
         self._lock = Lock()
 
     def of(
@@ -53,11 +53,12 @@ class Backgrounds:
         return sample
 
     def _null(self, snapshot: Snapshot, source: str, asked_in: Modality) -> Null | None:
-        size = snapshot.size(source)
+        space = source.rpartition(".")[0]
+        size, asking = snapshot.size(source), snapshot.size(f"{space}.{asked_in}")
         with self._lock:
-            drawn_at, null = self._nulls.get((source, asked_in), (-1, None))
-        if _outgrown(size, drawn_at):
-            queries = self._strangers(snapshot, source.rpartition(".")[0], asked_in)
+            drawn_at, asked_at, null = self._nulls.get((source, asked_in), (-1, -1, None))
+        if _outgrown(size, drawn_at) or _outgrown(asking, asked_at):
+            queries = self._strangers(snapshot, space, asked_in)
             sample = self._sample(snapshot, source)
             null = measure_null(
                 queries.vectors,
@@ -66,7 +67,7 @@ class Backgrounds:
                 sample_groups=sample.documents,
             )
             with self._lock:
-                self._nulls[source, asked_in] = (size, null)
+                self._nulls[source, asked_in] = (size, asking, null)
         return null
 
     def _strangers(self, snapshot: Snapshot, space: str, asked_in: Modality) -> Sample:
