@@ -1,0 +1,144 @@
+"""Trawl's server against the tutorial's design, on the same data, model, questions and machine.
+
+`_tutorial_app.py` is that design, of our own writing: one LanceDB table, blocking calls in async
+routes, a dict as cache. It asks one source (a vector column); Trawl asks all four and words too.
+Measured: questions never asked before, by 1, 16 and 64 clients; and while files are added, 100
+with one request. The table is measured as it is (every search reads all vectors) and with the
+index that LanceDB makes when it is told no more (IVF_PQ), for which the share of the exact top 10
+that it finds is given: it is faster than what is exact.
+
+Usage: python tutorial.py [SECONDS a load, default 8] [CHUNKS, default 100000]
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from _adding import Add, add_to_trawl, add_to_tutorial, adding, copied
+from _load import HEADER, Load, Served, closed_loop, free_port, serving, trawl_serve
+
+import common
+
+CLIENTS = (1, 16, 64)
+PEERS = ("tutorial, no index", "tutorial, an index")
+OURS = ("Trawl", "Trawl, 2 workers")
+DIMENSION = 256
+
+
+def tutorial_table(library: Path, index: bool) -> Path:
+    """Give a database with the library's chunks in the tutorial's one table; made once."""
+    import lance
+    import lancedb
+    import numpy as np
+    import pyarrow as pa
+
+    folder = library.parent / ("tutorial-indexed" if index else "tutorial")
+    if (folder / "made").is_file():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    chunks = lance.dataset(str(library / "chunks.lance")).to_table(
+        columns=["chunk_id", "modality", "text", "metadata"]
+        + [f"v_mini_2e{modality}" for modality in ("text", "image", "audio")]
+    )
+    vectors = np.zeros((chunks.num_rows, DIMENSION), np.float32)
+    modalities = np.asarray(chunks["modality"].to_numpy(zero_copy_only=False))
+    for name in ("text", "image", "audio"):
+        column = chunks[f"v_mini_2e{name}"].combine_chunks()
+        there = column.is_valid().to_numpy(zero_copy_only=False)
+        rows = np.flatnonzero((modalities == name) & there)
+        found = np.asarray(column.take(pa.array(rows)).flatten())
+        vectors[rows] = found.reshape(-1, DIMENSION)
+    columns = {name: chunks[name] for name in ("modality", "text", "metadata")}
+    columns |= {
+        "id": chunks["chunk_id"],
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), DIMENSION),
+    }
+    table = lancedb.connect(str(folder)).create_table("items", pa.table(columns))
+    if index:
+        table.create_index(metric="cosine", vector_column_name="vector")
+        print(f"<!-- recall@10 of the tutorial's index: {_recall(table, vectors):.2f} -->")
+    (folder / "made").touch()
+    return folder
+
+
+def _recall(table: object, vectors: object) -> float:
+    """Give the share of the exact ten nearest that a search finds, over 50 questions."""
+    import numpy as np
+
+    from trawl.encoders import load_model
+
+    questions, matrix = common.Questions(1), np.asarray(vectors)
+    queries = load_model("mini").text.encode([next(questions) for _ in range(50)])
+    hits = 0
+    for query in queries:
+        found = table.search(query).distance_type("cosine").limit(10)  # type: ignore[attr-defined]
+        distances = {round(row["_distance"], 4) for row in found.refine_factor(1).to_list()}
+        exact = np.sort(1 - matrix @ query)[:10]
+        hits += sum(round(float(one), 4) in distances for one in exact)
+    return hits / (10 * len(queries))
+
+
+def measure(
+    name: str, served: Served, questions: common.Questions, seconds: float, folder: Path, add: Add
+) -> dict[str, Load]:
+    """Give the loads by name, and print each as it is there."""
+    found: dict[str, Load] = {}
+    # What is read into memory at the start, and what is read once, is read by then.
+    closed_loop(served.address, questions.paths(2_000), 4, 8)
+    for clients in CLIENTS:
+        load = closed_loop(served.address, questions.paths(40_000), clients, seconds)
+        found[f"{clients} clients"] = load
+        print(load.row(f"{name}: {clients} clients"), flush=True)
+    for clients in (1, 16):
+        with adding(served, folder, add) as a_second:
+            load = closed_loop(served.address, questions.paths(40_000), clients, max(seconds, 10))
+        found[f"{clients} clients, adding"] = load
+        said = f"{clients} clients, while {a_second():.0f} files a second are added"
+        print(load.row(f"{name}: {said}"), flush=True)
+    return found
+
+
+def main() -> None:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 8.0
+    library = common.served_library(int(sys.argv[2]) if len(sys.argv) > 2 else common.CHUNKS)
+    questions = common.Questions()
+    results: dict[str, dict[str, Load]] = {}
+    app = str(Path(__file__).with_name("_tutorial_app.py"))
+    for index in (False, True):
+        tutorial_table(library, index)
+    print(f"\n{HEADER}", flush=True)
+    for name in (*PEERS, *OURS):
+        with ExitStack() as stack:
+            if name in PEERS:
+                table = stack.enter_context(copied(tutorial_table(library, name == PEERS[1])))
+                command = [sys.executable, app, str(table), str(free_port())]
+                add: Add = add_to_tutorial
+            else:
+                table = stack.enter_context(copied(library))
+                command = trawl_serve(table, "--workers", "2" if name == OURS[1] else "1")
+                add = add_to_trawl
+            served = stack.enter_context(serving(command))
+            results[name] = measure(name, served, questions, seconds, table.parent, add)
+    print(
+        "\n| Trawl against the tutorial | throughput at 16 clients | p95 while adding, 1 client "
+        "| p95 while adding, 16 clients |\n|---|---|---|---|"
+    )
+    for mine in OURS:
+        for peer in PEERS:
+            ours, theirs = results[mine], results[peer]
+            more = ours["16 clients"].a_second / theirs["16 clients"].a_second
+            lower = [
+                theirs[key].p95_ms / ours[key].p95_ms
+                for key in ("1 clients, adding", "16 clients, adding")
+            ]
+            print(
+                f"| {mine} / {peer} | {more:.2f} times | {lower[0]:.1f} times lower "
+                f"| {lower[1]:.1f} times lower |"
+            )
+
+
+if __name__ == "__main__":
+    main()

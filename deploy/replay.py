@@ -1,0 +1,237 @@
+"""Does what the Dockerfile says, without a container engine: `python deploy/replay.py`.
+
+The stages become folders in a temporary one, paths of the image are mapped into them, and RUN,
+COPY and ENV are carried out in their order; what needs root (a user, an owner) is left out and
+said. Then the entry point is started with a read-only root in mind: its only places to write are
+the volume and /tmp. It must answer the health check and a search, and end within 10 s of SIGTERM.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+ROOT = Path(__file__).resolve().parent.parent
+NEEDS_ROOT = re.compile(r"^(groupadd|useradd)\b")
+
+
+@dataclass
+class Stage:
+    """One FROM: its folder, its working directory in it, and its environment."""
+
+    name: str
+    folder: Path
+    at: str = "/"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def path(self, inside: str) -> Path:
+        """Give where a path of the image lies."""
+        return self.folder / (Path(self.at) / inside).as_posix().lstrip("/")
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    """Give the Dockerfile's instructions, with continued lines joined and comments left out."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
+    found = []
+    for line in joined.splitlines():
+        if line.strip():
+            word, _, rest = line.strip().partition(" ")
+            found.append((word.upper(), rest.strip()))
+    return found
+
+
+def is_sent(path: str, rules: list[str]) -> bool:
+    """Tell whether .dockerignore lets a path into the build: the last rule that fits decides."""
+    sent = True
+    for rule in rules:
+        keep = rule.startswith("!")
+        pattern = rule.lstrip("!").replace("**/", "*")
+        parents = [path, *(str(parent) for parent in Path(path).parents)]
+        if any(
+            fnmatch.fnmatch(one, pattern) or f"/{one}".endswith(f"/{pattern}") for one in parents
+        ):
+            sent = keep
+    return sent
+
+
+class Replay:
+    """Carries the instructions out in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stages: dict[str, Stage] = {}
+        self.stage: Stage | None = None
+        self.entry: list[str] = []
+        self.check: list[str] = []
+        rules = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+        self.rules = [line.strip() for line in rules if line.strip() and line[0] != "#"]
+
+    def run(self) -> Stage:
+        """Do all of it, and give the last stage."""
+        for word, rest in instructions((ROOT / "Dockerfile").read_text("utf-8")):
+            getattr(self, f"do_{word.lower()}")(rest)
+        assert self.stage is not None
+        return self.stage
+
+    def do_from(self, rest: str) -> None:
+        """Begin a stage: an empty folder, with this Python where the image has its own."""
+        _, _, name = rest.partition(" AS ")
+        name = name.strip() or "last"
+        stage = Stage(name, self.folder / name)
+        stage.folder.mkdir()
+        self.stage = self.stages[name] = stage
+
+    def do_env(self, rest: str) -> None:
+        """Set variables."""
+        assert self.stage is not None
+        for pair in shlex.split(rest):
+            key, _, value = pair.partition("=")
+            self.stage.environment[key] = value
+
+    def do_workdir(self, rest: str) -> None:
+        """Go to a folder, which is made."""
+        assert self.stage is not None
+        self.stage.at = rest
+        self.stage.path(".").mkdir(parents=True, exist_ok=True)
+
+    def do_copy(self, rest: str) -> None:
+        """Copy from the project, as far as .dockerignore sends it, or from another stage."""
+        assert self.stage is not None
+        words = shlex.split(rest)
+        options = [word for word in words if word.startswith("--")]
+        *sources, target = [word for word in words if not word.startswith("--")]
+        other = next((o.partition("=")[2] for o in options if o.startswith("--from=")), None)
+        for source in sources:
+            if other is not None:
+                origin = self.stages[other].path(source)
+                assert origin.exists(), f"COPY --from={other}: no {source} there"
+            else:
+                origin = ROOT / source
+                assert origin.exists(), f"COPY: no {source} in the project"
+                assert is_sent(source, self.rules), f".dockerignore leaves {source} out"
+            place = self.stage.path(target)
+            if target.endswith("/") or target in (".", "./"):
+                place.mkdir(parents=True, exist_ok=True)
+                place = place / origin.name
+            if origin.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.pyc") if other is None else None
+                shutil.copytree(origin, place, ignore=ignored, symlinks=True, dirs_exist_ok=True)
+            else:
+                shutil.copy2(origin, place)
+
+    def do_run(self, rest: str) -> None:
+        """Run a command, with the image's own paths mapped; what needs root is left out."""
+        assert self.stage is not None
+        parts = [part.strip() for part in rest.split(" && ")]
+        kept = [part for part in parts if not NEEDS_ROOT.match(part)]
+        for part in parts:
+            if part not in kept:
+                print(f"left out (needs root): RUN {part}", flush=True)
+        command = re.sub(r" --(owner|group)=\S+", "", " && ".join(kept))
+        for path in ("/opt/trawl", "/library"):
+            command = re.sub(rf"(?<![\w/]){path}\b", str(self.stage.path(path)), command)
+        if kept and not command.startswith("install "):
+            print(f"RUN {command}", flush=True)
+        if command.startswith("install "):
+            self.stage.path("/library").parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["sh", "-ec", command],
+            cwd=self.stage.path("."),
+            env=self._environment(),
+            check=True,
+        )
+
+    def do_entrypoint(self, rest: str) -> None:
+        """Remember what is started."""
+        self.entry = json.loads(rest)
+
+    def do_healthcheck(self, rest: str) -> None:
+        """Remember what is asked."""
+        self.check = json.loads(rest.partition(" CMD ")[2])
+
+    def _pass(self, rest: str) -> None:
+        """Nothing to do without a container engine."""
+
+    do_arg = do_label = do_user = do_volume = do_expose = do_stopsignal = _pass
+
+    def _environment(self) -> dict[str, str]:
+        assert self.stage is not None
+        kept = {key: os.environ[key] for key in ("HOME", "LANG", "TMPDIR") if key in os.environ}
+        kept |= {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
+        here = str(Path(sys.executable).resolve().parent)
+        return {**kept, "PATH": f"{here}:/usr/bin:/bin", **_without_path(self.stage.environment)}
+
+
+def _without_path(environment: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in environment.items() if key not in ("PATH", "HOME")}
+
+
+def start(replay: Replay, stage: Stage) -> None:
+    """Start the entry point on an empty volume, and ask it."""
+    # What was installed knows the first stage's folder: it stands where the image has /opt/trawl.
+    installed = replay.stages["build"].path("/opt/trawl")
+    bin_folder = stage.path("/usr/local/bin")
+    volume = stage.path("/library")
+    volume.mkdir(parents=True, exist_ok=True)
+    port = "18087"
+    environment = {
+        **_without_path(stage.environment),
+        "PATH": f"{bin_folder}:{installed / 'bin'}:/usr/bin:/bin",
+        "HOME": str(volume),
+        "TRAWL_LIBRARY": str(volume / "data"),
+        "TRAWL_HOST": "127.0.0.1",
+        "TRAWL_PORT": port,
+    }
+    process = subprocess.Popen(replay.entry, env=environment, cwd="/")
+    try:
+        ask = [str(installed / "bin" / "python"), str(bin_folder / replay.check[0])]
+        until = time.monotonic() + 60
+        while subprocess.run(ask, env=environment, capture_output=True).returncode != 0:
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < until, "the health check fails"
+            time.sleep(0.2)
+        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="muon.txt"\r\n\r\n'
+        body += b"The muon decays into an electron and two neutrinos.\r\n--x--\r\n"
+        sent = Request(
+            f"http://127.0.0.1:{port}/v1/documents",
+            body,
+            {"Content-Type": "multipart/form-data; boundary=x"},
+        )
+        assert urlopen(sent).status == 202
+        found: list[object] = []
+        while not found:
+            assert time.monotonic() < until, "what was added is not found"
+            time.sleep(0.5)
+            with urlopen(f"http://127.0.0.1:{port}/search?query=muon") as answer:
+                found = json.load(answer)["results"]
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0, "the server ended with an error"
+        print(f"it serves, adds, finds, and ended {time.monotonic() - began:.1f} s after SIGTERM")
+    finally:
+        if process.poll() is None:
+            process.kill()
+
+
+def main() -> None:
+    """Build and start."""
+    with tempfile.TemporaryDirectory() as folder:
+        replay = Replay(Path(folder))
+        start(replay, replay.run())
+
+
+if __name__ == "__main__":
+    main()
