@@ -12,11 +12,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_RUN = {"__main__", "__init__", "common"}
+NOT_RUN = {"common", "fuzz"}  # and what begins with an underscore
 
 
 def main() -> int:
-    scripts = sorted(path for path in HERE.rglob("*.py") if path.stem not in NOT_RUN)
+    scripts = sorted(
+        path for path in HERE.rglob("*.py") if path.stem not in NOT_RUN and path.stem[0] != "_"
+    )
     wanted = set(sys.argv[1:])
     unknown = wanted - {path.stem for path in scripts}
     if unknown:

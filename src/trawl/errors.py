@@ -8,6 +8,7 @@
     │   ├── FilterError        a filter that cannot be parsed, or names no known column
     │   └── SettingsError      a setting, option or environment variable out of range
     ├── NotFoundError          no such path, document or chunk      exit 1, HTTP 404
+    │   └── GoneError          a document's file is gone or changed exit 1, HTTP 410
     ├── ReadError              one file cannot be read or indexed   exit 3, HTTP 415
     │   └── MetadataError      its metadata does not fit the library
     ├── LibraryError           the library cannot be used as asked  exit 1, HTTP 503
@@ -57,6 +58,12 @@ class NotFoundError(TrawlError):
     http_status = 404
 
 
+class GoneError(NotFoundError):
+    """The file of a document is gone, or no longer what it was when it was added."""
+
+    http_status = 410
+
+
 class ReadError(TrawlError):
     """One file cannot be read or indexed. A run records it and goes on."""
 
@@ -84,6 +91,7 @@ class LibraryLockedError(LibraryError):
     """Another process is writing to the library."""
 
     http_status = 409
+    retry_after_s: ClassVar[int] = 2
 
 
 class SpaceMismatchError(LibraryError):
@@ -99,7 +107,14 @@ class ModelError(TrawlError):
 
 
 class OverloadedError(TrawlError):
-    """More is asked at once than can be answered; asking again later helps."""
+    """More is asked at once than can be answered; asking again later helps.
+
+    `reason` names what was full, in one word, for whoever counts.
+    """
 
     http_status = 503
     retry_after_s: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, reason: str = "encoder") -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -22,6 +22,8 @@ from trawl.errors import SettingsError
 
 FILE_NAME = "trawl.toml"
 
+_STORE_PATTERN = "^(memory|(rediss?|unix)://.+)$"
+
 
 class ApiKey(BaseModel):
     """Who may ask the server for what. The key itself is not kept: `sha256` is its hash in hex."""
@@ -54,13 +56,25 @@ class Settings(BaseSettings):
         le=256,
         description="Threads that read files.",
     )
+    memory_bytes: int = Field(
+        512 * 2**20,
+        ge=0,
+        description="Bytes of the library that a server holds in memory, at most; 0 for none.",
+    )
+    lock_wait_s: float = Field(
+        10.0, ge=0, le=3600, description="Seconds that a writer waits for another to finish."
+    )
     freshness_s: float = Field(
-        0.5, ge=0, le=60, description="Seconds until readers see what another process wrote."
+        0.25, ge=0, le=60, description="Seconds until readers see what another process wrote."
     )
     host: str = Field("127.0.0.1", description="The address that the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="The port that the server listens on.")
     max_upload_bytes: int = Field(
         32 * 2**20, ge=1, description="Bytes of one upload to the server, at most."
+    )
+
+    api_key: str | None = Field(
+        None, repr=False, description="The key that the command line shows a server (--server)."
     )
 
     # --- the server's ------------------------------------------------------------------
@@ -70,6 +84,7 @@ class Settings(BaseSettings):
     upload_timeout_s: float = Field(
         60.0, gt=0, le=3600, description="Seconds that a request's body may take to arrive."
     )
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve, of one address.")
     search_threads: int = Field(
         default_factory=lambda: max(2, min(8, os.cpu_count() or 1)),
         ge=1,
@@ -79,8 +94,16 @@ class Settings(BaseSettings):
     search_queue: int = Field(
         64, ge=0, le=100_000, description="Requests that may wait for a thread; more are refused."
     )
+    search_wait_s: float = Field(
+        1.0, gt=0, le=600, description="Seconds that a request may have to wait; more are refused."
+    )
+    cache: str = Field(
+        "memory",
+        pattern=_STORE_PATTERN,
+        description="Where the server keeps answers: `memory`, or a Redis (`redis://HOST:PORT/0`).",
+    )
     cache_entries: int = Field(
-        1_000, ge=0, le=1_000_000, description="Answers that the server keeps, at most; 0 for none."
+        1_000, ge=0, le=1_000_000, description="Answers kept in memory, at most; 0 for none at all."
     )
     cache_bytes: int = Field(
         64 * 2**20, ge=2**20, description="Bytes of the answers that the server keeps, at most."
@@ -91,8 +114,17 @@ class Settings(BaseSettings):
     rate_limit: str = Field(
         "100/minute", description="Requests of one key or address in a time; empty for no limit."
     )
+    limits_store: str | None = Field(
+        None,
+        pattern=_STORE_PATTERN,
+        description="Where requests are counted: `memory` or a Redis; where answers are, if unset.",
+    )
     trusted_proxies: list[str] = Field(
         [], description="Addresses or networks whose X-Forwarded-For the server believes."
+    )
+    cors_origins: list[str] = Field(
+        [],
+        description="Web pages that may ask the server (`https://HOST`, or `*`); none if empty.",
     )
     api_keys: dict[str, ApiKey] = Field(
         {}, description="Keys that the server asks for, by the name of who has them."
@@ -105,6 +137,11 @@ class Settings(BaseSettings):
     )
     insecure: bool = Field(
         False, description="Serve on a public address although there are no keys."
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="Where traces go, by OTLP over HTTP (`http://HOST:4318`); nowhere if unset.",
     )
     max_connections: int = Field(
         1_000, ge=1, le=100_000, description="Connections to the server at once, at most."

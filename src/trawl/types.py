@@ -24,6 +24,9 @@ Value: TypeAlias = str | int | float | bool | datetime.date | list[str]
 
 Metadata: TypeAlias = dict[str, Value]
 
+Edits: TypeAlias = dict[str, Value | None]
+"""What a person changed of a document's metadata; None takes a key away."""
+
 ColumnType: TypeAlias = Literal["text", "integer", "real", "boolean", "date", "texts"]
 """The type of a metadata column, settled when its key is first seen; `texts` is a list of text."""
 
@@ -146,7 +149,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One source file. `uri` is its path, or its address; `size_bytes` is the file's."""
+    """One source file. `uri` is its path, or its address; `size_bytes` is the file's.
+
+    `modified_ns` is when it was changed last, in nanoseconds since 1970, as it was read.
+    """
 
     document_id: str
     uri: str
@@ -155,6 +161,7 @@ class Document:
     title: str
     metadata: Metadata
     size_bytes: int
+    modified_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,17 +206,23 @@ class Ranking:
     searched: int
 
 
+RERANK = "rerank"
+"""The name under which a reranker gives evidence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a hit stands where it does: one line for each source that found it.
 
-    `rank` counts from 1 within the source.
+    `rank` counts from 1 within the source; `weight` is what the source's say was
+    multiplied by.
     """
 
     source: str
     rank: int
     similarity: float
     calibrated: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +245,23 @@ class Hit:
     @property
     def explanation(self) -> str:
         """Why the hit stands where it does, in one plain sentence."""
-        ordered = sorted(self.evidence, key=lambda one: -one.calibrated)
+        sources = [one for one in self.evidence if one.source != RERANK]
+        ordered = sorted(sources, key=lambda one: -one.calibrated)
         found = [
             f"{one.source} has it at rank {one.rank} (similarity {one.similarity:.2f}, "
-            f"{_surprise(one.calibrated)})"
+            f"{_surprise(one.calibrated)}{_weight(one.weight)})"
             for one in ordered
         ]
+        found += [
+            f"the reranker puts it at rank {one.rank} (probability {one.similarity:.2f})"
+            for one in self.evidence
+            if one.source == RERANK
+        ]
         return f"Score {self.score:.3f}: {'; '.join(found)}."
+
+
+def _weight(weight: float) -> str:
+    return "" if weight == 1 else f", weight {weight:g}"
 
 
 def _surprise(calibrated: float) -> str:
@@ -262,13 +285,16 @@ class Answer:
     """The hits of one search, best first, and what each stage took in milliseconds.
 
     `no_good_match` says that no source found anything surprising: what is listed is
-    merely the nearest there is. `notices` tell what was not done as asked. `version` is
-    that of the library that answered; `cursor` gives the next page, None after the last.
+    merely the nearest there is. `confidence` is the probability, 0..1, that anything that
+    was searched answers the query, and below 0.18 there is no good match. `notices` tell
+    what was not done as asked. `version` is that of the library that answered; `cursor`
+    gives the next page, None after the last.
     """
 
     hits: tuple[Hit, ...]
     took_ms: Mapping[str, float]
     no_good_match: bool = False
+    confidence: float = 0.0
     notices: tuple[str, ...] = ()
     facets: tuple[Facet, ...] = ()
     version: int = 0
@@ -302,10 +328,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is in a library. `version` grows with every commit."""
+    """What is in a library. `version` grows with every commit.
+
+    `fragments` are the files that the table of chunks is in, `unindexed_rows` the chunks
+    that an index has yet to take in.
+    """
 
     documents: int
     chunks: Mapping[Modality, int]
     failed: tuple[Failure, ...]
     spaces: tuple[Space, ...]
     version: int
+    fragments: int = 0
+    unindexed_rows: int = 0

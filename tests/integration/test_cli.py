@@ -38,7 +38,9 @@ from trawl.types import (
 
 TRAWL = Path(sys.executable).with_name("trawl")
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS = {"init", "add", "search", "show", "rm", "status", "serve"}
+COMMANDS = {
+    "init", "add", "search", "show", "edit", "rm", "status", "serve", "eval", "mcp",
+}  # fmt: skip
 ESCAPE = "\x1b"
 
 
@@ -78,23 +80,26 @@ def ask(place: Path, *arguments: object, **more: typing.Any) -> typing.Any:
 # --- help and start --------------------------------------------------------------------
 
 
-def test_every_command_has_help_with_examples_and_stands_in_the_readme() -> None:
+def test_every_command_has_help_with_examples_and_stands_in_the_documentation() -> None:
     group = typer.main.get_command(app)
     commands = dict(group.commands)  # type: ignore[attr-defined]
     # A group, whose own commands are about models and not about a library.
     assert "trawl models" in (ROOT / "README.md").read_text("utf-8")
     assert commands.pop("models").help
     assert set(commands) == COMMANDS
-    readme = (ROOT / "README.md").read_text("utf-8")
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    written = "\n".join(page.read_text("utf-8") for page in pages)
     for name, command in commands.items():
         assert command.help, name
         assert f"Examples:\n  trawl {name}" in command.help.replace("\b\n", ""), name
         summary = command.get_short_help_str(limit=60)
         assert not summary.endswith("..."), f"{name}: the first line of its help is cut"
-        assert {"--library", "--json"} <= {o for p in command.params for o in p.opts}, name
+        # What `mcp` writes to stdout is a protocol already.
+        shared = {"--library"} if name == "mcp" else {"--library", "--json"}
+        assert shared <= {o for p in command.params for o in p.opts}, name
         for parameter in command.params:
             assert getattr(parameter, "help", "x"), f"{name} {parameter.name}"
-        assert re.search(rf"^trawl {name}\b", readme, re.MULTILINE), f"{name} is not in README.md"
+        assert re.search(rf"^trawl {name}\b", written, re.MULTILINE), f"{name} is on no page"
 
 
 def test_choices_are_those_of_the_library() -> None:
@@ -287,7 +292,9 @@ def test_json_of_a_search_is_this() -> None:
         evidence=(Evidence("bm25", 1, 2.0, float("inf")),),
         detail="for people",
     )
-    assert json.loads(contract.encode(contract.answer_json(Answer((hit,), {"total": 1.5})))) == {
+    assert json.loads(
+        contract.encode(contract.answer_json(Answer((hit,), {"total": 1.5}, confidence=0.75)))
+    ) == {
         "hits": [
             {
                 "rank": 1,
@@ -300,10 +307,21 @@ def test_json_of_a_search_is_this() -> None:
                 "snippet": "a <mark>b</mark>",
                 "span": {"start_char": 0, "end_char": 3},
                 "metadata": {"taken": "2024-05-01", "tags": ["a"], "n": 1},
-                "evidence": [{"source": "bm25", "rank": 1, "similarity": 2.0, "calibrated": None}],
+                "evidence": [
+                    {
+                        "source": "bm25",
+                        "rank": 1,
+                        "similarity": 2.0,
+                        "calibrated": None,
+                        "weight": 1.0,
+                    }
+                ],
             }
         ],
         "no_good_match": False,
+        "confidence": 0.75,
+        "notices": [],
+        "cursor": None,
         "took_ms": {"total": 1.5},
     }
 
@@ -340,13 +358,20 @@ def test_json_of_add_and_status_is_this() -> None:
 
 def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> None:
     found = ask(place, "search", "muon decay", "-n", 1)
-    assert set(found) == {"hits", "no_good_match", "took_ms"}
+    assert set(found) == {
+        "hits",
+        "no_good_match",
+        "confidence",
+        "notices",
+        "cursor",
+        "took_ms",
+    }
     (hit,) = found["hits"]
     assert set(hit) == {
         "rank", "score", "chunk_id", "document_id", "uri", "modality", "title", "snippet",
         "span", "metadata", "evidence",
     }  # fmt: skip
-    assert set(hit["evidence"][0]) == {"source", "rank", "similarity", "calibrated"}
+    assert set(hit["evidence"][0]) == {"source", "rank", "similarity", "calibrated", "weight"}
     assert "<mark>" in hit["snippet"]
     assert Path(hit["uri"]).is_absolute()
     assert set(ask(place, "add", "collection")) == {
@@ -489,6 +514,33 @@ def test_interrupting_add_exits_with_130_and_keeps_what_is_in(tmp_path: Path) ->
     assert b"interrupted" in error
     assert b"Traceback" not in error
     assert ask(tmp_path, "status")["documents"] < 1_500
+
+
+def test_a_list_is_shared_out_as_asked(place: Path) -> None:
+    def kinds(*options: object) -> str:
+        found = ask(place, "search", "the river in spring", *options)
+        return "".join(hit["modality"][0] for hit in found["hits"])
+
+    shared = kinds("-n", 4, "--quota", "image=1", "--quota", "text=2")
+    assert sorted(shared) == sorted("aitt")
+    assert set(kinds("-n", 3, "--interleave")) == set("ait")
+    for quota, told in (("image", b"MODALITY=N"), ("image=9", b"at most"), ("film=1", b"'film'")):
+        done = trawl("search", "x", "-n", 4, "--quota", quota, "-l", "lib", cwd=place)
+        assert done.returncode == 2
+        assert told in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_without_a_good_match_the_nearest_can_be_left_out(place: Path) -> None:
+    asked = ("search", "kubernetes deployment manifest", "--modality", "text")
+    listed, bare = ask(place, *asked), ask(place, *asked, "--no-nearest")
+    assert listed["no_good_match"]
+    assert bare["no_good_match"]
+    assert listed["hits"]
+    assert bare["hits"] == []
+    done = trawl(*asked, "--no-nearest", "-l", "lib", cwd=place)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"--nearest lists" in done.stderr
 
 
 def test_serve_says_where_it_listens_and_stops_when_asked(place: Path) -> None:

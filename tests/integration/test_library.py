@@ -81,7 +81,8 @@ def test_adding_again_embeds_nothing(
         raise AssertionError("something was embedded")
 
     for tower in (mini_family.MiniText, mini_family.MiniImage, mini_family.MiniAudio):
-        monkeypatch.setattr(tower, "encode", refuse)
+        for method in {"encode", "prepare", "run"} & set(dir(tower)):
+            monkeypatch.setattr(tower, method, refuse)
     second = library.add(collection)
     assert (second.unchanged, second.added, second.replaced) == (first.added, 0, 0)
     assert second.failed == ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import re
 import socket
 import threading
 import time
@@ -14,8 +16,16 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from trawl.client import AsyncClient, Client, ServerError
-from trawl.errors import FilterError, NotFoundError, QueryError, UsageError
+from trawl.client import AsyncClient, Client, Job, Part, ServerError, operations
+from trawl.errors import (
+    FilterError,
+    GoneError,
+    MetadataError,
+    NotFoundError,
+    QueryError,
+    ReadError,
+    UsageError,
+)
 from trawl.library import Library
 from trawl.server import create_app
 from trawl.server.keys import hash_key, new_key
@@ -32,7 +42,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("served") / "lib"
-    keys = {"test": {"sha256": hash_key(KEY), "scopes": ["read", "write"]}}
+    keys = {"test": {"sha256": hash_key(KEY), "scopes": ["read", "write", "admin"]}}
     with Library(path, create=True) as library, socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         settings = load_settings(path, rate_limit="", api_keys=keys)
@@ -128,6 +138,166 @@ def test_a_busy_server_is_asked_again_when_it_said(monkeypatch: pytest.MonkeyPat
     assert refused.value.status == 503
 
 
+def test_every_route_has_its_method(address: str) -> None:
+    """Hold the operations against the server's own list of what it can be asked."""
+    asked: set[tuple[str, str]] = set()
+
+    def noted(request: httpx.Request) -> httpx.Response:
+        asked.add((request.method, request.url.path.replace("ID", "{id}")))
+        return httpx.Response(404, json={})
+
+    calls: dict[str, tuple[object, ...]] = {
+        "add": ([],), "submit": ([],), "wait": ("ID",), "job": ("ID",), "cancel": ("ID",),
+        "show": ("ID",), "chunk": ("ID",), "set_metadata": ("ID", {}), "remove": ("ID",),
+        "thumbnail": ("ID",), "media": ("ID",), "similar": ("ID",), "query": ("muon",),
+        "facets": (["year"],), "watch": ("ID",), "submit_lines": ([],),
+    }  # fmt: skip
+    with Client("http://trawl", transport=httpx.MockTransport(noted)) as client:
+        methods = [name for name in dir(client) if not name.startswith("_") and name != "close"]
+        assert set(calls) < set(methods)
+        assert set(methods) == {name for name in dir(AsyncClient) if name[0] != "_"} - {"close"}
+        for name in methods:
+            with pytest.raises(NotFoundError):
+                next(iter(getattr(client, name)(*calls.get(name, ()))))
+    document = httpx.get(f"{address}/openapi.json").json()
+    served = {
+        (method.upper(), re.sub(r"{\w+}", "{id}", path))
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    elsewhere = {
+        ("GET", "/search"), ("POST", "/search-by-image"), ("GET", "/v1/search"),
+        ("POST", "/v1/search/audio"), ("GET", "/v1/similar/{id}"),
+        ("GET", "/chunks/{id}/thumbnail"), ("HEAD", "/v1/chunks/{id}/media"),
+        ("GET", "/health/live"), ("GET", "/health/ready"),
+    }  # fmt: skip
+    # What `POST /v1/search` and the others answer as well.
+    assert served - elsewhere == asked
+
+
+def test_a_composed_question(address: str, files: list[Path]) -> None:
+    with Client(address, key=KEY) as client:
+        job = client.add(files)
+        picture = Part(image=files[1], weight=2)
+        hits = client.search(parts=[picture, Part(text="muon", weight=-0.1)]).hits
+        assert hits[0].uri == "red.png"
+        words = client.query("muon modality:text", offset=0, limit=1).hits
+        assert [hit.rank for hit in words] == [1]
+        assert client.similar(words[0].chunk_id, nearest=True).hits is not None
+        with pytest.raises(ReadError):
+            client.search(image=b"no picture")
+        for document_id in job.document_ids:
+            client.remove(document_id)
+
+
+def test_documents_are_looked_at_and_changed(
+    address: str, files: list[Path], tmp_path: Path
+) -> None:
+    torn = tmp_path / "torn.png"
+    torn.write_bytes(png()[:60])
+    looked: list[Job] = []
+    with Client(address, key=KEY) as client:
+        job = client.add([*files, torn], metadata={"year": 2019}, watch=looked.append)
+        assert looked[-1] == job == client.job(job.job_id) == client.cancel(job.job_id)
+        assert [one.uri for one in job.failed] == ["torn.png"]
+        assert list(client.watch(job.job_id))[-1] == job
+        assert client.documents(failed=True).total == 1
+        assert client.documents(where="year = 2019", limit=1).next_offset == 1
+        status = client.status()
+        assert (status.documents, [one.uri for one in status.failed]) == (2, ["torn.png"])
+        note = client.show(job.document_ids[0])
+        assert note.document.uri == "muon.txt"
+        assert note.document.added_at.tzinfo is not None
+        assert client.chunk(note.chunks[0].chunk_id) == note.chunks[0]
+        changed = client.set_metadata(note.document.document_id, {"year": None, "lab": "CERN"})
+        assert changed.metadata == {"lab": "CERN"}
+        (facet,) = client.facets(["lab"])
+        assert facet.counts == (("CERN", 1),)
+        with pytest.raises(MetadataError):
+            client.set_metadata(note.document.document_id, {"year": "late"})
+        data = files[1].read_bytes()
+        chunk_id = client.show(job.document_ids[1]).chunks[0].chunk_id
+        whole = client.media(chunk_id)
+        assert (whole.data, whole.media_type, whole.size_bytes) == (data, "image/png", len(data))
+        part = client.media(chunk_id, start=3, end=9)
+        assert (part.data, part.start, part.size_bytes) == (data[3:9], 3, len(data))
+        assert client.health()["status"] in ("ok", "starting")
+        assert "trawl_library_documents" in client.metrics()
+        for document_id in job.document_ids:
+            client.remove(document_id)
+        with pytest.raises(NotFoundError):
+            next(client.watch("0" * 32))
+
+
+def test_documents_that_are_no_files(address: str) -> None:
+    picture = base64.b64encode(png()).decode()
+    lines = [
+        {"text": "The kaon is strange.", "title": "Kaon", "metadata": {"year": 1947}},
+        {"image": picture, "name": "red.png", "caption": "a red field", "metadata": {"year": 1}},
+    ]
+    with Client(address, key=KEY) as client:
+        job = client.wait(client.submit_lines(lines).job_id)
+        assert (job.state, job.added, job.failed) == ("done", 2, ())
+        (kaon,) = client.search("kaon", where="year = 1947").hits
+        assert (kaon.title, kaon.uri) == ("Kaon", "text.txt")
+        red = client.show(job.document_ids[1])
+        assert (red.document.uri, red.chunks[0].text) == ("red.png", "a red field")
+        # The same text without what was beside it is the same document, read anew.
+        again = client.wait(client.submit_lines([{"text": "The kaon is strange."}]).job_id)
+        assert (again.document_ids, again.replaced) == (job.document_ids[:1], 1)
+        assert client.show(job.document_ids[0]).document.metadata == {}
+        for wrong, said in (
+            ([], "no line"),
+            ([{"text": "a", "image": picture}], "body.1: .*exactly one"),
+            ([{"text": "a"}, {"text": "b", "colour": 1}], "body.2.colour"),
+            ([{"text": "a", "metadata": {"a": {"b": 1}}}], "a value is"),
+        ):
+            with pytest.raises(UsageError, match=said):
+                client.submit_lines(wrong)
+        for document_id in job.document_ids:
+            client.remove(document_id)
+
+
+def test_what_is_uploaded_begins_again_when_it_is_sent_again(files: list[Path]) -> None:
+    bodies: list[bytes] = []
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        bodies.append(request.read().split(b"\r\n\r\n", 1)[1])
+        return httpx.Response(503, headers={"Retry-After": "0"}, json={})
+
+    told: list[tuple[int, int]] = []
+    with (
+        Client("http://trawl", transport=httpx.MockTransport(busy), retries=2) as client,
+        pytest.raises(ServerError),
+    ):
+        client.submit(files[:1], progress=lambda sent, total: told.append((sent, total)))
+    assert len(bodies) == 3
+    assert all(body.startswith(files[0].read_bytes()) for body in bodies)
+    size = files[0].stat().st_size
+    assert max(sent for sent, _ in told) == size == told[-1][1]
+
+
+def test_the_error_of_each_problem(address: str) -> None:
+    def answers(kind: str, status: int) -> Client:
+        body = {"type": f"urn:problem:trawl:{kind}", "detail": "so it is"}
+        headers = {"Content-Type": "application/problem+json"}
+        reply = httpx.Response(status, json=body, headers=headers)
+        return Client("http://trawl", transport=httpx.MockTransport(lambda _: reply))
+
+    with answers("gone", 410) as client, pytest.raises(GoneError, match="so it is"):
+        client.media("0" * 24 + ":0")
+    with answers("something-new", 418) as client, pytest.raises(ServerError) as error:
+        client.stats()
+    assert error.value.status == 418
+
+
+def test_operations_are_sent_by_nobody() -> None:
+    steps = operations.stats()
+    call = next(steps)
+    assert (call.method, call.path) == ("GET", "/v1/stats")  # type: ignore[union-attr]
+    steps.close()
+
+
 @pytest.mark.anyio
 async def test_the_same_awaited(address: str, files: list[Path]) -> None:
     async with AsyncClient(address, key=KEY) as client:
@@ -137,6 +307,8 @@ async def test_the_same_awaited(address: str, files: list[Path]) -> None:
         assert answer.hits[0].uri == "muon.txt"
         assert (await client.similar(answer.hits[0].chunk_id)).hits is not None
         assert (await client.stats())["documents"] == 2
+        assert (await client.status()).documents == 2
+        assert [one.state async for one in client.watch(job.job_id)][-1] == "done"
         for document_id in job.document_ids:
             await client.remove(document_id)
         with pytest.raises(NotFoundError):

@@ -16,7 +16,7 @@ from trawl.errors import SettingsError
 from trawl.library import Library
 from trawl.server import create_app, run
 from trawl.server.keys import hash_key, new_key
-from trawl.server.logs import ConsoleFormatter, JsonFormatter
+from trawl.server.logs import formatter
 from trawl.settings import load_settings
 
 KEYS = {scope: new_key() for scope in ("read", "write", "admin")}
@@ -166,13 +166,18 @@ def test_metrics_tell_of_requests_stages_cache_and_library(library: Library) -> 
     assert value(f'{counted}{{method="other",route="/search",status="405"}}') == 1
     assert value('trawl_cache_requests_total{outcome="hit"}') == 1
     assert value('trawl_cache_requests_total{outcome="miss"}') == 2
-    for stage in ("total", "encode", "sources", "fuse", "hydrate"):
+    for stage in ("total", "queue", "prepare", "encode", "sources", "fuse", "hydrate"):
         assert value(f'trawl_search_stage_seconds_count{{stage="{stage}"}}') == 2
+    for source in ("bm25", "mini.text"):
+        assert value(f'trawl_search_source_seconds_count{{source="{source}"}}') >= 2
     assert value("trawl_library_documents") == 1
     assert value('trawl_library_chunks{modality="text"}') == 1
     assert value("trawl_cache_entries") == 2
-    assert value("trawl_queue_waiting") == 0
-    assert value("trawl_queue_refused_total") == 0
+    assert value('trawl_queue_waiting{queue="search"}') == 0
+    assert value('trawl_queue_running{queue="search"}') == 0
+    assert value("trawl_library_fragments") == 1
+    assert value("trawl_library_unindexed_rows") == 0
+    assert value('trawl_process_resident_bytes{worker="0"}') > 2**20
 
 
 def record(**extra: Any) -> logging.LogRecord:
@@ -183,12 +188,16 @@ def record(**extra: Any) -> logging.LogRecord:
 
 def test_log_lines_are_for_people_or_for_programs() -> None:
     made = record(request_id="abc", took_ms=4.1, status=200)
-    assert ConsoleFormatter().format(made).endswith("INFO GET /search 200 (4.1 ms, abc)")
-    line = json.loads(JsonFormatter().format(made))
+    shown = formatter("console").format(made)
+    assert "info" in shown
+    assert shown.endswith("GET /search 200 request_id=abc took_ms=4.1")
+    line = json.loads(formatter("json").format(made))
     assert line["message"] == "GET /search 200"
+    assert line["level"] == "info"
+    assert line["logger"] == "trawl"
     assert line["request_id"] == "abc"
     assert line["status"] == 200
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["time"])
 
 
 def test_a_settings_file_brings_keys(tmp_path: Path) -> None:

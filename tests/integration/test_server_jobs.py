@@ -135,7 +135,11 @@ def test_bad_metadata_is_refused_before_anything_is_kept(
 
 def test_no_file_is_no_job(library: Library) -> None:
     with client_of(library) as client:
-        assert client.post("/v1/documents", data={"metadata": "{}"}).status_code == 422
+        assert client.post("/v1/documents", data={"metadata": "{}"}).status_code == 415
+        none = client.post("/v1/documents", files={"other": ("a", b"a")}, data={"metadata": "{}"})
+        assert (none.status_code, none.json()["errors"][0]["where"]) == (422, "body.files")
+        many = client.post("/v1/documents", files=[("files", ("a", b"a"))] * 101)
+        assert (many.status_code, many.json()["errors"][0]["where"]) == (422, "body.files")
         zero = "0" * 32
         for response in (
             client.get(f"/v1/jobs/{zero}"),

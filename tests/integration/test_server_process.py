@@ -107,6 +107,7 @@ def test_a_job_outlives_the_process(tmp_path: Path, end: signal.Signals) -> None
     with serving(library) as (_, address):
         until = time.monotonic() + 60
         while (found := httpx.get(f"{address}{job}").json())["state"] != "done":
+            assert found["state"] in ("queued", "running"), found
             assert time.monotonic() < until, found
             time.sleep(0.1)
         assert found["report"]["failed"] == []

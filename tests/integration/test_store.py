@@ -68,7 +68,7 @@ def exact(query: np.ndarray, count: int, keep: object) -> list[int]:
 
 
 def test_the_index_is_made_and_answers_as_brute_force_does(filled: Snapshot) -> None:
-    assert "v_toy_2etext" in filled._indexed
+    assert filled._index_type("toy.text") == "IVF_FLAT"
     for query in unit_vectors(20, seed=1):
         ranking = filled.nearest("toy.text", query, 10, None)
         assert numbers(filled, ranking.rows) == exact(query, 10, lambda n: True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ import typer
 from trawl.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, print_json
 
 if TYPE_CHECKING:
-    from trawl.library import Library as LibraryType
+    from trawl.cli.remote import Opened
     from trawl.types import Report
 
 
@@ -75,13 +76,14 @@ def add(
       trawl add talk.mp3 --meta year=2024 --meta speaker="Marie Curie"
       trawl add papers/ --prune
     """
+    from trawl.cli.remote import opened
     from trawl.readers.values import coerce_option
 
     metadata = dict(coerce_option(option) for option in meta or ())
-    with _opened_or_made(library) as opened:
+    with opened(library, create=True) as asked:
         gc.enable()
         try:
-            report = _watched_add(opened, paths, metadata, prune=prune, json=json)
+            report = _watched_add(asked, paths, metadata, prune=prune, json=json)
         except KeyboardInterrupt:
             from trawl.cli.terminal import complain
 
@@ -114,10 +116,10 @@ def show(
       trawl show papers/muon.md
       trawl show 3f2a9c0e5b7d41c8a6e0f913:2
     """
-    from trawl.library import Library
+    from trawl.cli.remote import opened
 
-    with Library(library) as opened:
-        shown = opened.show(target)
+    with opened(library) as asked:
+        shown = asked.show(target)
     if json:
         from trawl.cli.contract import shown_json
 
@@ -145,16 +147,50 @@ def rm(
       trawl rm papers/old.md
       trawl rm papers/ 3f2a9c0e5b7d41c8a6e0f913
     """
-    from trawl.library import Library
+    from trawl.cli.remote import opened
 
-    with Library(library) as opened:
-        removed = opened.remove(targets)
+    with opened(library) as asked:
+        removed = asked.remove(targets)
     if json:
         from trawl.cli.contract import removed_json
 
         print_json(removed_json(removed))
         return
     typer.echo(f"removed {removed:,} document{'' if removed == 1 else 's'}")
+
+
+def edit(
+    document_id: Annotated[str, typer.Argument(metavar="ID", help="A document's id.")],
+    changes: Annotated[
+        list[str],
+        typer.Argument(metavar="KEY=VALUE|KEY=", help="What to set; nothing takes the key away."),
+    ],
+    library: LibraryOption = DEFAULT_LIBRARY,
+    json: JsonOption = False,
+) -> None:
+    """Change a document's metadata.
+
+    The changes stay when its file is added again, and go with the document.
+
+    \b
+    Examples:
+      trawl edit 3f2a9c0e5b7d41c8a6e0f913 year=2024 speaker="Marie Curie"
+      trawl edit 3f2a9c0e5b7d41c8a6e0f913 draft=
+    """
+    from trawl.cli.remote import opened
+    from trawl.readers.values import coerce_option
+
+    pairs = [coerce_option(option) for option in changes]
+    with opened(library) as asked:
+        changed = asked.set_metadata(
+            document_id, {key: None if value == "" else value for key, value in pairs}
+        )
+    if json:
+        from trawl.cli.contract import edited_json
+
+        print_json(edited_json(changed))
+        return
+    typer.echo(f"changed {len(dict(pairs)):,} key{'' if len(dict(pairs)) == 1 else 's'}")
 
 
 def status(
@@ -171,10 +207,10 @@ def status(
       trawl status
       trawl status --failed
     """
-    from trawl.library import Library
+    from trawl.cli.remote import name_of, opened
 
-    with Library(library) as opened:
-        found = opened.status()
+    with opened(library) as asked:
+        found = asked.status()
     if json:
         from trawl.cli.contract import status_json
 
@@ -183,7 +219,7 @@ def status(
     from trawl.cli.render import print_status
     from trawl.cli.terminal import console
 
-    print_status(console(), str(library), found, with_failures=failed)
+    print_status(console(), name_of(library), found, with_failures=failed)
 
 
 def serve(
@@ -197,15 +233,31 @@ def serve(
     port: Annotated[
         int | None, typer.Option("--port", "-p", metavar="N", help="The port.  [default: 8000]")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", help="Processes that share the address.  [default: 1]"
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Serve on a public address although there are no keys."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Serve the library over HTTP until it is stopped (Ctrl-C).
 
+    Anyone who can reach the address can read the library, so a public one needs keys
+    (`docs/http.md`) or --insecure.
+
     \b
     Examples:
       trawl serve
-      trawl serve --library ~/papers.trawl --port 8080
+      trawl serve --library ~/papers.trawl --port 8080 --workers 2
     """
+    # Before NumPy is imported: requests are answered side by side, and threads within each
+    # product of matrices made a search take three times the processor's time (docs/benchmarks.md).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from trawl.server import run
 
     def announce(address: str) -> None:
@@ -216,25 +268,11 @@ def serve(
             typer.echo("stop with Ctrl-C")
 
     gc.enable()
-    run(library, host, port, announce=announce)
-
-
-def _opened_or_made(library: Path) -> LibraryType:
-    from trawl.errors import LibraryMissingError
-    from trawl.library import Library
-
-    try:
-        return Library(library)
-    except LibraryMissingError:
-        from trawl.cli.terminal import complain
-
-        made = Library(library, create=True)
-        complain(f"made a new library at {library}")
-        return made
+    run(library, host, port, announce=announce, workers=workers, insecure=insecure or None)
 
 
 def _watched_add(
-    opened: LibraryType,
+    asked: Opened,
     paths: list[Path],
     metadata: dict[str, Any],
     *,
@@ -243,9 +281,9 @@ def _watched_add(
 ) -> Report:
     """Add, with a progress bar where stderr is a terminal and a person reads the outcome."""
     if json or not sys.stderr.isatty():
-        return opened.add(paths, metadata=metadata, prune=prune)
+        return asked.add(paths, metadata=metadata, prune=prune)
     from trawl.cli.progress import watched
     from trawl.cli.terminal import console
 
     with watched(console(stderr=True)) as move:
-        return opened.add(paths, metadata=metadata, prune=prune, progress=move)
+        return asked.add(paths, metadata=metadata, prune=prune, progress=move)

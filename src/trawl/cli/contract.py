@@ -13,7 +13,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trawl.client import Document
+    from trawl.client import Shown as RemoteShown
+    from trawl.evaluation import Evaluation, Half, Interval
     from trawl.library import Shown
+    from trawl.store import DocumentRow
     from trawl.types import Answer, Failure, Hit, Report, Space, Status
 
 
@@ -22,6 +26,9 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     found: dict[str, Any] = {
         "hits": [_hit(hit) for hit in answer.hits],
         "no_good_match": answer.no_good_match,
+        "confidence": _number(answer.confidence),
+        "notices": list(answer.notices),
+        "cursor": answer.cursor,
         "took_ms": {stage: _number(took) for stage, took in answer.took_ms.items()},
     }
     if answer.facets:
@@ -62,7 +69,7 @@ def status_json(status: Status, *, with_failures: bool) -> dict[str, Any]:
     return found
 
 
-def shown_json(shown: Shown) -> dict[str, Any]:
+def shown_json(shown: Shown | RemoteShown) -> dict[str, Any]:
     """``trawl show``: a document, and its chunks in their order."""
     document = shown.document
     return {
@@ -97,6 +104,56 @@ def removed_json(removed: int) -> dict[str, Any]:
     return {"removed": removed}
 
 
+def evaluation_json(found: Evaluation) -> dict[str, Any]:
+    """``trawl eval``: each figure with its interval, and what tuning gave."""
+    return {
+        "questions": found.questions,
+        "k": found.k,
+        "seed": found.seed,
+        "level": found.level,
+        "resamples": found.resamples,
+        "weights": dict(found.weights),
+        "groups": dict(found.groups),
+        "figures": [
+            {
+                "fusion": figure.fusion,
+                "group": figure.group,
+                "measure": figure.measure,
+                **_interval(figure.value),
+                "difference": _interval(figure.difference) if figure.difference else None,
+            }
+            for figure in found.figures
+        ],
+        "tuning": {
+            "weights": dict(found.tuning.weights),
+            "fitted_on": _half(found.tuning.fitted_on),
+            "held_out": _half(found.tuning.held_out),
+        }
+        if found.tuning
+        else None,
+        "notices": list(found.notices),
+    }
+
+
+def _half(half: Half) -> dict[str, Any]:
+    return {
+        "questions": half.questions,
+        **{
+            name: {measure: _interval(value) for measure, value in getattr(half, name).items()}
+            for name in ("default", "tuned", "gain")
+        },
+    }
+
+
+def _interval(interval: Interval) -> dict[str, float]:
+    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def edited_json(document: DocumentRow | Document) -> dict[str, Any]:
+    """``trawl edit``: the document's metadata as it is then."""
+    return {"document_id": document.document_id, "metadata": _metadata(document.metadata)}
+
+
 def encode(found: Mapping[str, Any]) -> bytes:
     """One line of JSON in UTF-8; text that UTF-8 cannot hold is written as ``\\uXXXX``."""
     try:
@@ -123,6 +180,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
                 "rank": line.rank,
                 "similarity": _number(line.similarity),
                 "calibrated": _number(line.calibrated),
+                "weight": _number(line.weight),
             }
             for line in hit.evidence
         ],

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trawl.cli import commands, models, searching
+from trawl.cli import assisting, commands, evaluating, models, remote, searching
 from trawl.cli.terminal import complain
 from trawl.errors import TrawlError
 
@@ -37,10 +37,20 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def trawl(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server",
+            metavar="URL",
+            envvar="TRAWL_SERVER",
+            help="Ask a server in place of a library (key: TRAWL_API_KEY).",
+        ),
+    ] = None,
 ) -> None:
     """Find passages, figures and sounds by words, by a picture or by a sound.
 
@@ -48,7 +58,14 @@ def trawl(
     Index a folder, then ask:
       trawl add ~/papers ~/photos
       trawl search "muon decay signature"
+      trawl --server http://127.0.0.1:8000 search "muon decay signature"
     """
+    asked_for = context.get_parameter_source("server")
+    remote.choose(
+        server,
+        context.invoked_subcommand or "",
+        by_name=asked_for is not None and asked_for.name == "COMMANDLINE",
+    )
 
 
 for command in (
@@ -57,11 +74,14 @@ for command in (
     searching.search,
     commands.show,
     commands.rm,
+    commands.edit,
     commands.status,
     commands.serve,
 ):
     app.command()(command)
 
+app.command()(assisting.mcp)
+app.command("eval")(evaluating.evaluate)
 app.add_typer(models.app, name="models")
 
 

@@ -16,6 +16,8 @@ from rich.text import Text
 from trawl.cli.terminal import clean
 
 if TYPE_CHECKING:
+    from trawl.client import Chunk
+    from trawl.client import Shown as RemoteShown
     from trawl.library import Shown
     from trawl.store import StoredChunk
     from trawl.types import Answer, Failure, Hit, Modality, Report, Status
@@ -126,7 +128,7 @@ def print_status(out: Console, library: str, status: Status, *, with_failures: b
         print_failures(out, status.failed)
 
 
-def print_shown(out: Console, shown: Shown, chunk_id: str | None) -> None:
+def print_shown(out: Console, shown: Shown | RemoteShown, chunk_id: str | None) -> None:
     """A document and its chunks, or the one chunk that was asked for, whole."""
     document = shown.document
     rows: dict[str, str | Text] = {
@@ -147,7 +149,7 @@ def print_shown(out: Console, shown: Shown, chunk_id: str | None) -> None:
             _print_chunk(out, chunk, whole=chunk_id is not None)
 
 
-def _print_chunk(out: Console, chunk: StoredChunk, *, whole: bool) -> None:
+def _print_chunk(out: Console, chunk: StoredChunk | Chunk, *, whole: bool) -> None:
     head = Text(chunk.chunk_id, style="cyan")
     span = chunk.span
     place = clean(chunk.detail)

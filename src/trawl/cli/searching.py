@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from trawl.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, print_json
+from trawl.cli.options import (
+    DEFAULT_LIBRARY,
+    JsonOption,
+    LibraryOption,
+    WeightOption,
+    print_json,
+    read_weights,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from trawl.types import Answer
 
 # The same as in `trawl.types` and `trawl.ranking`, which cost NumPy to import; a test
@@ -55,9 +64,33 @@ def search(
     offset: Annotated[
         int, typer.Option("--offset", metavar="N", help="How many to pass over first.")
     ] = 0,
+    cursor: Annotated[
+        str | None,
+        typer.Option(
+            "--cursor", metavar="CURSOR", help="Go on where the answer that gave it ended."
+        ),
+    ] = None,
     balance: Annotated[
         bool, typer.Option("--balance", help="Give each modality an equal share of the list.")
     ] = False,
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--quota",
+            metavar="MODALITY=N",
+            help="Give a modality N places of the list; may be repeated.",
+        ),
+    ] = None,
+    interleave: Annotated[
+        bool, typer.Option("--interleave", help="Put the modalities of the list in turn.")
+    ] = False,
+    nearest: Annotated[
+        bool,
+        typer.Option(
+            "--nearest/--no-nearest",
+            help="Where nothing is a good match, list the nearest all the same.",
+        ),
+    ] = True,
     per_document: Annotated[
         int | None,
         typer.Option("--per-document", metavar="N", help="List at most N hits of a document."),
@@ -86,6 +119,17 @@ def search(
             help="How the lists become one: calibrated, rrf or weighted.",
         ),
     ] = "calibrated",
+    weight: WeightOption = None,
+    rrf_k: Annotated[
+        float | None,
+        typer.Option("--rrf-k", metavar="K", help="The constant of --fusion rrf; 60 if not given."),
+    ] = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option(
+            "--rerank", metavar="MODEL", help="Let a cross-encoder order the first 50 passages."
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say of each hit why it stands where it does.")
     ] = False,
@@ -103,11 +147,11 @@ def search(
     Examples:
       trawl search muon decay signature
       trawl search "rain on a roof" --modality audio
-      trawl search 'muon decay -cosmic year:>=2020'
+      trawl search 'muon decay -cosmic year:>=2020 image:plot.png^0.5'
       trawl search --image plot.png --where "year >= 2020 and tags contains 'physics'"
       echo "police siren" | trawl search - --json
     """
-    from trawl.library import Library
+    from trawl.cli.remote import opened
 
     line = _from_stdin() if words == ["-"] else " ".join(words) if words else None
     _check(line, anything=bool(image or audio or like))
@@ -120,24 +164,47 @@ def search(
         "limit": limit,
         "offset": offset,
         "balance": balance,
+        "quotas": _quotas(quota or ()),
+        "interleave": interleave,
+        "nearest": nearest,
         "per_document": per_document,
         "group": group,
         "diversity": diversity,
         "sort": sort,
         "facets": facet or (),
         "fusion": fusion,
+        "weights": read_weights(weight or ()),
+        **_given(cursor=cursor, rrf_k=rrf_k, rerank=rerank),
     }
-    with Library(library) as opened:
+    with opened(library) as asked:
         if line is None or plain:
-            answer = opened.search(line, **options)
+            answer = asked.search(line, **options)
         else:
-            answer = opened.query(line, **options)
+            answer = asked.query(line, **options)
     if json:
         from trawl.cli.contract import answer_json
 
         print_json(answer_json(answer))
     else:
-        _print(answer, filtered=bool(where), explain=explain)
+        _print(answer, filtered=bool(where), nearest=nearest, explain=explain)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Give the options that are there; the library knows what the others are by default."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _quotas(given: Iterable[str]) -> dict[str, int]:
+    """Read "image=3" and the like. Raises `UsageError`."""
+    from trawl.errors import UsageError
+
+    quotas: dict[str, int] = {}
+    for quota in given:
+        modality, _, places = quota.partition("=")
+        if not places.isdecimal():
+            raise UsageError(f"--quota {quota}: write it as MODALITY=N, such as image=3")
+        quotas[modality.strip()] = int(places)
+    return quotas
 
 
 def _check(line: str | None, *, anything: bool) -> None:
@@ -149,17 +216,21 @@ def _check(line: str | None, *, anything: bool) -> None:
         raise QueryError("nothing to look for; give words, --image FILE or --audio FILE")
 
 
-def _print(answer: Answer, *, filtered: bool, explain: bool) -> None:
+def _print(answer: Answer, *, filtered: bool, nearest: bool, explain: bool) -> None:
     from trawl.cli.render import print_answer
     from trawl.cli.terminal import complain, console
 
     print_answer(console(), answer, explain=explain)
-    if not answer.hits:
+    if not answer.hits and answer.no_good_match and not nearest:
+        complain("no good match; --nearest lists the nearest there are")
+    elif not answer.hits:
         complain("nothing found" + (" that the filter lets by" if filtered else ""))
     elif answer.no_good_match:
         complain("no good match; these are the nearest there are")
     for notice in answer.notices:
         complain(notice)
+    if answer.cursor is not None and sys.stdout.isatty():
+        complain(f"more with --cursor {answer.cursor}")
 
 
 def _from_stdin() -> str:

@@ -2,7 +2,7 @@
 
 from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.pipeline import Ingest, IngestOptions, Progress
-from trawl.ingest.plan import Item, Plan, document_id_of, make_plan, uri_of
+from trawl.ingest.plan import Item, Plan, document_id_of, make_plan, path_of, uri_of
 
 RECIPE_VERSION = 1
 """Raised when readers or chunking come to give something else for the same file, so that
@@ -18,5 +18,6 @@ __all__ = [
     "Progress",
     "document_id_of",
     "make_plan",
+    "path_of",
     "uri_of",
 ]

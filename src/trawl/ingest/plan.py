@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from trawl.errors import ReadError, TrawlError
 from trawl.readers import Sidecars, media_type_of, picture_links
@@ -81,6 +82,13 @@ def uri_of(path: Path) -> str:
     except UnicodeEncodeError:
         return path.as_uri()
     return text
+
+
+def path_of(uri: str) -> Path:
+    """Give the path of an address: what `uri_of` made of it."""
+    if uri.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
+    return Path(uri)
 
 
 def make_plan(paths: Iterable[str | Path], metadata: Metadata) -> Plan:

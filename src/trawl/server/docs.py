@@ -10,6 +10,8 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
+from trawl.server import arrivals, composed
+from trawl.server.models import DETAILED_EXAMPLE, EXAMPLE
 from trawl.server.problems import Problem
 from trawl.server.service import root_path
 
@@ -22,9 +24,12 @@ figures and moments that answer it, in **one list**, with the reason for every p
 ```
 curl 'http://127.0.0.1:8000/search?query=decay+of+the+muon&top_k=5'
 curl -F file=@figure.png 'http://127.0.0.1:8000/search-by-image'
+curl -H 'Content-Type: application/json' http://127.0.0.1:8000/v1/search -d '
+  {"text": "decay of the muon", "where": "year >= 2015",
+   "parts": [{"text": "cosmic rays", "weight": -0.3}], "quotas": {"image": 3}}'
 ```
 Each result has an `id` (a chunk: a passage, a picture or a window of sound), the `document_id`
-it belongs to, a `score` from 0 to 1, and either a `text_preview` or a `thumbnail_url`.
+it belongs to, a `score` from 0 to 1, and a `text_preview`, a `thumbnail_url` or a `media_url`.
 
 ### Errors
 Every error is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)):
@@ -33,7 +38,7 @@ Every error is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc
 A 503 with `Retry-After` means that asking again helps.
 """
 TAGS = [
-    {"name": "Search", "description": "Ask with words or with a picture."},
+    {"name": "Search", "description": "Ask with words, pictures, sounds, or all of them at once."},
     {"name": "Documents", "description": "What is in the library, and what was found in it."},
     {"name": "Adding", "description": "Upload files, and watch how they are added."},
     {"name": "Operation", "description": "For those who run the server."},
@@ -45,7 +50,23 @@ _ASSETS = {
 }
 _CACHED = "public, max-age=86400"
 _POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
-_STYLE = "body{margin:0}.swagger-ui .topbar{display:none}.swagger-ui .info{margin:30px 0 20px}"
+_STYLE = """\
+body{margin:0 auto;max-width:1100px;background:#fff}
+.swagger-ui .topbar{display:none}
+.swagger-ui .info{margin:30px 0 20px}
+.swagger-ui .info hgroup.main a{display:none}
+.swagger-ui .info p,.swagger-ui .info li{font-size:15px;line-height:1.55}
+.swagger-ui .scheme-container{padding:12px 0;box-shadow:none;border-bottom:1px solid #e4e7eb}
+.swagger-ui .markdown code,.swagger-ui .renderedMarkdown code{color:#243b53;background:#eef2f6;
+font-weight:500;font-size:13px;padding:1px 4px;border-radius:3px}
+.swagger-ui .markdown pre,.swagger-ui .renderedMarkdown pre{background:#f5f7fa;padding:10px 14px;
+border-radius:5px;overflow-x:auto}
+.swagger-ui .markdown pre code,.swagger-ui .renderedMarkdown pre code{background:none;padding:0;
+line-height:1.6}
+.swagger-ui .opblock .opblock-summary-path{font-size:14px}
+.swagger-ui .opblock-tag{font-size:20px}
+.swagger-ui section.models{margin-bottom:40px}
+"""
 
 
 def install(app: FastAPI, *, asks_for_keys: bool) -> None:
@@ -115,6 +136,10 @@ def _complete_openapi(app: FastAPI, asks_for_keys: bool) -> None:
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(problem.pop("$defs", {}))
             schemas["Problem"] = problem
+            schemas.update({**composed.openapi_schemas(), **arrivals.openapi_schemas()})
+            # Set here, since pydantic would put their keys in alphabetical order.
+            schemas["SearchResponse"]["example"] = EXAMPLE
+            schemas["DetailedResponse"]["example"] = DETAILED_EXAMPLE
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             if not asks_for_keys:

@@ -7,10 +7,13 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from trawl.server.keys import Client, Keyring, presented_key
 from trawl.server.limiting import Proxies, RateLimiter
@@ -18,7 +21,13 @@ from trawl.server.metrics import Metrics
 from trawl.server.problems import HTTP_KINDS, INTERNAL, REQUEST_ID_HEADER, problem
 from trawl.telemetry import logger
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from trawl.server.tracing import Tracing
+
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID = REQUEST_ID_HEADER.lower().encode("latin-1")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 # A form's boundaries, part headers and fields, beside the file that it carries.
@@ -33,20 +42,32 @@ class RequestContext:
     """
 
     def __init__(
-        self, app: ASGIApp, *, headers: Mapping[str, str], metrics: Metrics | None = None
+        self,
+        app: ASGIApp,
+        *,
+        headers: Mapping[str, str],
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._app = app
-        self._headers = dict(headers)
+        # As they go over the line: this is done for each response.
+        self._headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in headers.items()
+        ]
         self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        # Every log line of this request, in whatever thread, has its id.
+        bind_contextvars(request_id=request_id)
+        own = [(_REQUEST_ID, request_id.encode("latin-1")), *self._headers]
         began = time.perf_counter()
         status = 0
 
@@ -54,41 +75,53 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID_HEADER] = request_id
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                given = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in given}
+                message["headers"] = given + [one for one in own if one[0] not in names]
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_headers)
-        except Exception:
-            logger.exception("request failed", extra={"request_id": request_id})
-            if status:
-                raise  # half of a response is out: the connection has to break
-            response = problem(INTERNAL, 500, INTERNAL.detail or "", scope)
-            await response(scope, receive, send_with_headers)
-        finally:
-            self._note(scope, status, time.perf_counter() - began)
+        span: Span | None
+        with self._tracing.request(scope) if self._tracing else nullcontext() as span:
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception:
+                logger.exception("request failed", extra={"request_id": request_id})
+                if status:
+                    raise  # half of a response is out: the connection has to break
+                response = problem(INTERNAL, 500, INTERNAL.detail or "", scope)
+                await response(scope, receive, send_with_headers)
+            finally:
+                self._note(scope, status, time.perf_counter() - began, span)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         if self._metrics is not None:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.request(method, route, status, seconds)
+        if self._tracing is not None and span is not None:
+            self._tracing.answered(span, method, route, status, scope["state"]["request_id"])
         logger.info(
             "%s %s %d",
             scope["method"],
             scope["path"],
             status,
             extra={
-                "request_id": scope["state"]["request_id"],
                 "method": scope["method"],
                 "path": scope["path"],
                 "status": status,
                 "took_ms": round(seconds * 1000, 2),
             },
         )
+
+
+def _request_id(scope: Scope) -> str:
+    """Give the id that a request brings, or a new one."""
+    for name, value in scope["headers"]:
+        if name == _REQUEST_ID:
+            given = str(value.decode("latin-1"))
+            if _GIVEN_ID.fullmatch(given):
+                return given
+    return uuid.uuid4().hex
 
 
 class Gate:
@@ -107,6 +140,7 @@ class Gate:
         proxies: Proxies,
         exempt: Callable[[str], bool],
         cost: Callable[[str, str], int],
+        rejected: Callable[[str], None],
     ) -> None:
         self._app = app
         self._keyring = keyring
@@ -114,6 +148,7 @@ class Gate:
         self._proxies = proxies
         self._exempt = exempt
         self._cost = cost
+        self._rejected = rejected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -129,8 +164,9 @@ class Gate:
         path = str(scope["path"])
         verdict = None
         if wrong_key or not self._exempt(path):
-            verdict = self._limiter.check(client.name, self._cost(scope["method"], path))
+            verdict = await self._limiter.check(client.name, self._cost(scope["method"], path))
         if verdict is not None and not verdict.allowed:
+            self._rejected("rate")
             detail = (
                 f"{verdict.limit} requests in {verdict.window_s} s are allowed; "
                 f"ask again in {verdict.reset_s} s"
@@ -147,11 +183,14 @@ class Gate:
         if verdict is None:
             await self._app(scope, receive, send)
             return
-        fields = verdict.headers
+        fields = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in verdict.headers.items()
+        ]
 
         async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(fields)
+                message["headers"] = [*message.get("headers", ()), *fields]
             await send(message)
 
         await self._app(scope, receive, send_with_limits)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
+from threading import Lock
 from typing import ParamSpec, TypeVar
 
-import anyio
-import anyio.to_thread
-
-from trawl.server.problems import OverloadedError
+from trawl.errors import OverloadedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,16 +21,23 @@ T = TypeVar("T")
 class WorkPool:
     """Runs blocking work in `threads` threads; at most `queue_length` calls wait for one.
 
-    A call beyond that is refused at once (`OverloadedError`), so that under a load that
+    `name` says what for.
+    A call beyond that, or one that would wait for more than `longest_wait_s` at the pace
+    of the last ones, is refused at once (`OverloadedError`), so that under a load that
     cannot be met the rest keep their pace. To be used from one event loop.
     """
 
-    def __init__(self, threads: int, queue_length: int) -> None:
+    def __init__(
+        self, name: str, threads: int, queue_length: int, longest_wait_s: float = math.inf
+    ) -> None:
+        self.name = name
         self.threads = threads
         self.queue_length = queue_length
-        self.refused = 0
+        self._longest_wait_s = longest_wait_s
+        self._took_s = 0.0
         self._inside = 0
-        self._limiter = anyio.CapacityLimiter(threads)
+        self._lock = Lock()
+        self._executor = ThreadPoolExecutor(threads, f"trawl-{name}")
 
     @property
     def running(self) -> int:
@@ -40,16 +50,40 @@ class WorkPool:
         return max(0, self._inside - self.threads)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` in a thread and give what it gives. Raises `OverloadedError`."""
-        if self._inside >= self.threads + self.queue_length:
-            self.refused += 1
-            raise OverloadedError(
-                f"{self.queue_length} requests wait already; ask again in a moment"
-            )
-        self._inside += 1
+        """Run `work` in a thread and give what it gives. Raises `OverloadedError`.
+
+        What is no longer waited for is not begun; what has begun comes to its end.
+        """
+        with self._lock:
+            before = self._inside - self.threads
+            expected_s = (before + 1) * self._took_s / self.threads
+            if before >= self.queue_length or (before >= 0 and expected_s > self._longest_wait_s):
+                raise OverloadedError(
+                    f"{before} requests wait already; ask again in a moment",
+                    reason=f"{self.name}_queue",
+                )
+            self._inside += 1
+        # The thread logs with what is bound to the request.
+        bound = partial(copy_context().run, partial(work, *args, **kwargs))
+        future = self._executor.submit(self._timed, bound)
+        future.add_done_callback(self._leave)
+        return await asyncio.wrap_future(future)
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        began = time.perf_counter()
         try:
-            return await anyio.to_thread.run_sync(
-                partial(work, *args, **kwargs), limiter=self._limiter
-            )
+            return work()
         finally:
+            took_s = time.perf_counter() - began
+            with self._lock:
+                # What the last ten or so took, on the whole.
+                kept = 0.9 if self._took_s else 0.0
+                self._took_s = kept * self._took_s + (1 - kept) * took_s
+
+    def _leave(self, _: object) -> None:
+        with self._lock:
             self._inside -= 1
+
+    def close(self) -> None:
+        """Let the threads go, once they are done."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

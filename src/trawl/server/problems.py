@@ -9,11 +9,11 @@ the request id of the document leads to.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,19 +23,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from trawl import errors
+from trawl.errors import OverloadedError as OverloadedError
 from trawl.telemetry import logger
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_HEADER = "X-Request-ID"
 _URN = "urn:problem:trawl:"
 _IN_THE_LOG = "The server's log has the reason under this request id."
-
-
-class OverloadedError(errors.OverloadedError):
-    """More questions wait than the server is willing to hold; asking again later may help."""
-
-    http_status = 503
-    retry_after_s: ClassVar[int] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +49,7 @@ KINDS: Mapping[type[errors.TrawlError], Kind] = {
     errors.QueryError: Kind("query", "The query cannot be searched with"),
     errors.UsageError: Kind("usage", "What was asked cannot be meant"),
     errors.NotFoundError: Kind("not-found", "There is no such thing in this library"),
+    errors.GoneError: Kind("gone", "The document's file is gone or was changed"),
     errors.MetadataError: Kind("metadata", "The metadata does not fit the library"),
     errors.ReadError: Kind("unreadable", "The file cannot be read"),
     errors.LibraryLockedError: Kind(
@@ -91,14 +86,17 @@ HTTP_KINDS: Mapping[int, Kind] = {
     404: Kind("no-such-address", "There is no such address"),
     405: Kind("method", "The address is not for this method"),
     408: Kind("too-slow", "The request took too long to arrive"),
+    412: Kind("changed", "The document is not as it was"),
     413: Kind("too-large", "The request is too large"),
     415: Kind("unreadable", "The file cannot be read"),
+    416: Kind("range", "The file has no such bytes"),
     507: Kind("full", "The server has no room"),
     429: Kind("too-many-requests", "Too many requests in too short a time"),
 }
 """For what is wrong with a request as a request, by status."""
 
 INVALID = Kind("invalid", "A parameter is missing or out of range")
+INVALID_STATUS = 422
 INTERNAL = KINDS[errors.TrawlError]
 
 
@@ -150,20 +148,32 @@ def problem(
     invalid: list[InvalidParameter] | None = None,
 ) -> Response:
     """Give a problem document as the response to the request of `scope`."""
+    request_id = str(scope.get("state", {}).get("request_id", ""))
+    return Response(
+        problem_json(kind, status, detail, request_id, invalid),
+        status_code=status,
+        headers=dict(headers or {}),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def problem_json(
+    kind: Kind,
+    status: int,
+    detail: str,
+    request_id: str,
+    invalid: list[InvalidParameter] | None = None,
+) -> bytes:
+    """Give a problem document."""
     document = Problem(
         type=_URN + kind.name,
         title=kind.title,
         status=status,
         detail=detail,
-        request_id=str(scope.get("state", {}).get("request_id", "")),
+        request_id=request_id,
         errors=invalid,
     )
-    return Response(
-        document.model_dump_json(exclude_none=True),
-        status_code=status,
-        headers=dict(headers or {}),
-        media_type=MEDIA_TYPE,
-    )
+    return document.model_dump_json(exclude_none=True).encode()
 
 
 def kind_of(error: errors.TrawlError) -> Kind:
@@ -175,26 +185,63 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Give the `responses` of a route that answers with problems of these statuses."""
     return {
         status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "description": _documented_as(status).title,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "example": _example(status),
+                }
+            },
         }
         for status in statuses
     }
 
 
-def install(app: FastAPI, library: Path) -> None:
+def _documented_as(status: int) -> Kind:
+    """Give the kind of problem that a status of a route stands for, most of the time."""
+    raised: Mapping[int, type[errors.TrawlError]] = {
+        404: errors.NotFoundError,
+        409: errors.LibraryLockedError,
+        410: errors.GoneError,
+        503: errors.OverloadedError,
+    }
+    if status == INVALID_STATUS:
+        return INVALID
+    return KINDS[raised[status]] if status in raised else HTTP_KINDS[status]
+
+
+def _example(status: int) -> dict[str, Any]:
+    kind = _documented_as(status)
+    found: dict[str, Any] = {
+        "type": _URN + kind.name,
+        "title": kind.title,
+        "status": status,
+        "detail": kind.detail or "What happened this time, and what to do about it.",
+        "request_id": "5f0c6e0b6a3f4f0e9d0a9a2c1b7e8d43",
+    }
+    if status == INVALID_STATUS:
+        wrong = {"where": "query.limit", "reason": "Input should be greater than or equal to 1"}
+        found |= {"detail": f"{wrong['where']}: {wrong['reason']}", "errors": [wrong]}
+    return found
+
+
+def install(app: FastAPI, library: Path, rejected: Callable[[str], None]) -> None:
     """Answer every error of the application with a problem document.
 
-    `library` is the path that no message may hold.
+    `library` is the path that no message may hold; `rejected` is told why a request was
+    turned away for want of room.
     """
 
     # Starlette runs handlers that are not coroutines in a thread, at a price for each.
     @app.exception_handler(errors.TrawlError)
     async def trawl_error(request: Request, error: errors.TrawlError) -> Response:
         kind = kind_of(error)
-        if kind.detail is not None:
-            request_id = request.scope.get("state", {}).get("request_id", "")
-            logger.error("%s", error, exc_info=error, extra={"request_id": request_id})
+        if isinstance(error, OverloadedError):
+            rejected(error.reason)
+        elif isinstance(error, errors.LibraryLockedError):
+            rejected("library_locked")
+        elif kind.detail is not None:
+            logger.error("%s", error, exc_info=error)
         retry_after = getattr(error, "retry_after_s", None)
         headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
         detail = str(error) if kind.detail is None else kind.detail

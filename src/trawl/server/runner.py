@@ -10,18 +10,18 @@ import anyio.to_thread
 from filelock import FileLock, Timeout
 
 from trawl.errors import LibraryLockedError, TrawlError
+from trawl.server.adding import StoppedError
 from trawl.server.jobs import Job, JobStore
 from trawl.server.problems import kind_of
 from trawl.server.service import Service
 from trawl.telemetry import logger
 
-_LOOK_S = 1.0
+# How often it is looked for jobs that another process took in, and for the place of the
+# one that runs them.
+_LOOK_S = 0.5
+_LEAD_S = 1.0
 _RETRY_S = 2.0
 _NOTE_S = 0.2
-
-
-class _StoppedError(Exception):
-    """Raised into an ingest that is to end before its files do."""
 
 
 class JobRunner:
@@ -54,13 +54,14 @@ class JobRunner:
     async def _step(self) -> None:
         """Run the next job, or wait a little for one."""
         if not await anyio.to_thread.run_sync(self._lead):
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_LEAD_S)
             return
         self._called.clear()
         job = await anyio.to_thread.run_sync(self._jobs.take)
         if job is not None:
             await self._run(job)
             return
+        await self._service.adds.rest()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._called.wait(), _LOOK_S)
 
@@ -79,7 +80,7 @@ class JobRunner:
         progress = _Progress(self._service, self._jobs, job.job_id)
         try:
             report = await self._service.add(job.files, job.metadata, progress)
-        except _StoppedError:
+        except StoppedError:
             # Cancelled jobs are so already, and stay it.
             await anyio.to_thread.run_sync(self._jobs.put_back, job.job_id)
         except LibraryLockedError:
@@ -87,11 +88,13 @@ class JobRunner:
             await asyncio.sleep(_RETRY_S)
         except Exception as error:
             logger.error("job failed", exc_info=error, extra={"job_id": job.job_id})
+            self._service.metrics.jobs.labels("failed").inc()
             kind = kind_of(error) if isinstance(error, TrawlError) else None
             detail = "Something broke." if kind is None else kind.detail or str(error)
             await anyio.to_thread.run_sync(self._jobs.fail, job.job_id, detail)
         else:
             await anyio.to_thread.run_sync(self._jobs.finish, job.job_id, report)
+            self._service.metrics.ingest(report)
             logger.info(
                 "job done: %d added, %d failed",
                 report.added,
@@ -111,10 +114,10 @@ class _Progress:
 
     def __call__(self, done: int, total: int, uri: str) -> None:
         if self._service.stopping:
-            raise _StoppedError("the server stops")
+            raise StoppedError("the server stops")
         now = time.monotonic()
         if now - self._noted_at < _NOTE_S:
             return
         self._noted_at = now
         if not self._jobs.progress(self._job_id, done):
-            raise _StoppedError("the job was cancelled")
+            raise StoppedError("the job was cancelled")

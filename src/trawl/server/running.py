@@ -1,28 +1,19 @@
-"""Serving: a socket, an address on the screen, and an end when it is asked for."""
+"""Serving: a socket, one process or several, and an end when it is asked for."""
 
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import uvicorn
-
 from trawl.errors import SettingsError
-from trawl.library import Library
-from trawl.server.app import create_app
-from trawl.server.logs import configure
-from trawl.server.service import Service
-from trawl.settings import Settings
+from trawl.settings import Settings, load_settings
 
 _BACKLOG = 2048
-_KEEP_ALIVE_S = 30
-# From SIGTERM: what is being answered is finished, and whoever still waits then is let go.
-_GRACE_S = 8
+# A question does not wait for another writer to finish: it is told to come again.
+_LOCK_WAIT_S = 1.0
 
 
 def run(
@@ -37,55 +28,37 @@ def run(
 
     `host` and `port` of None are those of the settings; port 0 takes one that is free.
     `announce` is told the server's address once it can be reached; without it, the
-    address is printed. `options` are settings by name. Raises what `Library` raises,
-    and `SettingsError` where the address cannot be had.
+    address is printed. `options` are settings by name; with `workers` above 1, as many
+    processes serve. Raises what `Library` raises, and `SettingsError` where the address
+    cannot be had.
     """
-    with Library(library, host=host, port=port, **options) as opened:
-        settings = opened.settings
-        _check_public(settings)
-        configure(settings.log_format, settings.log_level)
-        listening = _listen(settings.host, settings.port)
-        app = create_app(opened)
-        server = _Server(
-            app.state.service,
-            uvicorn.Config(
-                app,
-                http="auto",
-                ws="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=settings.max_connections,
-                timeout_keep_alive=_KEEP_ALIVE_S,
-                timeout_graceful_shutdown=_GRACE_S,
-            ),
-        )
-        address = _address(listening)
+    options = {"lock_wait_s": _LOCK_WAIT_S, **options, "host": host, "port": port}
+    settings = load_settings(library, **options)
+    _check_public(settings)
+    _check_extras(settings)
+    listening = _listen(settings.host, settings.port)
+    address = _address(listening)
+
+    def started() -> None:
         if announce is not None:
             announce(address)
         else:
             print(f"Trawl serves {library} at {address} (see {address}/docs)", flush=True)
-        try:
-            server.run(sockets=[listening])
-        except KeyboardInterrupt:
-            # uvicorn has ended in good order, and sends itself the signal again.
-            sys.stdout.flush()
-        finally:
-            listening.close()
 
+    try:
+        if settings.workers > 1:
+            from trawl.server.workers import Workers
 
-class _Server(uvicorn.Server):
-    """A server that tells its application of a signal at once, not when all have gone."""
+            Workers(library, options, settings, listening).run(started)
+            return
+        from trawl.library import Library
+        from trawl.server.metrics import Metrics
+        from trawl.server.serving import serve
 
-    def __init__(self, service: Service, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._service = service
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop: streams and jobs first, since nobody else would end them."""
-        self._service.stopping = True
-        super().handle_exit(sig, frame)
+        with Library(library, **options) as opened:
+            serve(opened, listening, Metrics(), started)
+    finally:
+        listening.close()
 
 
 def _check_public(settings: Settings) -> None:
@@ -97,6 +70,15 @@ def _check_public(settings: Settings) -> None:
         "could read the library. Make a key (`python -m trawl.server.keys NAME`), listen on "
         "127.0.0.1, or set insecure where something in front of the server asks for keys"
     )
+
+
+def _check_extras(settings: Settings) -> None:
+    """Raise `SettingsError` for a Redis without the client for it."""
+    for store in (settings.cache, settings.limits_store):
+        if store is not None and store != "memory":
+            from trawl.server.shared import check_redis
+
+            check_redis(store)
 
 
 def _is_loopback(host: str) -> bool:

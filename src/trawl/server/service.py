@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 import anyio.to_thread
@@ -16,21 +14,27 @@ from fastapi import Depends, Request
 from trawl.errors import TrawlError
 from trawl.library import Library
 from trawl.ranking import Method
-from trawl.server.cache import AnswerCache, Outcome
-from trawl.server.metrics import Gauges, Metrics
-from trawl.server.pool import WorkPool
+from trawl.search import QueryPart
+from trawl.search import normalised as normalised
+from trawl.server.adding import Adds, Progress, ThreadAdds
+from trawl.server.cache import AnswerCache, AnswerStore, Key, MemoryAnswers, Outcome, RedisAnswers
+from trawl.server.metrics import Metrics
+from trawl.server.pool import T, WorkPool
 from trawl.settings import Settings
-from trawl.telemetry import logger
-from trawl.types import Answer, Modality, Report, Sound, Status
+from trawl.telemetry import events, logger
+from trawl.types import Answer, Modality, Report, Status
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from trawl.server.tracing import Tracing
 
 _CHANGES_WAITING = 16
 _LOOK_S = 1.0
+# What is being added when the server stops ends with its file.
+_GRACE_S = 5.0
 
-Progress: TypeAlias = Callable[[int, int, str], None]
 Readiness: TypeAlias = Literal["starting", "ready", "failed"]
+AskPart: TypeAlias = tuple[Literal["text", "like"], str, float]
+"""A part that needs no media: its kind, its words or its chunk's id, and its weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +63,31 @@ class Ask:
     group: bool = False
     sort: str | None = None
     facets: tuple[str, ...] = ()
+    parts: tuple[AskPart, ...] = ()
+    phrases: tuple[str, ...] = ()
+    fuzzy: tuple[tuple[str, int], ...] = ()
+    quotas: frozenset[tuple[Modality, int]] = frozenset()
+    interleave: bool = False
+    nearest: bool = True
+    rrf_k: float = 60.0
+    rerank: str | None = None
 
-    def of(
-        self, library: Library, image: Image | None = None, audio: Sound | None = None
-    ) -> Answer:
+    def of(self, library: Library, media: Sequence[QueryPart] = ()) -> Answer:
         """Ask a library. Raises what `Library.search` and `Library.query` raise."""
         options: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        options |= {"image": image, "audio": audio, "weights": dict(self.weights)}
+        options |= {"weights": dict(self.weights), "quotas": dict(self.quotas)}
+        known = [
+            library.like(value, weight) if kind == "like" else QueryPart("text", value, weight)
+            for kind, value, weight in self.parts
+        ]
+        options["parts"] = [*known, *media]
         line = options.pop("line")
         if line is None:
             return library.search(**options)
         # The words of a line are its own; they hold the words of these options, too.
-        for name in ("text", "required", "excluded"):
+        for name in ("text", "required", "excluded", "phrases", "fuzzy"):
             options.pop(name)
         return library.query(line, files=False, **options)
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """What a question holds beside its words."""
-
-    image: Image | None = None
-    audio: Sound | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +102,52 @@ class Found:
 class Service:
     """One library behind one application. To be used from one event loop."""
 
-    def __init__(self, library: Library, settings: Settings) -> None:
+    def __init__(
+        self,
+        library: Library,
+        settings: Settings,
+        metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
+        adds: Adds | None = None,
+    ) -> None:
         self.library = library
         self.settings = settings
-        self.pool = WorkPool(settings.search_threads, settings.search_queue)
-        self.cache = AnswerCache(settings.cache_entries, settings.cache_bytes, settings.cache_s)
-        self.metrics = Metrics()
-        self.gauges = Gauges(self.pool, self.cache)
-        self.metrics.registry.register(self.gauges)
+        self.metrics = metrics or Metrics()
+        self.tracing = tracing
+        self.adds = adds or ThreadAdds(library)
+        events.watch(self.metrics)
+        self.pool = WorkPool(
+            "search", settings.search_threads, settings.search_queue, settings.search_wait_s
+        )
+        self.cache = AnswerCache(_store(settings, self.metrics))
         self.readiness: Readiness = "starting"
         self.stopping = False
-        self._changing = WorkPool(1, _CHANGES_WAITING)
+        self.unfinished = False
+        self._stop_by = float("inf")
+        self._changing = WorkPool("change", 1, _CHANGES_WAITING)
         self._looking = asyncio.Lock()
         self._looked_at = float("-inf")
         self._seen: Status | None = None
-        self._version = -1
-        self._version_at = float("-inf")
+        self._state = ""
+        self._state_at = float("-inf")
+        self._changes = 0
+
+    def stop(self, within_s: float = _GRACE_S) -> None:
+        """Let streams and jobs come to their end; the first call says within how long."""
+        if not self.stopping:
+            self.stopping = True
+            self._stop_by = time.monotonic() + within_s
+
+    async def close(self) -> None:
+        """Let threads and connections go."""
+        self.pool.close()
+        self._changing.close()
+        await self.cache.close()
+
+    @property
+    def grace_s(self) -> float:
+        """How long what still runs is waited for."""
+        return max(0.5, self._stop_by - time.monotonic())
 
     async def ask(self, ask: Ask, *, use_cache: bool = True) -> Found:
         """Answer a question in words, from the cache where it can be.
@@ -120,70 +157,95 @@ class Service:
         began = time.perf_counter()
         if not use_cache:
             return self._found(await self._search(ask), "bypass", began)
-        key = (await self._current_version(), ask)
+        key = Key(await self._current_state(), ask)
         cached = await self.cache.get(key, lambda: self._search(ask))
         return self._found(cached.answer, cached.outcome, began)
 
-    async def ask_with(self, ask: Ask, load: Callable[[], Media]) -> Found:
+    async def ask_with(self, ask: Ask, load: Callable[[], Sequence[QueryPart]]) -> Found:
         """Answer a question that holds media, which `load` reads in a thread.
 
         Raises what `load` and the library raise, and `OverloadedError`.
         """
 
-        def loaded() -> Found:
-            media = load()
+        def loaded() -> tuple[Answer, float, float]:
             began = time.perf_counter()
-            answer = ask.of(self.library, media.image, media.audio)
-            return self._found(answer, "bypass", began)
+            media = load()
+            decoded = time.perf_counter()
+            return ask.of(self.library, media), began, decoded
 
-        found = await self.pool.run(loaded)
-        self.metrics.search(found.answer.took_ms)
-        return found
+        asked = time.perf_counter()
+        answer, began, decoded = await self.pool.run(loaded)
+        self._note(answer, queue_s=began - asked, decode_s=decoded - began)
+        return self._found(answer, "bypass", decoded)
 
     async def _search(self, ask: Ask) -> Answer:
-        answer = await self.pool.run(ask.of, self.library)
-        self.metrics.search(answer.took_ms)
+        def searched() -> tuple[Answer, float]:
+            began = time.perf_counter()
+            return ask.of(self.library), began
+
+        asked = time.perf_counter()
+        answer, began = await self.pool.run(searched)
+        self._note(answer, queue_s=began - asked)
         return answer
+
+    def _note(self, answer: Answer, *, queue_s: float, decode_s: float = 0.0) -> None:
+        """Note what the stages of a search took."""
+        self.metrics.search(answer.took_ms)
+        self.metrics.stage("queue", queue_s)
+        if decode_s:
+            self.metrics.stage("decode", decode_s)
+        if self.tracing is not None:
+            self.tracing.search(answer.took_ms, decode_s=decode_s, queue_s=queue_s)
 
     def _found(self, answer: Answer, outcome: Outcome, began: float) -> Found:
         self.metrics.cache.labels(outcome).inc()
         return Found(answer, (time.perf_counter() - began) * 1000, outcome)
 
-    async def _current_version(self) -> int:
-        """Give the library's version, looked for at most every `freshness_s`."""
-        now = time.monotonic()
-        if now - self._version_at >= self.library.settings.freshness_s:
-            # In a thread: opening a new version reads from the disk.
-            self._version = await anyio.to_thread.run_sync(lambda: self.library.version)
-            self._version_at = now
-        return self._version
+    async def _current_state(self) -> str:
+        """Name what is in the library.
 
-    async def change(self, work: Callable[[], None]) -> None:
+        The library itself looks at most every `freshness_s`, and is asked twice as often:
+        what another process wrote is found within one and a half of it.
+        """
+        now = time.monotonic()
+        if now - self._state_at >= self.library.settings.freshness_s / 2:
+            changes = self._changes
+            # In a thread: opening a new version reads from the disk.
+            self._state = await anyio.to_thread.run_sync(lambda: self.library.state)
+            # What was changed meanwhile may have been seen or not.
+            self._state_at = now if changes == self._changes else float("-inf")
+        return self._state
+
+    async def change(self, work: Callable[[], T]) -> T:
         """Change the library in a thread, one change after the other; the next question sees it.
 
         Raises what `work` raises: `LibraryLockedError` while a job or another process
         writes, which is waited for first; and `OverloadedError`.
         """
         try:
-            await self._changing.run(work)
+            return await self._changing.run(work)
         finally:
-            self._version_at = float("-inf")
+            self._changed()
 
     async def add(
         self, paths: Sequence[str], metadata: Mapping[str, Any], progress: Progress
     ) -> Report:
-        """Add files in a thread; the next question sees them. Raises what `Library.add` raises."""
+        """Add files; the next question sees them. Raises what `Adds.add` raises."""
         try:
-            return await anyio.to_thread.run_sync(
-                partial(self.library.add, paths, metadata=metadata, progress=progress)
-            )
+            return await self.adds.add(paths, metadata, progress)
         finally:
-            self._version_at = float("-inf")
+            await anyio.to_thread.run_sync(self.library.refresh)
+            self._changed()
+
+    def _changed(self) -> None:
+        self._changes += 1
+        self._state_at = float("-inf")
 
     async def status(self) -> Status:
         """Tell what is in the library; not held up by the questions that wait."""
-        self.gauges.status = await anyio.to_thread.run_sync(self.library.status)
-        return self.gauges.status
+        status = await anyio.to_thread.run_sync(self.library.status)
+        self.metrics.library(status)
+        return status
 
     async def look(self) -> Status | None:
         """Give the library's status, at most a second old, or None where it cannot be read.
@@ -200,6 +262,16 @@ class Service:
                 self._looked_at = time.monotonic()
             return self._seen
 
+    async def measure(self) -> None:
+        """Bring up to date the numbers that nobody changes as they come."""
+        metrics = self.metrics
+        for pool in (self.pool, self._changing):
+            metrics.waiting.labels(pool.name).set(pool.waiting)
+            metrics.running.labels(pool.name).set(pool.running)
+        metrics.cache_entries.set(len(self.cache))
+        metrics.process()
+        await self.look()
+
     async def warm(self) -> None:
         """Load what the first question needs, so that it is as fast as the second."""
         began = time.perf_counter()
@@ -215,9 +287,12 @@ class Service:
             logger.info("ready after %.0f ms", (time.perf_counter() - began) * 1000)
 
 
-def normalised(text: str) -> str:
-    """Give words as they are searched for: composed (NFC), with single spaces between them."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+def _store(settings: Settings, metrics: Metrics) -> AnswerStore | None:
+    if not settings.cache_entries:
+        return None
+    if settings.cache == "memory":
+        return MemoryAnswers(settings.cache_entries, settings.cache_bytes, settings.cache_s)
+    return RedisAnswers(settings.cache, settings.cache_s, metrics)
 
 
 def cache_status(found: Found) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO
 
-from fastapi import UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from trawl.errors import ReadError
 from trawl.readers import media_type_of, read
-from trawl.types import Passages, Picture, Sound
+from trawl.types import Modality, Passages, Picture, Sound
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,6 +55,21 @@ def read_sound(stream: BinaryIO) -> Sound:
                 for _, sound in part.windows(_SOUND_S, _SOUND_S):
                     return sound
     raise ReadError("the upload holds no sound")
+
+
+def read_medium(
+    stream: BinaryIO, max_pixels: int, modality: Modality | None = None
+) -> tuple[Modality, Image | Sound]:
+    """Decode a picture or a sound, and tell which it is. Raises `ReadError`.
+
+    `modality` says what it has to be; None lets its bytes tell. Blocking.
+    """
+    if modality is None:
+        with _stored(stream) as path:
+            modality = "audio" if (media_type_of(path) or "").startswith("audio/") else "image"
+    if modality == "audio":
+        return "audio", read_sound(stream)
+    return "image", read_picture(stream, max_pixels)
 
 
 @contextmanager

@@ -8,10 +8,12 @@ LanceDB database: ``lancedb.connect(path)`` opens it, indexes and all, and a tes
 
 from trawl.store.documents import DocumentRow
 from trawl.store.lock import WriteLock
-from trawl.store.rows import fit_metadata
+from trawl.store.rows import edited, fit_metadata
 from trawl.store.schema import BUILT_IN_COLUMNS, filter_column
-from trawl.store.snapshot import BM25, Sample, Snapshot, StoredChunk, Words
+from trawl.store.shown import StoredChunk
+from trawl.store.snapshot import BM25, Sample, Snapshot
 from trawl.store.store import Store
+from trawl.store.words import Words
 from trawl.store.writer import Writer
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Words",
     "WriteLock",
     "Writer",
+    "edited",
     "filter_column",
     "fit_metadata",
 ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from trawl.store.rows import metadata_from_json, metadata_to_json
 from trawl.store.schema import DOCUMENTS
-from trawl.types import Document, Metadata
+from trawl.types import Document, Edits, Metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,8 @@ class DocumentRow:
     """A document as the library knows it. `error` is None for one that is in.
 
     A document whose file could not be opened keeps what was indexed of it before:
-    then `error` is set and `chunks` is not 0.
+    then `error` is set and `chunks` is not 0. `metadata` has the `edits` in it, which are
+    kept apart so that they outlive a change of the file.
     """
 
     document_id: str
@@ -31,6 +32,8 @@ class DocumentRow:
     chunks: int
     error: str | None
     added_at: datetime.datetime
+    modified_ns: int | None = None
+    edits: Edits = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: Document, chunks: int, error: str | None = None) -> DocumentRow:
@@ -46,6 +49,7 @@ class DocumentRow:
             chunks=chunks,
             error=error,
             added_at=datetime.datetime.now(datetime.UTC),
+            modified_ns=document.modified_ns,
         )
 
 
@@ -54,6 +58,7 @@ def document_rows(table: pa.Table) -> list[DocumentRow]:
     rows = []
     for row in table.to_pylist():
         row["metadata"] = metadata_from_json(row["metadata"])
+        row["edits"] = dict(metadata_from_json(row.get("edits")))
         rows.append(DocumentRow(**row))
     return sorted(rows, key=lambda row: row.uri)
 
@@ -61,8 +66,11 @@ def document_rows(table: pa.Table) -> list[DocumentRow]:
 def document_table(rows: Sequence[DocumentRow]) -> pa.Table:
     """Give rows as Arrow."""
     plain = [
-        {name: getattr(row, name) for name in DOCUMENTS.names if name != "metadata"}
-        | {"metadata": metadata_to_json(row.metadata)}
+        {name: getattr(row, name) for name in DOCUMENTS.names}
+        | {
+            "metadata": metadata_to_json(row.metadata),
+            "edits": metadata_to_json(row.edits) if row.edits else None,
+        }
         for row in rows
     ]
     return pa.Table.from_pylist(plain, schema=DOCUMENTS)

@@ -16,6 +16,9 @@ import lance
 _INDEXED_FROM = 10_000
 _QUANTISED_FROM = 500_000
 _FRAGMENTS_AT_MOST = 12
+# A fragment of so many rows is left as it is: to write 100 MB again for the sake of a dozen new
+# files would hold up who searches meanwhile, and have all of it read into memory again.
+_FULL_FRAGMENT_ROWS = 65_536
 _UNINDEXED_ROWS_WHILE_WRITING = 4_096
 # Longer than any reader keeps a snapshot; see the notes on `cleanup_older_than`.
 _KEPT = timedelta(hours=1)
@@ -24,9 +27,10 @@ _KEPT = timedelta(hours=1)
 def maintain(*tables: lance.LanceDataset) -> None:
     """Compact each table where it is in many fragments, and bring its indexes up to date."""
     for table in tables:
-        compacted = len(table.get_fragments()) > _FRAGMENTS_AT_MOST
+        small = [f for f in table.get_fragments() if f.metadata.num_rows < _FULL_FRAGMENT_ROWS]
+        compacted = len(small) > _FRAGMENTS_AT_MOST
         if compacted:
-            table.optimize.compact_files()
+            table.optimize.compact_files(target_rows_per_fragment=_FULL_FRAGMENT_ROWS)
             table.checkout_latest()
         _refresh_indexes(table, 0)
         for field in table.schema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from trawl.store.schema import (
     null_columns,
     vector_column,
 )
-from trawl.types import Chunk, ColumnType, Document, Metadata, Span, Value
+from trawl.types import Chunk, ColumnType, Document, Edits, Metadata, Span, Value
 
 _INT64 = 2**63
 
@@ -70,8 +70,25 @@ def fit_metadata(metadata: Metadata, columns: dict[str, ColumnType]) -> Metadata
     return fitted
 
 
-def metadata_to_json(metadata: Metadata) -> str:
-    """Give metadata as JSON; dates as ISO text under a `$date`."""
+def edited(metadata: Metadata, edits: Edits) -> Metadata:
+    """Give metadata with a person's changes."""
+    return {key: value for key, value in {**metadata, **edits}.items() if value is not None}
+
+
+def with_metadata(chunks: pa.Table, metadata: Metadata) -> pa.Table:
+    """Give rows of ``chunks``, all of one document, with other metadata."""
+    values: dict[str, Value | None] = {"metadata": metadata_to_json(metadata)}
+    for key in metadata_columns(chunks.schema):
+        values[metadata_column(key)] = metadata.get(key)
+    for name, value in values.items():
+        field = chunks.schema.field(name)
+        column = pa.array([value] * chunks.num_rows, field.type)
+        chunks = chunks.set_column(chunks.schema.get_field_index(name), field, column)
+    return chunks
+
+
+def metadata_to_json(metadata: Mapping[str, Value | None]) -> str:
+    """Give metadata, or edits of it, as JSON; dates as ISO text under a `$date`."""
     return json.dumps(
         {
             key: {"$date": value.isoformat()} if isinstance(value, datetime.date) else value

@@ -68,6 +68,9 @@ DOCUMENTS = pa.schema(
         pa.field("chunks", pa.int32()),
         pa.field("error", pa.string()),
         pa.field("added_at", pa.timestamp("ms", tz="UTC")),
+        # Not in libraries made before them; the next writer adds them.
+        pa.field("modified_ns", pa.int64()),
+        pa.field("edits", pa.string()),
     ]
 )
 

@@ -7,89 +7,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from uuid import uuid4
 
 import lance
 import numpy as np
 import pyarrow as pa
-from lance.query import BooleanQuery, FullTextQuery, MatchQuery, Occur, PhraseQuery
+import pyarrow.compute as pc
+from lance.query import PhraseQuery
 from numpy.typing import NDArray
 
-from trawl.store.rows import metadata_from_json, span_from_row
+from trawl.store.resident import Resident
 from trawl.store.schema import BUILT_IN_COLUMNS, metadata_columns, vector_column
+from trawl.store.shown import SHOWN, StoredChunk, stored
 from trawl.store.sql import quoted
+from trawl.store.words import WORDS_COLUMN, Words
 from trawl.types import (
     MODALITIES,
     ColumnType,
-    Metadata,
     Modality,
     Ranking,
     Space,
-    Span,
+    Value,
     Vectors,
 )
 
 BM25 = "bm25"
 """The name of the source that finds by words."""
 
-_HYDRATED = [
-    "chunk_id",
-    "document_id",
-    "uri",
-    "title",
-    "modality",
-    "media_type",
-    "text",
-    "detail",
-    "span",
-    "metadata",
-]
-
-_WORDS = "words"
-"""The column that the full-text index is on."""
-
 # Enough for a recall of 0.99 and more on the vectors measured (docs/benchmarks.md).
 _NPROBES = 32
 _REFINE_FACTOR = 3
 
-
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """A chunk as it is shown: everything but its vectors."""
-
-    chunk_id: str
-    document_id: str
-    uri: str
-    title: str
-    modality: Modality
-    media_type: str
-    text: str
-    detail: str
-    span: Span
-    metadata: Metadata
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What is asked of the full-text index.
-
-    `text` is any words, each of which counts; `phrases` count as a whole; `fuzzy` are
-    words with how many letters may differ. All are optional: together they make a score.
-    """
-
-    text: str = ""
-    phrases: tuple[str, ...] = ()
-    fuzzy: tuple[tuple[str, int], ...] = ()
-
-    def as_query(self) -> FullTextQuery | None:
-        """Give the engine's query; None where nothing is asked."""
-        parts: list[FullTextQuery] = []
-        if self.text.strip():
-            parts.append(MatchQuery(self.text, _WORDS))
-        parts += [PhraseQuery(phrase, _WORDS) for phrase in self.phrases]
-        parts += [MatchQuery(word, _WORDS, fuzziness=letters) for word, letters in self.fuzzy]
-        if len(parts) <= 1:
-            return parts[0] if parts else None
-        return BooleanQuery([(Occur.SHOULD, part) for part in parts])
+_FILTERS_KEPT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +58,16 @@ class Snapshot:
     Row ids are those of this version: give them back to the snapshot that they came from.
     """
 
-    def __init__(self, dataset: lance.LanceDataset, sources: Mapping[str, Space]) -> None:
+    def __init__(
+        self,
+        dataset: lance.LanceDataset,
+        sources: Mapping[str, Space],
+        resident: Resident | None = None,
+    ) -> None:
         self._dataset = dataset
         self._sources = sources
+        self._resident = resident
+        self._allowed: dict[str, NDArray[np.int64]] = {}
 
     @property
     def version(self) -> int:
@@ -121,6 +77,31 @@ class Snapshot:
     def latest_version(self) -> int:
         """The newest version that there is, read from the table's directory."""
         return int(self._dataset.latest_version)
+
+    @cached_property
+    def state(self) -> str:
+        """Names this version's contents: no other table and no other version has this name.
+
+        Versions are counted in every library from 1, so their numbers alone would not do.
+        """
+        # Of a handle of its own: this call shuts out every other that is made meanwhile.
+        made_by = lance.dataset(self._dataset.uri, version=self.version).read_transaction(
+            self.version
+        )
+        # A version that does not say who made it gets a name that nobody else will ask for.
+        return f"{self.version}-{made_by.uuid if made_by is not None else uuid4()}"
+
+    @cached_property
+    def fragments(self) -> int:
+        """How many fragments the chunks are in; each costs a search a little."""
+        return len(self._dataset.get_fragments())
+
+    @cached_property
+    def unindexed_rows(self) -> int:
+        """How many chunks some index has yet to take in; a search scans them."""
+        rows = int(self._dataset.count_rows())
+        indexed = (int(index.num_rows_indexed) for index in self._dataset.describe_indices())
+        return rows - min(indexed, default=rows)
 
     @cached_property
     def columns(self) -> dict[str, ColumnType]:
@@ -153,6 +134,17 @@ class Snapshot:
             return self.counts["text"] + self._captioned
         return self.counts.get(modality, 0)  # type: ignore[call-overload, no-any-return]
 
+    def prepare(self) -> None:
+        """Look up what is looked up once a version, before a search has to wait for it."""
+        for source in self._sources:
+            self.size(source)
+            self._index_type(source)
+        _ = self.columns
+
+    def holds(self, source: str) -> bool:
+        """Whether a source's vectors are in memory: then asking it takes no thread of its own."""
+        return self._resident is not None and source in self._resident.vectors
+
     def nearest(
         self, source: str, query: NDArray[np.float32], limit: int, where: str | None
     ) -> Ranking:
@@ -161,8 +153,14 @@ class Snapshot:
         An index looks at some partitions alone, and a narrow filter may leave them empty:
         a filtered answer that comes short is asked again without the index.
         """
+        held = self._resident.vectors.get(source) if self._resident is not None else None
+        if held is not None:
+            allowed = self._rows_of(where) if where is not None else None
+            rows, similarities = held.nearest(query, limit, allowed)
+            return Ranking(source, rows, similarities, searched=self.size(source))
         found = self._nearest(source, query, limit, where, use_index=True)
-        if where is not None and len(found.rows) < limit and self._has_index(source):
+        indexed = self._index_type(source) is not None
+        if where is not None and len(found.rows) < limit and indexed:
             found = self._nearest(source, query, limit, where, use_index=False)
         return found
 
@@ -181,8 +179,12 @@ class Snapshot:
             "metric": self._sources[source].metric,
             "use_index": use_index,
         }
-        if use_index and self._has_index(source):
-            nearest |= {"nprobes": _NPROBES, "refine_factor": _REFINE_FACTOR}
+        index = self._index_type(source) if use_index else None
+        if index is not None:
+            nearest["nprobes"] = _NPROBES
+            # What is not quantised is exact as it is, and to read it again takes 8 ms.
+            if not index.endswith("FLAT"):
+                nearest["refine_factor"] = _REFINE_FACTOR
         table = self._dataset.to_table(
             columns=["_distance"],
             nearest=nearest,
@@ -199,13 +201,26 @@ class Snapshot:
         )
 
     @cached_property
-    def _indexed(self) -> frozenset[str]:
-        return frozenset(
-            name for index in self._dataset.describe_indices() for name in index.field_names
-        )
+    def _index_types(self) -> dict[str, str]:
+        return {
+            name: str(index.index_type).upper()
+            for index in self._dataset.describe_indices()
+            for name in index.field_names
+        }
 
-    def _has_index(self, source: str) -> bool:
-        return vector_column(source) in self._indexed
+    def _index_type(self, source: str) -> str | None:
+        return self._index_types.get(vector_column(source))
+
+    def _rows_of(self, where: str) -> NDArray[np.int64]:
+        """Give the ids, ascending, of the rows that a filter lets by: each source wants them."""
+        found = self._allowed.get(where)
+        if found is None:
+            table = self._dataset.to_table(columns=[], filter=where, with_row_id=True)
+            found = np.sort(table["_rowid"].to_numpy().astype(np.int64))
+            if len(self._allowed) >= _FILTERS_KEPT:
+                self._allowed.clear()
+            self._allowed[where] = found
+        return found
 
     def words(self, words: Words, limit: int, where: str | None) -> Ranking:
         """Give the `limit` chunks with the highest BM25 score for `words`."""
@@ -230,7 +245,7 @@ class Snapshot:
         """Give the row ids, in their order, of the chunks that hold a word or a phrase."""
         table = self._dataset.to_table(
             columns=["_score"],
-            full_text_query=PhraseQuery(phrase, _WORDS),
+            full_text_query=PhraseQuery(phrase, WORDS_COLUMN),
             limit=self.size(BM25),
             with_row_id=True,
         )
@@ -273,11 +288,39 @@ class Snapshot:
         """Give the chunks at some row ids, in their order."""
         if not rows:
             return []
-        table = self._dataset.to_table(
-            columns=_HYDRATED, filter=_row_filter(rows), with_row_id=True
-        )
-        found = {row["_rowid"]: _stored(row) for row in table.to_pylist()}
+        held = self._resident.take(rows) if self._resident is not None else None
+        if held is not None:
+            return [stored(row) for row in held]
+        table = self._dataset.to_table(columns=SHOWN, filter=_row_filter(rows), with_row_id=True)
+        found = {row["_rowid"]: stored(row) for row in table.to_pylist()}
         return [found[row] for row in rows]
+
+    def document_ids(self, where: str) -> frozenset[str]:
+        """Give the ids of the documents that have a chunk which the filter lets by."""
+        table = self._dataset.to_table(columns=["document_id"], filter=where)
+        return frozenset(table["document_id"].unique().to_pylist())
+
+    def values(self, column: str, where: str | None) -> list[tuple[Value, int]]:
+        """Count the documents that have each value of a column, the most first.
+
+        A list counts for each thing in it; what has no value is not counted.
+        """
+        table = self._dataset.to_table(columns=["document_id", column], filter=where)
+        table = table.rename_columns(["document", "value"])
+        if pa.types.is_list(table["value"].type):
+            flat = [
+                pa.table({"document": batch["document"].take(parents), "value": values})
+                for batch in table.to_batches()
+                for parents in [pc.list_parent_indices(batch["value"])]
+                for values in [pc.list_flatten(batch["value"])]
+            ]
+            if not flat:
+                return []
+            table = pa.concat_tables(flat)
+        pairs = table.filter(pc.is_valid(table["value"])).group_by(["document", "value"])
+        counts = pairs.aggregate([]).group_by("value").aggregate([("document", "count")])
+        found = zip(counts["value"].to_pylist(), counts["document_count"].to_pylist(), strict=True)
+        return sorted(found, key=lambda pair: (-pair[1], str(pair[0])))
 
     def fields(self, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
         """Give some columns of the chunks at some row ids, by row id."""
@@ -307,15 +350,15 @@ class Snapshot:
     def chunks(self, document_id: str) -> list[StoredChunk]:
         """Give the chunks of a document, in their order."""
         table = self._dataset.to_table(
-            columns=[*_HYDRATED, "ordinal"], filter=f"document_id = {quoted(document_id)}"
+            columns=[*SHOWN, "ordinal"], filter=f"document_id = {quoted(document_id)}"
         )
         rows = sorted(table.to_pylist(), key=lambda row: int(row["ordinal"]))
-        return [_stored(row) for row in rows]
+        return [stored(row) for row in rows]
 
     def chunk(self, chunk_id: str) -> StoredChunk | None:
         """Give one chunk, or None."""
-        table = self._dataset.to_table(columns=_HYDRATED, filter=f"chunk_id = {quoted(chunk_id)}")
-        return next((_stored(row) for row in table.to_pylist()), None)
+        table = self._dataset.to_table(columns=SHOWN, filter=f"chunk_id = {quoted(chunk_id)}")
+        return next((stored(row) for row in table.to_pylist()), None)
 
 
 def _numbers(table: pa.Table) -> NDArray[np.int64]:
@@ -330,10 +373,3 @@ def _numbers(table: pa.Table) -> NDArray[np.int64]:
 def _row_filter(rows: Iterable[int]) -> str:
     listed = ", ".join(str(int(row)) for row in rows)
     return f"_rowid IN ({listed})" if listed else "1 = 0"
-
-
-def _stored(row: dict[str, Any]) -> StoredChunk:
-    fields = {name: row[name] for name in _HYDRATED}
-    fields["span"] = span_from_row(fields["span"])
-    fields["metadata"] = metadata_from_json(fields["metadata"])
-    return StoredChunk(**fields)

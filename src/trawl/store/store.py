@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import lance
@@ -14,16 +14,23 @@ import lance
 from trawl.errors import QueryError
 from trawl.store.documents import DocumentRow, document_rows
 from trawl.store.lock import WriteLock
+from trawl.store.resident import Reader, Resident
 from trawl.store.schema import DOCUMENTS, MEDIA, chunks_schema
+from trawl.store.shown import SHOWN
 from trawl.store.snapshot import Snapshot
-from trawl.store.sql import quoted
+from trawl.store.sql import one_of, quoted
 from trawl.store.writer import Writer
+from trawl.telemetry import logger
 from trawl.types import Space
 
 __all__ = ["DocumentRow", "Store"]
 
 CHUNKS = "chunks"
 _TABLES = (CHUNKS, "documents", "media")
+
+# What a commit adds is read into memory in some 50 ms, and much more where all cores are busy.
+# What is not in memory by then is shown all the same: the engine is slower, and right.
+_WAIT_S = 0.45
 
 
 class Store:
@@ -34,7 +41,7 @@ class Store:
     """
 
     def __init__(
-        self, directory: Path, sources: Mapping[str, Space], *, freshness_s: float = 0.5
+        self, directory: Path, sources: Mapping[str, Space], *, freshness_s: float = 0.25
     ) -> None:
         self.directory = directory
         self.sources = dict(sources)
@@ -42,6 +49,10 @@ class Store:
         self._session = lance.Session()
         self._lock = Lock()
         self._checked_at = float("-inf")
+        self._newer_since: float | None = None
+        self._reader: Reader | None = None
+        self._preparing: Thread | None = None
+        self._resident: Resident | None = None
         self._snapshot = self._read()
 
     @classmethod
@@ -83,15 +94,75 @@ class Store:
 
     def refresh(self) -> Snapshot:
         """Give the newest version of the chunks, looked for now."""
+        for _ in range(2):  # what is being read already may be older than what is there by now
+            with self._lock:
+                self._refresh(time.monotonic())
+                snapshot, preparing = self._snapshot, self._preparing
+                if self._newer_since is None:
+                    return snapshot
+            if preparing is not None:
+                preparing.join()
         with self._lock:
-            self._refresh(time.monotonic())
+            self._show_unread()
             return self._snapshot
 
+    def hold(self, most_bytes: int) -> None:
+        """Hold the library in memory from now on, as much of it as `most_bytes` take.
+
+        It is read in a thread of its own, and so is what is committed later. A version is then
+        shown when it has been read, or `_WAIT_S` after it was seen.
+        """
+        with self._lock:
+            if self._reader is None and most_bytes > 0:
+                self._reader = Reader(self.sources, SHOWN, most_bytes)
+                self._prepare()
+
+    def close(self) -> None:
+        """Wait for what is being read."""
+        preparing = self._preparing
+        if preparing is not None:
+            preparing.join()
+
     def _refresh(self, now: float) -> None:
-        newest = self._snapshot.latest_version()
-        if newest != self._snapshot.version:
-            self._snapshot = self._read()
+        """Look for a newer version, and show it or have it read; the lock is held."""
         self._checked_at = now
+        if self._snapshot.latest_version() == self._snapshot.version:
+            self._newer_since = None
+            return
+        self._newer_since = self._newer_since or now
+        if self._reader is None or now - self._newer_since > _WAIT_S:
+            self._show_unread()
+        self._prepare()
+
+    def _show_unread(self) -> None:
+        self._snapshot = self._read()
+        self._newer_since = None
+
+    def _prepare(self) -> None:
+        """Read what is to be held, in a thread; the lock is held."""
+        if self._reader is not None and self._preparing is None:
+            self._preparing = Thread(target=self._hold_newest, name="trawl-hold")
+            self._preparing.start()
+
+    def _hold_newest(self) -> None:
+        """Read the newest version into memory, and show it. The engine serves where that fails."""
+        try:
+            assert self._reader is not None
+            dataset = self._open(CHUNKS)
+            resident = self._reader.read(dataset, self._resident)
+            snapshot = Snapshot(dataset, self.sources, resident)
+            snapshot.prepare()
+            with self._lock:
+                self._resident = resident
+                if snapshot.version >= self._snapshot.version:
+                    self._snapshot = snapshot
+                    self._newer_since = None
+        except (OSError, ValueError, RuntimeError, MemoryError) as error:
+            logger.warning("the library is not held in memory: %s", error)
+            self._reader = None
+        finally:
+            with self._lock:
+                self._preparing = None
 
     def _read(self) -> Snapshot:
         return Snapshot(self._open(CHUNKS), self.sources)
@@ -102,6 +173,16 @@ class Store:
     def documents(self, where: str | None = None) -> list[DocumentRow]:
         """Give the rows of ``documents``, failed ones too; `where` is SQL of this package."""
         return document_rows(self._open("documents").to_table(filter=where))
+
+    def document_ids(self, where: str | None = None) -> list[str]:
+        """Give the ids of documents, by address; `where` is SQL of this package."""
+        table = self._open("documents").to_table(columns=["document_id", "uri"], filter=where)
+        found: list[str] = table.sort_by("uri")["document_id"].to_pylist()
+        return found
+
+    def documents_of(self, document_ids: Sequence[str]) -> list[DocumentRow]:
+        """Give the rows of some documents, by address."""
+        return self.documents(one_of("document_id", document_ids)) if document_ids else []
 
     def count_documents(self) -> int:
         """How many documents are in."""

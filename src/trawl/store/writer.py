@@ -9,16 +9,25 @@ owns, and the next writer clears them before it begins.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import lance
 import numpy as np
+import pyarrow as pa
 
 from trawl.store.documents import DocumentRow, document_rows, document_table
 from trawl.store.maintenance import keep_up, maintain
-from trawl.store.rows import chunk_rows, media_rows
-from trawl.store.schema import metadata_columns, metadata_fields
+from trawl.store.rows import (
+    chunk_rows,
+    edited,
+    fit_metadata,
+    media_rows,
+    metadata_to_json,
+    with_metadata,
+)
+from trawl.store.schema import DOCUMENTS, metadata_columns, metadata_fields
 from trawl.store.sql import one_of
-from trawl.types import Chunk, ColumnType, Document
+from trawl.types import Chunk, ColumnType, Document, Edits
 
 _IDS_A_DELETE = 500
 
@@ -43,8 +52,14 @@ class Writer:
         self._media = media
         self.known = {row.document_id: row for row in document_rows(documents.to_table())}
         self.columns: dict[str, ColumnType] = metadata_columns(chunks.schema)
+        newer = [field for field in DOCUMENTS if field.name not in documents.schema.names]
+        if newer:
+            documents.add_columns(pa.schema(newer))
         if recover:
             self._clear_orphans()
+            for row in self.known.values():
+                if row.edits and row.chunks > 0:
+                    self._set_metadata(row)
 
     def commit(
         self,
@@ -56,7 +71,10 @@ class Writer:
         A document that is in already is replaced: its old chunks go in the same commit
         that brings the new ones. A failed one whose row says 0 chunks loses those it had.
         """
-        rows = [DocumentRow.of(document, len(chunks)) for document, chunks in documents]
+        rows = [
+            self._keeping_edits(DocumentRow.of(document, len(chunks)))
+            for document, chunks in documents
+        ]
         replaced = [row.document_id for row in rows if self._has_chunks(row.document_id)]
         dropped = [
             row.document_id
@@ -71,10 +89,37 @@ class Writer:
             _upsert(self._chunks, table, "chunk_id", replaced)
             keep_up(self._chunks)
         self._delete_chunks(dropped)
-        rows += failed
+        rows += map(self._keeping_edits, failed)
         if rows:
             _upsert(self._documents, document_table(rows), "document_id", ())
             self.known.update({row.document_id: row for row in rows})
+
+    def edit(self, document_id: str, edits: Edits) -> DocumentRow:
+        """Change metadata of a document, and of all its chunks in one commit.
+
+        The document's row comes first: where a writer is killed before the chunks follow,
+        the next one makes them. Raises `MetadataError` for a value that fits no column.
+        """
+        row = self.known[document_id]
+        fitted = fit_metadata(edited({}, edits), self.columns)
+        edits = {key: fitted.get(key) for key in edits}
+        new = replace(row, metadata=edited(row.metadata, edits), edits={**row.edits, **edits})
+        _upsert(self._documents, document_table([new]), "document_id", ())
+        self.known[document_id] = new
+        self._set_metadata(new)
+        return new
+
+    def _set_metadata(self, row: DocumentRow) -> None:
+        self._add_columns()
+        chunks = self._chunks.to_table(filter=one_of("document_id", [row.document_id]))
+        if set(chunks["metadata"].to_pylist()) == {metadata_to_json(row.metadata)}:
+            return
+        _upsert(self._chunks, with_metadata(chunks, row.metadata), "chunk_id", ())
+        keep_up(self._chunks)
+
+    def _keeping_edits(self, row: DocumentRow) -> DocumentRow:
+        known = self.known.get(row.document_id)
+        return row if known is None or not known.edits else replace(row, edits=known.edits)
 
     def remove(self, document_ids: Sequence[str]) -> None:
         """Take documents out, with all their chunks. Of none, nothing is committed."""

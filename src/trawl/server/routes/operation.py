@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import anyio.to_thread
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from trawl.server.keys import administers
@@ -67,9 +67,9 @@ async def ready(service: ServiceOf, response: Response) -> Health:
         **documented(401, 403),
     },
 )
-async def metrics(service: ServiceOf) -> Response:
+async def metrics(request: Request, service: ServiceOf) -> Response:
     """Give the times of requests and stages, and what is queued, cached and in the library."""
-    await service.look()
+    await request.app.state.measure()
     page = await anyio.to_thread.run_sync(service.metrics.page)
     return Response(page, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
 

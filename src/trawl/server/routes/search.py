@@ -6,17 +6,12 @@ from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 
+from trawl.search import QueryPart
 from trawl.server.keys import reads
-from trawl.server.models import SearchResponse, search_response
+from trawl.server.models import SearchResponse
 from trawl.server.problems import documented
-from trawl.server.service import (
-    Ask,
-    Media,
-    ServiceOf,
-    cache_status,
-    normalised,
-    root_path,
-)
+from trawl.server.routes.answering import respond
+from trawl.server.service import Ask, ServiceOf, normalised
 from trawl.server.uploads import check_size, read_picture
 from trawl.types import Modality
 
@@ -31,11 +26,11 @@ _TOP_K = "How many results, at most."
 @router.get(
     "/search",
     summary="Search by words",
+    response_model=SearchResponse,
     responses=documented(401, 403, 422, 429, 503),
 )
 async def search(
     request: Request,
-    response: Response,
     service: ServiceOf,
     query: Annotated[
         str,
@@ -51,7 +46,7 @@ async def search(
     use_cache: Annotated[
         bool, Query(description="Whether an answer that was given before may be given again.")
     ] = True,
-) -> SearchResponse:
+) -> Response:
     """Find passages, pictures and sounds by words: one list, best first.
 
     Every result tells why it stands where it does (`evidence`). Where nothing in the
@@ -60,38 +55,35 @@ async def search(
 
     ask = Ask(normalised(query), modality=_modalities(modality), limit=top_k)
     found = await service.ask(ask, use_cache=use_cache)
-    response.headers["Cache-Status"] = cache_status(found)
-    return search_response(query, found.answer, found.took_ms, root_path=root_path(request))
+    return respond(query, found, request)
 
 
 @router.post(
     "/search-by-image",
     summary="Search by a picture",
+    response_model=SearchResponse,
     responses=documented(400, 401, 403, 408, 413, 415, 422, 429, 503),
 )
 async def search_by_image(
     request: Request,
-    response: Response,
     service: ServiceOf,
     file: Annotated[UploadFile, File(description="A picture: PNG, JPEG, GIF, BMP, WebP or TIFF.")],
     modality: Annotated[Wanted, Form(description=_WANTED)] = "all",
     top_k: Annotated[int, Form(ge=1, le=100, description=_TOP_K)] = 10,
-) -> SearchResponse:
+) -> Response:
     """Find what belongs to a picture: pictures like it, and passages and sounds about it.
 
     The picture is read and forgotten: nothing of it is kept.
     """
     check_size(file, service.settings.max_upload_bytes)
 
-    def load() -> Media:
-        return Media(image=read_picture(file.file, service.library.settings.max_pixels))
+    def load() -> list[QueryPart]:
+        picture = read_picture(file.file, service.library.settings.max_pixels)
+        return [QueryPart("image", picture)]
 
     ask = Ask(modality=_modalities(modality), limit=top_k)
     found = await service.ask_with(ask, load)
-    response.headers["Cache-Status"] = cache_status(found)
-    return search_response(
-        file.filename or "", found.answer, found.took_ms, root_path=root_path(request)
-    )
+    return respond(file.filename or "", found, request)
 
 
 def _modalities(wanted: Wanted) -> frozenset[Modality]:

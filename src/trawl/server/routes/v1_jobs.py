@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import json
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any, cast
+from collections.abc import AsyncIterator
+from typing import Annotated, cast
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, File, Form, Path, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from trawl.errors import NotFoundError, UsageError
+from trawl.errors import NotFoundError
 from trawl.ingest import document_id_of
+from trawl.server.arrivals import arrivals, openapi_body
 from trawl.server.intake import Intake
 from trawl.server.jobs import FINAL, Job, JobStore, State
 from trawl.server.keys import reads, writes
@@ -26,10 +26,7 @@ from trawl.server.service import ServiceOf, root_path
 
 router = APIRouter(prefix="/v1", tags=["Adding"])
 
-_MOST_FILES = 100
 _MOST_JOBS = 100
-_MOST_KEYS = 100
-_KEY_CHARACTERS = 100
 _LOOK_S = 0.25
 _SIGN_OF_LIFE_S = 15.0
 
@@ -106,46 +103,33 @@ JobsOf = Annotated[JobStore, Depends(_jobs)]
     dependencies=[writes],
     responses={
         202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}},
-        **documented(400, 401, 403, 408, 413, 422, 429, 503, 507),
+        **documented(400, 401, 403, 408, 413, 415, 422, 429, 503, 507),
     },
+    openapi_extra=openapi_body(),
 )
 async def add(
     request: Request,
     response: Response,
-    service: ServiceOf,
     jobs: JobsOf,
     runner: Annotated[JobRunner, Depends(_runner)],
     intake: Annotated[Intake, Depends(_intake)],
-    files: Annotated[
-        list[UploadFile],
-        File(
-            min_length=1,
-            max_length=_MOST_FILES,
-            description="Texts, Markdown, pictures and sounds; together at most "
-            "`max_upload_bytes`.",
-        ),
-    ],
-    metadata: Annotated[
-        str | None,
-        Form(
-            max_length=100_000,
-            description="What to keep with every file, as a JSON object.",
-            examples=['{"topic": "physics", "year": 2019}'],
-        ),
-    ] = None,
 ) -> JobOut:
     """Take files in, and add them in a job: its address is in `Location`.
 
-    The files are safe once this answers: a job that is cut off goes on at the next start.
-    The same file with the same name is the same document, however often it is sent.
+    A form carries files, and metadata for all of them; lines of JSON carry documents with
+    a title, a caption and metadata each (`LineBody`). What came is safe once this answers:
+    a job that is cut off goes on at the next start. The same file with the same name is the
+    same document, however often it is sent.
     """
-    extra = _metadata(metadata)
-    if await anyio.to_thread.run_sync(jobs.queued) >= _MOST_JOBS:
-        raise OverloadedError(f"{_MOST_JOBS} jobs wait already; add more when they are done")
-    kept = [
-        await anyio.to_thread.run_sync(intake.keep, file.file, file.filename or "")
-        for file in files
-    ]
+    async with arrivals(request) as (files, extra):
+        if await anyio.to_thread.run_sync(jobs.queued) >= _MOST_JOBS:
+            raise OverloadedError(
+                f"{_MOST_JOBS} jobs wait already; add more when they are done", reason="jobs"
+            )
+        kept = [
+            await anyio.to_thread.run_sync(intake.keep, one.stream, one.name, one.beside)
+            for one in files
+        ]
     job = await anyio.to_thread.run_sync(jobs.add, kept, extra)
     runner.call()
     response.headers["Location"] = f"{root_path(request)}/v1/jobs/{job.job_id}"
@@ -223,33 +207,6 @@ async def _found(jobs: JobStore, job_id: str) -> Job:
     if found is None:
         raise NotFoundError(f"no job {job_id}; those that are over are forgotten after a week")
     return found
-
-
-def _metadata(text: str | None) -> Mapping[str, Any]:
-    """Read metadata, which is an object of plain values. Raises `UsageError`."""
-    if text is None or not text.strip():
-        return {}
-    try:
-        found = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"metadata is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise UsageError('metadata is a JSON object, {"year": 2019} say')
-    if len(found) > _MOST_KEYS:
-        raise UsageError(f"metadata has {len(found)} keys; at most {_MOST_KEYS} are kept")
-    for key, value in found.items():
-        plain = isinstance(value, str | int | float | bool)
-        texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
-        if not 0 < len(key) <= _KEY_CHARACTERS or not (plain or texts):
-            raise UsageError(
-                f"metadata {key[:_KEY_CHARACTERS]!r}: a key has 1 to {_KEY_CHARACTERS} characters, "
-                "and a value is text, a number, true, false or a list of texts"
-            )
-    return found
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")
 
 
 def _out(job: Job) -> JobOut:

@@ -1,0 +1,30 @@
+"""Asking a Trawl server from Python: the answers are those of `trawl.Library`.
+
+`Client` and `AsyncClient` differ in waiting alone: what is asked, asked again and made of
+the answers is described once, in `operations`. Needs httpx: `pip install "trawl[client]"`.
+
+::
+
+    with Client("http://127.0.0.1:8000") as client:
+        job = client.add(["figure.png", "notes.md"], metadata={"topic": "physics"})
+        for hit in client.search("decay of the muon", modality="image").hits:
+            print(hit.score, hit.title)
+"""
+
+from trawl.client.clients import AsyncClient, Client
+from trawl.client.exchange import ServerError
+from trawl.client.operations import Part
+from trawl.client.records import Chunk, Document, DocumentPage, Job, MediaPart, Shown
+
+__all__ = [
+    "AsyncClient",
+    "Chunk",
+    "Client",
+    "Document",
+    "DocumentPage",
+    "Job",
+    "MediaPart",
+    "Part",
+    "ServerError",
+    "Shown",
+]

@@ -1,0 +1,123 @@
+"""Traces, by OpenTelemetry, for those who asked for them: a span a request, one a stage.
+
+The request's span goes on from the caller's (W3C `traceparent`). Nothing of this module is
+imported where no `otlp_endpoint` is set. What is searched for is in no span.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from trawl.errors import SettingsError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.trace import Span
+    from starlette.types import Scope
+
+# A collector that is away does not hold up the end of the server.
+_SEND_S = 1.0
+
+# The order in which a search goes through its stages.
+_STAGES = ("prepare", "encode", "sources", "fuse", "rerank", "hydrate")
+
+
+class Tracing:
+    """Makes spans and sends them to `endpoint` (`http://HOST:4318`), from a thread of its own.
+
+    `exporter` takes them instead where it is given. Raises `SettingsError` where the extra
+    is missing.
+    """
+
+    def __init__(self, endpoint: str, exporter: SpanExporter | None = None) -> None:
+        try:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        except ImportError:
+            raise SettingsError(
+                f"otlp_endpoint is {endpoint}, and what sends traces is missing; "
+                'install it with: pip install "trawl[otel]"'
+            ) from None
+        exporter = exporter or OTLPSpanExporter(
+            f"{endpoint.rstrip('/')}/v1/traces", timeout=_SEND_S
+        )
+        self._exporter = exporter
+        resource = Resource.create({"service.name": "trawl", "service.version": version("trawl")})
+        # A provider of our own: the application's is nobody else's business.
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("trawl.server")
+
+    @contextmanager
+    def request(self, scope: Scope) -> Iterator[Span]:
+        """Make a span for a request, whose route and status are added by `answered`."""
+        from opentelemetry.trace import SpanKind
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        carrier = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        parent = TraceContextTextMapPropagator().extract(carrier)
+        with self._tracer.start_as_current_span(
+            str(scope["method"]),
+            context=parent,
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": str(scope["method"])},
+        ) as span:
+            yield span
+
+    @staticmethod
+    def answered(span: Span, method: str, route: str, status: int, request_id: str) -> None:
+        """Say what became of a request."""
+        from opentelemetry.trace import StatusCode
+
+        span.update_name(f"{method} {route}")
+        attributes: dict[str, Any] = {
+            "http.route": route,
+            "http.response.status_code": status,
+            "trawl.request_id": request_id,
+        }
+        span.set_attributes(attributes)
+        if status >= 500:
+            span.set_status(StatusCode.ERROR)
+
+    def search(self, took_ms: Mapping[str, float], *, decode_s: float, queue_s: float) -> None:
+        """Make the spans of a search that has just ended, below the request's."""
+        from opentelemetry.trace import set_span_in_context
+
+        end = time.time_ns()
+        began = end - _ns(took_ms.get("total", 0.0) / 1000)
+        at = began - _ns(queue_s + decode_s)
+        for name, seconds in (("queue", queue_s), ("decode", decode_s)):
+            if seconds:
+                at = self._span(name, at, _ns(seconds), None)
+        search = self._tracer.start_span("search", start_time=began)
+        inside = set_span_in_context(search)
+        at = began
+        for stage in _STAGES:
+            if stage in took_ms:
+                at = self._span(stage, at, _ns(took_ms[stage] / 1000), inside)
+        search.end(end_time=end)
+
+    def _span(self, name: str, start: int, duration: int, inside: Any) -> int:
+        span = self._tracer.start_span(name, context=inside, start_time=start)
+        span.end(end_time=start + duration)
+        return start + duration
+
+    def close(self) -> None:
+        """Send what is left, where that does not take long."""
+        in_time = threading.Timer(_SEND_S, self._exporter.shutdown)
+        in_time.start()
+        self._provider.shutdown()
+        in_time.cancel()
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
