@@ -32,14 +32,15 @@ check: $(VENV)/.dev  ## lint, types, layers and unit tests: under a minute
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest tests/unit tests/property
 
-test: check  ## everything but the benchmarks: under ten minutes on two cores
+test: check $(VENV)/.parity  ## everything but the benchmarks: about ten minutes on two cores
 	$(BIN)/pytest --ignore=tests/unit --ignore=tests/property --ignore=tests/parity --ignore=tests/quality/test_minilm.py
+	$(BIN)/pytest tests/parity -k "not full and not int8 and not wrong"
 
 $(VENV)/.parity: $(VENV)/.dev requirements-parity.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-parity.lock
 	@touch $@
 
-parity: $(VENV)/.parity  ## hold the model families against transformers, and MiniLM to its figures
+parity: $(VENV)/.parity  ## all of the model families against transformers, and MiniLM's figures: 15 minutes
 	$(BIN)/pytest tests/parity tests/quality/test_minilm.py
 
 unit: $(VENV)/.dev  ## the unit tests alone

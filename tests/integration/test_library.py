@@ -219,10 +219,10 @@ def test_a_second_reader_sees_what_the_first_writes(library: Library, collection
         assert reader.search("bread", limit=1).hits[0].title == "Sourdough bread"
 
 
-def test_one_writer_at_a_time(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WriteLock.__init__, "__defaults__", (0.1,))
+def test_one_writer_at_a_time(library: Library) -> None:
+    impatient = Library(library.path, lock_wait_s=0.1)
     with WriteLock(library.path), pytest.raises(LibraryLockedError, match="another process"):
-        library.add([])
+        impatient.add([])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ similarity = st.integers(-200, 200).map(lambda tenths: tenths / 10)
 candidates = st.dictionaries(st.integers(0, 30), similarity, max_size=20)
 some_sources = st.dictionaries(st.sampled_from(SOURCES), candidates, min_size=1)
 methods = st.sampled_from(METHODS)
+some_weights = st.dictionaries(st.sampled_from(SOURCES), st.sampled_from([0.25, 0.8, 3.0]))
 
 
 def ranking(source: str, found: dict[int, float], searched: int = 500) -> Ranking:
@@ -120,26 +121,32 @@ def test_calibration_sees_through_affine_changes(sources, changed, scale, shift)
     assert abs(before.confidence - after.confidence) < 5e-3
 
 
-@given(some_sources, st.sampled_from(WITH_BACKGROUND), st.integers(0, 30), similarity)
+@given(some_sources, st.sampled_from(WITH_BACKGROUND), st.integers(0, 30), similarity, some_weights)
 @settings(deadline=None)
-def test_agreement_never_lowers_a_score(sources, agreeing, row, at):
+def test_agreement_never_lowers_a_score(sources, agreeing, row, at, weights):
     """A source that did not return a row returns it now, as high or low as may be."""
     sources.setdefault(agreeing, {}).pop(row, None)
-    before = fuse(all_of(sources), backgrounds=BACKGROUNDS)
+    before = fuse(all_of(sources), backgrounds=BACKGROUNDS, weights=weights)
     sources[agreeing][row] = at
-    after = fuse(all_of(sources), backgrounds=BACKGROUNDS)
+    after = fuse(all_of(sources), backgrounds=BACKGROUNDS, weights=weights)
     if row in before.rows:
         assert score_of(after, row) >= score_of(before, row) - 1e-12
 
 
-@given(some_sources, st.sampled_from(WITH_BACKGROUND), st.integers(0, 30), st.floats(0, 9))
+@given(
+    some_sources,
+    st.sampled_from(WITH_BACKGROUND),
+    st.integers(0, 30),
+    st.floats(0, 9),
+    some_weights,
+)
 @settings(deadline=None)
-def test_a_higher_similarity_never_lowers_a_score(sources, source, row, more):
+def test_a_higher_similarity_never_lowers_a_score(sources, source, row, more, weights):
     found = sources.setdefault(source, {})
     found.setdefault(row, 0.0)
-    before = fuse(all_of(sources), backgrounds=BACKGROUNDS)
+    before = fuse(all_of(sources), backgrounds=BACKGROUNDS, weights=weights)
     found[row] += more
-    after = fuse(all_of(sources), backgrounds=BACKGROUNDS)
+    after = fuse(all_of(sources), backgrounds=BACKGROUNDS, weights=weights)
     assert score_of(after, row) >= score_of(before, row) - 1e-12
 
 

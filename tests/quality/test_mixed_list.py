@@ -51,3 +51,42 @@ def test_the_right_modality_stands_first_and_a_missing_answer_is_told(
     assert found["itself"][0] > 0.98
     # And it is the ranking that does it: by cosine no answer is among the first ten.
     assert found["cosine"][:3] == [0, 0, 0]
+
+
+WITH_WORDS = """
+import json
+from agreement import METHODS, WithWords
+from common import recall_at, shopsphere
+pool = WithWords(shopsphere(), 5)
+found = {}
+for name in ("**calibrated**", "RRF, k = 60"):
+    ranks = []
+    for asked, answer in pool.pictures():
+        rows, _ = METHODS[name](*asked)
+        ranks.append(rows.index(answer) + 1 if answer in rows else len(rows) + 1)
+    found[name] = [recall_at(ranks, k) for k in (1, 10)]
+print(json.dumps(found))
+"""
+
+
+def test_texts_found_by_words_and_vectors_leave_the_right_picture_its_place(
+    reference_data: Path,
+) -> None:
+    """Agreement counts, but texts of like garments agree by chance, and do not win by it."""
+    if not (reference_data / "clip_vectors_shopsphere").is_dir():
+        pytest.skip(f"no clip_vectors_shopsphere in {reference_data}")
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_WORDS],
+        cwd=BENCHMARKS,
+        env={**os.environ, "TRAWL_DATA": str(reference_data), "PYTHONPATH": str(BENCHMARKS)},
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    first, tenth = found["**calibrated**"]
+    assert first > 0.71
+    assert tenth > 0.97
+    # Where two sources of texts are simply counted, no picture is ever first.
+    assert found["RRF, k = 60"][0] == 0

@@ -63,7 +63,7 @@ _NOT_FOUND = -5.0
 # each further source, since the chunk that is best in one is seldom so in another; and
 # the surprises of its sources correlate so. Both as what libraries give to excerpts of
 # their own (docs/ranking.md); no answers were needed for it.
-_APART, _CORRELATION = 1.0, 0.62
+_APART, _CORRELATION = 0.75, 0.62
 
 # What one of two sources sees and the other does not is worth so much less, of four twice
 # that: more than the 0.78 ln 2 that the better of two tries gains by chance.

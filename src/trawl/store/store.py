@@ -30,7 +30,7 @@ _TABLES = (CHUNKS, "documents", "media")
 
 # What a commit adds is read into memory in some 50 ms, and much more where all cores are busy.
 # What is not in memory by then is shown all the same: the engine is slower, and right.
-_WAIT_S = 0.45
+_WAIT_S = 2.0
 
 
 class Store:
