@@ -105,6 +105,31 @@ def reference(checkpoint: Path, count: int) -> float:
     return rounds * BATCH / took
 
 
+def whole(checkpoint: Path, models: list[Path], paths: list[Path]) -> list[float]:
+    """Give pictures a second from decoded photos to vectors: transformers', then each model's."""
+    import torch
+    from PIL import Image
+    from transformers import AutoModel, CLIPImageProcessorPil
+
+    from trawl.encoders import load_model
+
+    pictures = [Image.open(path).convert("RGB") for path in paths]
+    batches = [pictures[at : at + BATCH] for at in range(0, len(pictures), BATCH)]
+    model, processor = AutoModel.from_pretrained(checkpoint).eval(), CLIPImageProcessorPil()
+
+    def asked(batch: list[Image.Image]) -> None:
+        with torch.inference_mode():
+            model.get_image_features(**processor(batch, return_tensors="pt"))
+
+    ways: list[Callable[[list[Image.Image]], object]] = [asked]
+    ways += [load_model(str(each)).encoders["image"].encode for each in models]
+    found = []
+    for way in ways:
+        way(batches[0])
+        found.append(len(pictures) / seconds(lambda way=way: [way(batch) for batch in batches]))
+    return found
+
+
 def joined(model: Path) -> tuple[float, float]:
     """Give queries a second of 16 clients, without and with the queue that joins them."""
     from trawl.encoders import load_model
@@ -145,13 +170,17 @@ def report(checkpoint: Path, full: Path, int8: Path, paths: list[Path], work: Pa
         small = max(small, bare(int8, rounds))
         found, peak = added(int8, paths, work)
         through_small = max(through_small, found)
-    print(f"transformers, float32 (baseline): {peer:.1f} pictures/s")
+    print(f"transformers, float32, ready tensors (baseline): {peer:.1f} pictures/s")
     print(f"ONNX Runtime, float32: {session:.1f} pictures/s, ratio {session / peer:.2f}")
     print(f"ONNX Runtime, int8: {small:.1f} pictures/s, ratio {small / peer:.2f}")
     print(f"`add`, float32: {through:.1f} pictures/s, {through / session:.2f} of the session")
     print(
         f"`add`, int8: {through_small:.1f} pictures/s, {through_small / small:.2f} of the session"
     )
+    theirs, ours, ours_small = whole(checkpoint, [full, int8], paths[:128])
+    print(f"transformers and its processor, decoded photos (baseline): {theirs:.1f} pictures/s")
+    print(f"Trawl's tower, float32, the same: {ours:.1f} pictures/s, ratio {ours / theirs:.2f}")
+    print(f"Trawl's tower, int8: {ours_small:.1f} pictures/s, ratio {ours_small / theirs:.2f}")
     print(f"peak memory of `add`, int8, {len(paths)} pictures: {peak:.0f} MB")
     for name, model in (("float32", full), ("int8", int8)):
         alone, together = joined(model)

@@ -14,6 +14,9 @@ from typing import ParamSpec, TypeVar
 
 from trawl.errors import OverloadedError
 
+# So many for each thread may wait whatever they take: a slow model is no overload.
+_MAY_WAIT = 4
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -22,9 +25,9 @@ class WorkPool:
     """Runs blocking work in `threads` threads; at most `queue_length` calls wait for one.
 
     `name` says what for.
-    A call beyond that, or one that would wait for more than `longest_wait_s` at the pace
-    of the last ones, is refused at once (`OverloadedError`), so that under a load that
-    cannot be met the rest keep their pace. To be used from one event loop.
+    A call beyond that is refused at once (`OverloadedError`), and so is one behind more than
+    a few others that would wait for more than `longest_wait_s` at the pace of the last ones:
+    under a load that cannot be met the rest keep their pace. To be used from one event loop.
     """
 
     def __init__(
@@ -56,8 +59,8 @@ class WorkPool:
         """
         with self._lock:
             before = self._inside - self.threads
-            expected_s = (before + 1) * self._took_s / self.threads
-            if before >= self.queue_length or (before >= 0 and expected_s > self._longest_wait_s):
+            is_late = (before + 1) * self._took_s / self.threads > self._longest_wait_s
+            if before >= self.queue_length or (is_late and before >= _MAY_WAIT * self.threads):
                 raise OverloadedError(
                     f"{before} requests wait already; ask again in a moment",
                     reason=f"{self.name}_queue",
