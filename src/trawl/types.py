@@ -192,6 +192,22 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk as it is shown: everything but its vectors."""
+
+    chunk_id: str
+    document_id: str
+    uri: str
+    title: str
+    modality: Modality
+    media_type: str
+    text: str
+    detail: str
+    span: Span
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
     """A source's answer: rows best first, with their similarities.
 

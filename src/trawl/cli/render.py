@@ -16,11 +16,9 @@ from rich.text import Text
 from trawl.cli.terminal import clean
 
 if TYPE_CHECKING:
-    from trawl.client import Chunk
     from trawl.client import Shown as RemoteShown
     from trawl.library import Shown
-    from trawl.store import StoredChunk
-    from trawl.types import Answer, Failure, Hit, Modality, Report, Status
+    from trawl.types import Answer, Failure, Hit, Modality, Report, Status, StoredChunk
 
 _INDENT = "    "
 _MARKED = re.compile(r"<mark>(.*?)</mark>", re.DOTALL)
@@ -149,7 +147,7 @@ def print_shown(out: Console, shown: Shown | RemoteShown, chunk_id: str | None) 
             _print_chunk(out, chunk, whole=chunk_id is not None)
 
 
-def _print_chunk(out: Console, chunk: StoredChunk | Chunk, *, whole: bool) -> None:
+def _print_chunk(out: Console, chunk: StoredChunk, *, whole: bool) -> None:
     head = Text(chunk.chunk_id, style="cyan")
     span = chunk.span
     place = clean(chunk.detail)

@@ -14,7 +14,8 @@ the answers is described once, in `operations`. Needs httpx: `pip install "trawl
 from trawl.client.clients import AsyncClient, Client
 from trawl.client.exchange import ServerError
 from trawl.client.operations import Part
-from trawl.client.records import Chunk, Document, DocumentPage, Job, MediaPart, Shown
+from trawl.client.records import Document, DocumentPage, Job, MediaPart, Shown
+from trawl.types import StoredChunk as Chunk
 
 __all__ = [
     "AsyncClient",

@@ -16,7 +16,6 @@ from urllib.parse import quote
 
 from trawl.client.exchange import Call, Pause, Reply, Steps
 from trawl.client.records import (
-    Chunk,
     Document,
     DocumentPage,
     Job,
@@ -32,7 +31,7 @@ from trawl.client.records import (
     status_of,
 )
 from trawl.client.uploads import UploadProgress, opened
-from trawl.types import Answer, Facet, Modality, Status
+from trawl.types import Answer, Facet, Modality, Status, StoredChunk
 
 _LOOK_S = 0.2
 _PAGE = 1000
@@ -196,7 +195,7 @@ def show(document_id: str) -> Steps[Shown]:
     return shown_of(_json((yield Call("GET", f"/v1/documents/{_safe(document_id)}"))))
 
 
-def chunk(chunk_id: str) -> Steps[Chunk]:
+def chunk(chunk_id: str) -> Steps[StoredChunk]:
     """Give one chunk, with its whole text."""
     return chunk_of(_json((yield Call("GET", f"/v1/chunks/{_safe(chunk_id)}"))))
 

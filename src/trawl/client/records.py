@@ -14,10 +14,10 @@ from trawl.types import (
     Failure,
     Hit,
     Metadata,
-    Modality,
     Space,
     Span,
     Status,
+    StoredChunk,
 )
 
 
@@ -64,27 +64,11 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """A passage, a picture or a window of sound."""
-
-    chunk_id: str
-    document_id: str
-    uri: str
-    title: str
-    modality: Modality
-    media_type: str
-    text: str
-    detail: str
-    span: Span
-    metadata: Metadata
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
     """A document with its chunks, in their order."""
 
     document: Document
-    chunks: tuple[Chunk, ...]
+    chunks: tuple[StoredChunk, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +138,9 @@ def page_of(body: Mapping[str, Any]) -> DocumentPage:
     return DocumentPage(documents, body["total"], body["next_offset"])
 
 
-def chunk_of(body: Mapping[str, Any]) -> Chunk:
+def chunk_of(body: Mapping[str, Any]) -> StoredChunk:
     """Read a chunk."""
-    return Chunk(
+    return StoredChunk(
         chunk_id=body["id"],
         document_id=body["document_id"],
         uri=body["source"],

@@ -25,8 +25,8 @@ from trawl.query import Filter, parse_filter
 from trawl.ranking import Method
 from trawl.search import MAX_RESULTS, Gathered, Like, QueryPart, Searcher, SearchRequest
 from trawl.settings import Settings, load_settings
-from trawl.store import DocumentRow, Snapshot, Store, StoredChunk, WriteLock
-from trawl.types import Answer, Facet, Failure, Modality, Report, Sound, Status
+from trawl.store import DocumentRow, Snapshot, Store, WriteLock
+from trawl.types import Answer, Facet, Failure, Modality, Report, Sound, Status, StoredChunk
 
 if TYPE_CHECKING:
     from PIL.Image import Image

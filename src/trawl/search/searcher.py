@@ -21,9 +21,9 @@ from trawl.search.request import MAX_RESULTS, Like, QueryPart, SearchRequest
 from trawl.search.rerank import Reranker, rerank
 from trawl.search.snippets import snippet
 from trawl.search.vectors import QueryVectors
-from trawl.store import BM25, Snapshot, StoredChunk, Words, filter_column
+from trawl.store import BM25, Snapshot, Words, filter_column, row_is_one_of
 from trawl.telemetry import events
-from trawl.types import MODALITIES, Answer, Hit, Modality, Ranking
+from trawl.types import MODALITIES, Answer, Hit, Modality, Ranking, StoredChunk
 
 # Fusion wants more from each source than the list is to show: a chunk that is good in
 # two sources may stand low in each.
@@ -276,9 +276,9 @@ def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
     if request.where is not None:
         conditions.append(to_sql(bind(request.where, snapshot.columns), filter_column))
     for phrase in request.required:
-        conditions.append(_among(snapshot.holding(phrase)))
+        conditions.append(row_is_one_of(snapshot.holding(phrase).tolist()))
     for phrase in request.excluded:
-        conditions.append(f"NOT {_among(snapshot.holding(phrase))}")
+        conditions.append(f"NOT ({row_is_one_of(snapshot.holding(phrase).tolist())})")
     for part in request.parts:
         if isinstance(part.media, Like) and part.weight > 0:
             # A chunk is like itself, and its neighbours in a recording overlap it.
@@ -286,11 +286,6 @@ def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
             other = Comparison("document_id", "!=", document_id)
             conditions.append(to_sql(other, filter_column))
     return " AND ".join(f"({condition})" for condition in conditions) or None
-
-
-def _among(rows: NDArray[np.int64]) -> str:
-    listed = ", ".join(map(str, rows.tolist()))
-    return f"(_rowid IN ({listed}))" if listed else "(1 = 0)"
 
 
 def _narrowed(where: str | None, wanted: frozenset[Modality]) -> str | None:

@@ -10,8 +10,8 @@ from trawl.store.documents import DocumentRow
 from trawl.store.lock import WriteLock
 from trawl.store.rows import edited, fit_metadata
 from trawl.store.schema import BUILT_IN_COLUMNS, filter_column
-from trawl.store.shown import StoredChunk
 from trawl.store.snapshot import BM25, Sample, Snapshot
+from trawl.store.sql import row_is_one_of
 from trawl.store.store import Store
 from trawl.store.words import Words
 from trawl.store.writer import Writer
@@ -23,11 +23,11 @@ __all__ = [
     "Sample",
     "Snapshot",
     "Store",
-    "StoredChunk",
     "Words",
     "WriteLock",
     "Writer",
     "edited",
     "filter_column",
     "fit_metadata",
+    "row_is_one_of",
 ]

@@ -17,8 +17,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from trawl.store.columns import row_ids, vectors_of
 from trawl.store.heads import Heads
 from trawl.store.schema import vector_column
+from trawl.store.sql import may_have
 from trawl.types import Space, Vectors
 
 _SHOWN_BYTES_A_ROW = 1_200
@@ -87,7 +89,7 @@ class Reader:
         live = {key[0]: np.zeros(0, np.int64) for key in set(known) - same}
         for key in same:
             if known[key] != files[key]:
-                live[key[0]] = _row_ids(_scan(dataset, [], [fragments[key]]))
+                live[key[0]] = row_ids(_scan(dataset, [], [fragments[key]]))
         left = self._most_bytes
         vectors: dict[str, Heads] = {}
         for source, size in self._by_size(dataset):
@@ -114,7 +116,7 @@ class Reader:
     def _by_size(self, dataset: lance.LanceDataset) -> list[tuple[str, int]]:
         """Give the sources and the bytes that their vectors take, the smallest first."""
         sizes = {
-            source: dataset.count_rows(filter=_having(source)) * space.dimension * 4
+            source: dataset.count_rows(filter=may_have(source)) * space.dimension * 4
             for source, space in self._sources.items()
         }
         return sorted(sizes.items(), key=lambda pair: pair[1])
@@ -130,10 +132,9 @@ class Reader:
         column = vector_column(source)
         if fragments is not None and not fragments:
             return np.zeros(0, np.int64), np.zeros((0, dimension), np.float32)
-        table = _scan(dataset, [column], fragments, _having(source))
-        table = table.filter(table[column].is_valid())
-        vectors = np.asarray(table[column].combine_chunks().flatten(), np.float32)
-        return _row_ids(table), vectors.reshape(-1, dimension)
+        table = _scan(dataset, [column], fragments, may_have(source))
+        having, vectors = vectors_of(table, column, dimension)
+        return row_ids(having), vectors
 
     def _shown_of(
         self, dataset: lance.LanceDataset, fragment: lance.LanceFragment
@@ -141,15 +142,9 @@ class Reader:
         table = _scan(dataset, self._shown, [fragment])
         if not table.num_rows:
             return None
-        rows = _row_ids(table)
+        rows = row_ids(table)
         columns = table.select(self._shown).combine_chunks()
         return _Shown(rows, columns)
-
-
-def _having(source: str) -> str:
-    """Narrow to the rows that may have a source's vector, without reading the vectors."""
-    modality = source.rpartition(".")[2]
-    return f"modality = '{modality}'" + (" OR text <> ''" if modality == "text" else "")
 
 
 def _scan(
@@ -161,10 +156,6 @@ def _scan(
     return dataset.scanner(
         columns=columns, filter=where, fragments=fragments, with_row_id=True, scan_in_order=True
     ).to_table()
-
-
-def _row_ids(table: pa.Table) -> Rows:
-    return np.asarray(table["_rowid"].to_numpy().astype(np.int64))
 
 
 def _files(fragment: lance.LanceFragment) -> _Files:

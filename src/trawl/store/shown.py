@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from trawl.store.rows import metadata_from_json, span_from_row
-from trawl.types import Metadata, Modality, Span
+from trawl.types import StoredChunk
 
 SHOWN = [
     "chunk_id",
@@ -21,22 +20,6 @@ SHOWN = [
     "metadata",
 ]
 """The columns that are read of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """A chunk as it is shown: everything but its vectors."""
-
-    chunk_id: str
-    document_id: str
-    uri: str
-    title: str
-    modality: Modality
-    media_type: str
-    text: str
-    detail: str
-    span: Span
-    metadata: Metadata
 
 
 def stored(row: dict[str, Any]) -> StoredChunk:

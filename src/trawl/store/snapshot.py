@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from lance.query import PhraseQuery
 from numpy.typing import NDArray
 
+from trawl.store.columns import row_ids, vectors_of
 from trawl.store.resident import Resident
 from trawl.store.schema import BUILT_IN_COLUMNS, metadata_columns, vector_column
-from trawl.store.shown import SHOWN, StoredChunk, stored
-from trawl.store.sql import quoted
+from trawl.store.shown import SHOWN, stored
+from trawl.store.sql import may_have, quoted, row_is_one_of
 from trawl.store.words import WORDS_COLUMN, Words
 from trawl.types import (
     MODALITIES,
@@ -27,6 +28,7 @@ from trawl.types import (
     Modality,
     Ranking,
     Space,
+    StoredChunk,
     Value,
     Vectors,
 )
@@ -195,7 +197,7 @@ class Snapshot:
         # Lance's cosine distance is 1 - cosine.
         return Ranking(
             source=source,
-            rows=table["_rowid"].to_numpy().astype(np.int64),
+            rows=row_ids(table),
             similarities=(1 - table["_distance"].to_numpy()).astype(np.float32),
             searched=self.size(source),
         )
@@ -216,7 +218,7 @@ class Snapshot:
         found = self._allowed.get(where)
         if found is None:
             table = self._dataset.to_table(columns=[], filter=where, with_row_id=True)
-            found = np.sort(table["_rowid"].to_numpy().astype(np.int64))
+            found = np.sort(row_ids(table))
             if len(self._allowed) >= _FILTERS_KEPT:
                 self._allowed.clear()
             self._allowed[where] = found
@@ -237,7 +239,7 @@ class Snapshot:
             with_row_id=True,
         )
         scores = table["_score"].to_numpy().astype(np.float32)
-        rows = table["_rowid"].to_numpy().astype(np.int64)
+        rows = row_ids(table)
         order = np.lexsort((rows, -scores))[:limit]
         return Ranking(BM25, rows[order], scores[order], self.size(BM25))
 
@@ -249,27 +251,23 @@ class Snapshot:
             limit=self.size(BM25),
             with_row_id=True,
         )
-        return np.sort(table["_rowid"].to_numpy().astype(np.int64))
+        return np.sort(row_ids(table))
 
     def sample(self, source: str, size: int) -> Sample:
         """Give up to `size` of a source's vectors, drawn at random; the draw is repeatable."""
-        modality = source.rpartition(".")[2]
         # Nulls are dropped afterwards: finding them first means reading every vector.
-        having = f"modality = '{modality}'"
-        if modality == "text":
-            having += " OR text <> ''"
-        return self._sample_at(source, self._draw(having, size))
+        return self._sample_at(source, self._draw(may_have(source), size))
 
     def sample_texts(self, size: int) -> tuple[list[str], NDArray[np.int64]]:
         """Give up to `size` passages and captions, drawn at random, and their documents."""
         table = self._dataset.to_table(
-            columns=["text", "document_id"], filter=_row_filter(self._draw("text <> ''", size))
+            columns=["text", "document_id"], filter=row_is_one_of(self._draw("text <> ''", size))
         )
         return table["text"].to_pylist(), _numbers(table)
 
     def _draw(self, having: str, size: int) -> list[int]:
-        ids = self._dataset.to_table(columns=[], filter=having, with_row_id=True)["_rowid"]
-        chosen = np.sort(ids.to_numpy())
+        table = self._dataset.to_table(columns=[], filter=having, with_row_id=True)
+        chosen = np.sort(row_ids(table))
         if len(chosen) > size:
             chosen = np.sort(np.random.default_rng(0).choice(chosen, size, replace=False))
         return [int(row) for row in chosen]
@@ -279,10 +277,9 @@ class Snapshot:
         dimension = self._sources[source].dimension
         if not rows:
             return Sample(np.zeros((0, dimension), np.float32), np.zeros(0, np.int64))
-        table = self._dataset.to_table(columns=[column, "document_id"], filter=_row_filter(rows))
-        table = table.filter(table[column].is_valid())
-        vectors = np.asarray(table[column].combine_chunks().flatten(), np.float32)
-        return Sample(vectors.reshape(-1, dimension), _numbers(table))
+        table = self._dataset.to_table(columns=[column, "document_id"], filter=row_is_one_of(rows))
+        having, vectors = vectors_of(table, column, dimension)
+        return Sample(vectors, _numbers(having))
 
     def take(self, rows: Sequence[int]) -> list[StoredChunk]:
         """Give the chunks at some row ids, in their order."""
@@ -291,7 +288,7 @@ class Snapshot:
         held = self._resident.take(rows) if self._resident is not None else None
         if held is not None:
             return [stored(row) for row in held]
-        table = self._dataset.to_table(columns=SHOWN, filter=_row_filter(rows), with_row_id=True)
+        table = self._dataset.to_table(columns=SHOWN, filter=row_is_one_of(rows), with_row_id=True)
         found = {row["_rowid"]: stored(row) for row in table.to_pylist()}
         return [found[row] for row in rows]
 
@@ -327,7 +324,7 @@ class Snapshot:
         if not rows:
             return {}
         table = self._dataset.to_table(
-            columns=list(columns), filter=_row_filter(rows), with_row_id=True
+            columns=list(columns), filter=row_is_one_of(rows), with_row_id=True
         )
         return {row.pop("_rowid"): row for row in table.to_pylist()}
 
@@ -368,8 +365,3 @@ def _numbers(table: pa.Table) -> NDArray[np.int64]:
         for document_id in table["document_id"].to_pylist()
     )
     return np.array([int.from_bytes(digest, "big", signed=True) for digest in digests], np.int64)
-
-
-def _row_filter(rows: Iterable[int]) -> str:
-    listed = ", ".join(str(int(row)) for row in rows)
-    return f"_rowid IN ({listed})" if listed else "1 = 0"

@@ -28,8 +28,8 @@ from trawl.server.models import (
 from trawl.server.problems import documented
 from trawl.server.routes.chunks import ChunkId
 from trawl.server.service import Ask, ServiceOf, root_path
-from trawl.store import DocumentRow, StoredChunk
-from trawl.types import Modality
+from trawl.store import DocumentRow
+from trawl.types import Modality, StoredChunk
 
 router = APIRouter(prefix="/v1", tags=["Documents"])
 
