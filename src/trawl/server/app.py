@@ -124,6 +124,22 @@ def create_app(
     app.state.runner = runner
     app.state.intake = Intake(library.path)
     app.state.measure = measure
+    _surround(app, settings, metrics, tracing, count)
+    problems.install(app, library.path, metrics.rejected)
+    docs.install(app, asks_for_keys=bool(settings.api_keys))
+    for routes in (search, v1_search, v1_documents, chunks, v1_jobs, operation):
+        app.include_router(routes.router)
+    return app
+
+
+def _surround(
+    app: FastAPI,
+    settings: Settings,
+    metrics: Metrics,
+    tracing: Tracing | None,
+    count: SharedCount | None,
+) -> None:
+    """Put around the routes what every request passes."""
     # The last one added is the outermost.
     app.add_middleware(
         BodyLimit,
@@ -149,11 +165,6 @@ def create_app(
             allow_headers=["Authorization", "X-API-Key", "X-Request-ID", "Content-Type"],
             expose_headers=["X-Request-ID", "Cache-Status", "RateLimit", "Retry-After", "Location"],
         )
-    problems.install(app, library.path, metrics.rejected)
-    docs.install(app, asks_for_keys=bool(settings.api_keys))
-    for routes in (search, v1_search, v1_documents, chunks, v1_jobs, operation):
-        app.include_router(routes.router)
-    return app
 
 
 def _tracing(settings: Settings) -> Tracing | None:
