@@ -5,19 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from conftest import write_collection
+from served import over_http
 from trawl.cli import main
 from trawl.library import Library
 from trawl.server import create_app
@@ -38,16 +36,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("served") / "lib"
     keys = {"test": {"sha256": hash_key(KEY), "scopes": ["read", "write"]}}
-    with Library(path, create=True, freshness_s=0) as library, socket.socket() as listening:
+    with Library(path, create=True, freshness_s=0) as library:
         assert library.add(place / "collection").failed == ()
-        listening.bind(("127.0.0.1", 0))
-        app = create_app(library, load_settings(path, rate_limit="", api_keys=keys))
-        running = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
-        thread = threading.Thread(target=running.run, args=([listening],))
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        running.should_exit = True
-        thread.join(20)
+        settings = load_settings(path, rate_limit="", api_keys=keys)
+        with over_http(create_app(library, settings)) as address:
+            yield address
 
 
 @dataclass

@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from served import asked
 from trawl.library import Library
 from trawl.server import create_app
 from trawl.settings import load_settings
@@ -58,8 +59,7 @@ def library(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def client(library: Library) -> Iterator[TestClient]:
-    settings = load_settings(library.path, rate_limit="")
-    with TestClient(create_app(library, settings)) as client:
+    with asked(library) as client:
         yield client
 
 

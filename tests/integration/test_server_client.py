@@ -5,17 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import re
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from PIL import Image
 
+from served import over_http
 from trawl.client import AsyncClient, Client, Job, Part, ServerError, operations
 from trawl.errors import (
     FilterError,
@@ -43,16 +41,10 @@ def anyio_backend() -> str:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("served") / "lib"
     keys = {"test": {"sha256": hash_key(KEY), "scopes": ["read", "write", "admin"]}}
-    with Library(path, create=True) as library, socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+    with Library(path, create=True) as library:
         settings = load_settings(path, rate_limit="", api_keys=keys)
-        app = create_app(library, settings)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(20)
+        with over_http(create_app(library, settings)) as address:
+            yield address
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import soundfile
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from served import asked
 from trawl.library import Library
 from trawl.search import QueryPart
 from trawl.server import create_app
@@ -54,8 +55,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 @pytest.fixture(scope="module")
 def client(library: Library) -> Iterator[TestClient]:
-    settings = load_settings(library.path, rate_limit="")
-    with TestClient(create_app(library, settings)) as client:
+    with asked(library) as client:
         yield client
 
 

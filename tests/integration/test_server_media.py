@@ -14,6 +14,7 @@ import soundfile
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from served import refused
 from trawl.library import Library
 from trawl.server import create_app
 from trawl.settings import load_settings
@@ -45,15 +46,6 @@ def result(client: TestClient, modality: str) -> dict[str, Any]:
     found = client.get("/v1/search", params={"q": "muon", "modality": modality}).json()
     first: dict[str, Any] = found["results"][0]
     return first
-
-
-def refused(response: Any, status: int, kind: str) -> dict[str, Any]:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    assert "secret-place" not in response.text
-    body: dict[str, Any] = response.json()
-    assert body["type"] == f"urn:problem:trawl:{kind}"
-    return body
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from served import muon_library
 from trawl.library import Library
 
 TRAWL = Path(sys.executable).parent / "trawl"
@@ -45,12 +46,7 @@ def serving(library: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("served") / "lib"
-    note = path.parent / "muon.txt"
-    note.write_text("The muon decays into an electron and two neutrinos.", "utf-8")
-    with Library(path, create=True) as library:
-        library.add(note)
-    return path
+    return muon_library(tmp_path_factory.mktemp("served") / "lib")
 
 
 def wait_until_ready(address: str, patience_s: float = 20.0) -> None:

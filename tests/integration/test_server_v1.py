@@ -14,9 +14,9 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from served import asked, refused
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.settings import load_settings
 
 
 def png(colour: tuple[int, int, int]) -> bytes:
@@ -56,8 +56,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 @pytest.fixture(scope="module")
 def client(library: Library) -> Iterator[TestClient]:
-    settings = load_settings(library.path, rate_limit="")
-    with TestClient(create_app(library, settings)) as client:
+    with asked(library) as client:
         yield client
 
 
@@ -67,15 +66,6 @@ def post(client: TestClient, body: dict[str, Any]) -> dict[str, Any]:
     assert "secret-place" not in response.text
     found: dict[str, Any] = response.json()
     return found
-
-
-def refused(response: Any, status: int, kind: str) -> dict[str, Any]:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    assert "secret-place" not in response.text
-    body: dict[str, Any] = response.json()
-    assert body["type"] == f"urn:problem:trawl:{kind}"
-    return body
 
 
 def sources(body: dict[str, Any]) -> list[str]:
