@@ -12,12 +12,15 @@ from parts.canvas import (
     BLUE,
     DIVERGING,
     GREEN,
+    HEIGHT_PX,
     INK,
     MUTED,
     ORANGE,
+    PLOT,
     PURPLE,
     RED,
     TEAL,
+    WIDTH_PX,
     Axes,
     Canvas,
     Floats,
@@ -26,9 +29,6 @@ from parts.canvas import (
     ticks,
 )
 from parts.sounds import RATE_HZ, bird_song
-
-PLOT = (88.0, 56.0, 690.0, 420.0)
-WIDTH_PX, HEIGHT_PX = 720, 480
 
 
 def _rng(seed: int) -> np.random.Generator:

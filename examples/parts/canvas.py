@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 SCALE = 3
+# A figure, and the frame of its axes (left, top, right, bottom), in pixels of the finished picture.
+WIDTH_PX, HEIGHT_PX = 720, 480
+PLOT = (88.0, 56.0, 690.0, 420.0)
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]

@@ -10,13 +10,16 @@ from PIL import Image
 from parts.canvas import (
     BLUE,
     GREEN,
+    HEIGHT_PX,
     INFERNO_LIKE,
     INK,
     MUTED,
     ORANGE,
+    PLOT,
     PURPLE,
     RED,
     TEAL,
+    WIDTH_PX,
     Axes,
     Canvas,
     Floats,
@@ -25,9 +28,6 @@ from parts.canvas import (
     ticks,
 )
 from parts.sounds import RATE_HZ, gravitational_chirp
-
-PLOT = (88.0, 56.0, 690.0, 420.0)
-WIDTH_PX, HEIGHT_PX = 720, 480
 
 
 def _rng(seed: int) -> np.random.Generator:

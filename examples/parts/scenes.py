@@ -7,9 +7,7 @@ import math
 import numpy as np
 from PIL import Image, ImageFilter
 
-from parts.canvas import Canvas, Floats, Point
-
-WIDTH_PX, HEIGHT_PX = 720, 480
+from parts.canvas import HEIGHT_PX, WIDTH_PX, Canvas, Floats, Point
 
 
 def _rng(seed: int) -> np.random.Generator:

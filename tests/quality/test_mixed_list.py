@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,14 +29,12 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("asking", ["text", "image"])
-def test_the_right_modality_stands_first_and_a_missing_answer_is_told(
-    asking: str, reference_data: Path
-) -> None:
+def measured(reference_data: Path, script: str, *arguments: str) -> Any:
+    """Give what a script on the benchmarks' modules prints as JSON."""
     if not (reference_data / "clip_vectors_shopsphere").is_dir():
         pytest.skip(f"no clip_vectors_shopsphere in {reference_data}")
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, asking],
+        [sys.executable, "-c", script, *arguments],
         cwd=BENCHMARKS,
         env={**os.environ, "TRAWL_DATA": str(reference_data), "PYTHONPATH": str(BENCHMARKS)},
         capture_output=True,
@@ -43,7 +42,14 @@ def test_the_right_modality_stands_first_and_a_missing_answer_is_told(
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("asking", ["text", "image"])
+def test_the_right_modality_stands_first_and_a_missing_answer_is_told(
+    asking: str, reference_data: Path
+) -> None:
+    found = measured(reference_data, MEASURE, asking)
     first, _, tenth, area = found["calibrated"]
     assert first > 0.71
     assert tenth > 0.97
@@ -73,18 +79,7 @@ def test_texts_found_by_words_and_vectors_leave_the_right_picture_its_place(
     reference_data: Path,
 ) -> None:
     """Agreement counts, but texts of like garments agree by chance, and do not win by it."""
-    if not (reference_data / "clip_vectors_shopsphere").is_dir():
-        pytest.skip(f"no clip_vectors_shopsphere in {reference_data}")
-    done = subprocess.run(
-        [sys.executable, "-c", WITH_WORDS],
-        cwd=BENCHMARKS,
-        env={**os.environ, "TRAWL_DATA": str(reference_data), "PYTHONPATH": str(BENCHMARKS)},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = measured(reference_data, WITH_WORDS)
     first, tenth = found["**calibrated**"]
     assert first > 0.71
     assert tenth > 0.97
