@@ -27,6 +27,9 @@ _HEAD_S = 20.0
 _HEAD_BYTES = 64 * 1024
 # Who comes too many is told so when they ask; who asks nothing is let go.
 _REFUSED_S = 1.0
+# After a refusal, what still arrives is read and thrown away for this long: a socket that
+# is closed over unread bytes is reset, and the reset can overtake the answer.
+_LINGER_S = 5.0
 
 
 def protocol_with(max_connections: int, rejected: Callable[[str], None]) -> type[HttpToolsProtocol]:
@@ -52,6 +55,7 @@ class _Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._refused = False
+        self._ended = False
         self._head_since: float | None = None
         self._head_bytes = 0
         self._watch: asyncio.TimerHandle | None = None
@@ -77,7 +81,7 @@ class _Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what comes, within bounds."""
-        if self.transport.is_closing():
+        if self._ended or self.transport.is_closing():
             return
         if self._refused:
             self.on_rejected("connections")
@@ -89,7 +93,9 @@ class _Connection(HttpToolsProtocol):
             )
             return
         super().data_received(data)
-        if self._head_since is not None and not self.transport.is_closing():
+        if self._ended or self.transport.is_closing():
+            return
+        if self._head_since is not None:
             self._head_bytes += len(data)
             if self._head_bytes > _HEAD_BYTES:
                 detail = f"the head of the request is larger than {_HEAD_BYTES:,} bytes"
@@ -125,7 +131,12 @@ class _Connection(HttpToolsProtocol):
         self._watch = self.loop.call_later(max(1.0, _HEAD_S - waited_s), self._look)
 
     def _end(self, status: int, kind: Kind, detail: str, retry_after_s: int | None = None) -> None:
-        """Answer with a problem document, and close."""
+        """Answer with a problem document, say that no more comes, and close a little later."""
+        self._ended = True
+        if self.cycle is not None:
+            # An earlier request's answer may still be in the making: nothing can follow this.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         request_id = uuid.uuid4().hex
         body = problem_json(kind, status, detail, request_id)
         lines = [
@@ -138,4 +149,8 @@ class _Connection(HttpToolsProtocol):
         if retry_after_s is not None:
             lines.append(f"retry-after: {retry_after_s}")
         self.transport.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
-        self.transport.close()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = self.loop.call_later(_LINGER_S, self.transport.close)
