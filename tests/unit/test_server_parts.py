@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 import tomllib
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from trawl import errors
 from trawl.errors import OverloadedError, SettingsError
 from trawl.search.snippets import snippet
+from trawl.server import pool
 from trawl.server.cache import AnswerCache, Key, MemoryAnswers, answer_bytes
 from trawl.server.keys import Keyring, hash_key, new_key, presented_key
 from trawl.server.limiting import Proxies, RateLimiter, Verdict
@@ -57,51 +57,84 @@ def test_an_answer_larger_than_the_cache_is_given_and_not_kept() -> None:
     assert len(cache) == 0
 
 
+class PoolClock:
+    """What the pool takes for the time: it goes on when somebody says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(pool, "time", self)
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    monotonic = perf_counter
+
+    def go_on(self, seconds: float) -> None:
+        self.now += seconds
+
+
 @pytest.mark.parametrize(
     ("longest_wait_s", "waiting"),
     [
-        # At 0.2 s each, or a little more, the seventh would wait for 1.4 s.
-        (1.2, (5, 6)),
+        # At 0.2 s each, the seventh would wait for 1.4 s.
+        (1.3, 6),
         # A few may wait, however long it takes.
-        (0.1, (4,)),
+        (0.1, 4),
     ],
 )
-def test_who_would_wait_too_long_is_refused(longest_wait_s: float, waiting: tuple[int]) -> None:
-    async def accepted() -> int:
-        pool = WorkPool("search", 1, 64, longest_wait_s)
-        await pool.run(time.sleep, 0.2)
-        gate = threading.Event()
-        asked = [asyncio.create_task(pool.run(gate.wait, 20))]
-        try:
-            while True:
-                await asyncio.sleep(0.01)
-                if asked[-1].done():
-                    with pytest.raises(OverloadedError) as refused:
-                        await asked[-1]
-                    assert refused.value.reason == "search_queue"
-                    return pool.waiting
-                asked.append(asyncio.create_task(pool.run(gate.wait, 20)))
-        finally:
-            gate.set()
-            await asyncio.gather(*asked, return_exceptions=True)
-            pool.close()
+def test_who_would_wait_too_long_is_refused(
+    monkeypatch: pytest.MonkeyPatch, longest_wait_s: float, waiting: int
+) -> None:
+    assert asyncio.run(let_in(longest_wait_s, PoolClock(monkeypatch))) == waiting
 
-    assert asyncio.run(accepted()) in waiting
+
+@pytest.mark.parametrize(("lasting_s", "waiting"), [(0.9, 12), (1.1, 6)])
+def test_in_a_queue_that_stands_nobody_waits_for_long(
+    monkeypatch: pytest.MonkeyPatch, lasting_s: float, waiting: int
+) -> None:
+    # At 0.2 s each, the thirteenth would wait for 2.6 s and the seventh for 1.4.
+    assert asyncio.run(let_in(2.5, PoolClock(monkeypatch), lasting_s)) == waiting
+
+
+async def let_in(longest_wait_s: float, clock: PoolClock, lasting_s: float = 0.0) -> int:
+    """Count those who may wait for a thread that is kept busy, before the first is refused.
+
+    The last call took 0.2 s; one has waited for `lasting_s` when the others come.
+    """
+    workers = WorkPool("search", 1, 64, longest_wait_s)
+    await workers.run(clock.go_on, 0.2)
+    gate = threading.Event()
+    asked = [asyncio.create_task(workers.run(gate.wait, 20)) for _ in range(2)]
+    await asyncio.sleep(0)
+    clock.go_on(lasting_s)
+    try:
+        while True:
+            asked.append(asyncio.create_task(workers.run(gate.wait, 20)))
+            await asyncio.sleep(0)
+            if asked[-1].done():
+                with pytest.raises(OverloadedError) as refused:
+                    await asked[-1]
+                assert refused.value.reason == "search_queue"
+                return workers.waiting
+    finally:
+        gate.set()
+        await asyncio.gather(*asked, return_exceptions=True)
+        workers.close()
 
 
 def test_what_nobody_waits_for_is_not_begun() -> None:
     async def begun() -> list[int]:
-        pool = WorkPool("search", 1, 8)
+        workers = WorkPool("search", 1, 8)
         gate, found = threading.Event(), list[int]()
-        first = asyncio.create_task(pool.run(gate.wait, 20))
-        others = [asyncio.create_task(pool.run(found.append, number)) for number in range(3)]
+        first = asyncio.create_task(workers.run(gate.wait, 20))
+        others = [asyncio.create_task(workers.run(found.append, number)) for number in range(3)]
         await asyncio.sleep(0.05)
         others[1].cancel()
         await asyncio.sleep(0)
         gate.set()
         await asyncio.gather(first, *others, return_exceptions=True)
-        assert (pool.waiting, pool.running) == (0, 0)
-        pool.close()
+        assert (workers.waiting, workers.running) == (0, 0)
+        workers.close()
         return found
 
     assert asyncio.run(begun()) == [0, 2]

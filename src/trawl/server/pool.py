@@ -16,6 +16,11 @@ from trawl.errors import OverloadedError
 
 # So many for each thread may wait whatever they take: a slow model is no overload.
 _MAY_WAIT = 4
+# A queue that was never empty for so long is no burst that will pass, but a load that cannot be
+# met. A long queue serves nobody then: all who are let in wait for the whole of it. Half of the
+# longest wait keeps the threads just as busy (Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
+_STANDING_S = 1.0
+_STANDING_SHARE = 0.5
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,8 +31,9 @@ class WorkPool:
 
     `name` says what for.
     A call beyond that is refused at once (`OverloadedError`), and so is one behind more than
-    a few others that would wait for more than `longest_wait_s` at the pace of the last ones:
-    under a load that cannot be met the rest keep their pace. To be used from one event loop.
+    a few others that would wait for more than `longest_wait_s` at the pace of the last ones,
+    or for more than half of that in a queue that has not been empty for a second: under a
+    load that cannot be met the rest keep their pace. To be used from one event loop.
     """
 
     def __init__(
@@ -38,6 +44,7 @@ class WorkPool:
         self.queue_length = queue_length
         self._longest_wait_s = longest_wait_s
         self._took_s = 0.0
+        self._was_empty = time.monotonic()
         self._inside = 0
         self._lock = Lock()
         self._executor = ThreadPoolExecutor(threads, f"trawl-{name}")
@@ -59,7 +66,7 @@ class WorkPool:
         """
         with self._lock:
             before = self._inside - self.threads
-            is_late = (before + 1) * self._took_s / self.threads > self._longest_wait_s
+            is_late = (before + 1) * self._took_s / self.threads > self._may_wait_s(before)
             if before >= self.queue_length or (is_late and before >= _MAY_WAIT * self.threads):
                 raise OverloadedError(
                     f"{before} requests wait already; ask again in a moment",
@@ -71,6 +78,14 @@ class WorkPool:
         future = self._executor.submit(self._timed, bound)
         future.add_done_callback(self._leave)
         return await asyncio.wrap_future(future)
+
+    def _may_wait_s(self, before: int) -> float:
+        """Give how long a call behind `before` others may have to wait now."""
+        now = time.monotonic()
+        if before <= 0:
+            self._was_empty = now
+        is_standing = now - self._was_empty > _STANDING_S
+        return self._longest_wait_s * (_STANDING_SHARE if is_standing else 1.0)
 
     def _timed(self, work: Callable[[], T]) -> T:
         began = time.perf_counter()

@@ -231,6 +231,7 @@ def install(app: FastAPI, library: Path, rejected: Callable[[str], None]) -> Non
     `library` is the path that no message may hold; `rejected` is told why a request was
     turned away for want of room.
     """
+    hidden = (str(library.resolve()), str(library))
 
     # Starlette runs handlers that are not coroutines in a thread, at a price for each.
     @app.exception_handler(errors.TrawlError)
@@ -245,7 +246,7 @@ def install(app: FastAPI, library: Path, rejected: Callable[[str], None]) -> Non
         retry_after = getattr(error, "retry_after_s", None)
         headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
         detail = str(error) if kind.detail is None else kind.detail
-        for path in (str(library.resolve()), str(library)):
+        for path in hidden:
             detail = detail.replace(path, "this library")
         return problem(kind, error.http_status, detail, request.scope, headers=headers)
 
