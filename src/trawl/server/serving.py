@@ -70,6 +70,7 @@ class _Server(uvicorn.Server):
         # Modules and routes stay: to look them over for garbage again and again, for some
         # 80 ms each time, would hold a request up.
         gc.freeze()
+        gc.enable()
         if self.started:
             self._started()
 

@@ -7,6 +7,7 @@ standard output, a JSON object a line.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -33,6 +34,7 @@ def main() -> int:
 
     threading.Thread(target=_end_with_input, daemon=True).start()
     share_metrics(Path(told["metrics"]))
+    gc.disable()  # until it serves; see `running`
     try:
         from trawl.library import Library
         from trawl.server.serving import serve
