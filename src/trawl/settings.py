@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         64, ge=0, le=100_000, description="Requests that may wait for a thread; more are refused."
     )
     search_wait_s: float = Field(
-        0.3, gt=0, le=600, description="Seconds that a request may have to wait behind others."
+        0.4, gt=0, le=600, description="Seconds that a request may have to wait behind others."
     )
     cache: str = Field(
         "memory",

@@ -88,7 +88,7 @@ def test_who_would_wait_too_long_is_refused(
     assert asyncio.run(let_in(longest_wait_s, PoolClock(monkeypatch))) == waiting
 
 
-@pytest.mark.parametrize(("lasting_s", "waiting"), [(0.9, 12), (1.1, 6)])
+@pytest.mark.parametrize(("lasting_s", "waiting"), [(0.2, 12), (0.3, 6)])
 def test_in_a_queue_that_stands_nobody_waits_for_long(
     monkeypatch: pytest.MonkeyPatch, lasting_s: float, waiting: int
 ) -> None:

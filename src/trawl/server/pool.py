@@ -16,10 +16,10 @@ from trawl.errors import OverloadedError
 
 # So many for each thread may wait whatever they take: a slow model is no overload.
 _MAY_WAIT = 4
-# A queue that was never empty for so long is no burst that will pass, but a load that cannot be
-# met. A long queue serves nobody then: all who are let in wait for the whole of it. Half of the
-# longest wait keeps the threads just as busy (Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
-_STANDING_S = 1.0
+# A queue that was not empty for so long is no burst, which comes at once, but a load that cannot
+# be met. A long queue serves nobody then: all who are let in wait for the whole of it. Half of
+# the longest wait keeps the threads just as busy (Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
+_STANDING_S = 0.25
 _STANDING_SHARE = 0.5
 
 P = ParamSpec("P")
@@ -32,7 +32,7 @@ class WorkPool:
     `name` says what for.
     A call beyond that is refused at once (`OverloadedError`), and so is one behind more than
     a few others that would wait for more than `longest_wait_s` at the pace of the last ones,
-    or for more than half of that in a queue that has not been empty for a second: under a
+    or for more than half of that in a queue that has not been empty for a while: under a
     load that cannot be met the rest keep their pace. To be used from one event loop.
     """
 
