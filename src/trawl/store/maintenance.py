@@ -55,11 +55,13 @@ def _refresh_indexes(table: lance.LanceDataset, unindexed_at_most: int) -> None:
 
 def _index_vectors(table: lance.LanceDataset, column: str) -> None:
     """Make or, once the vectors are four times as many, make anew the index of a column."""
-    if table.count_rows() < _INDEXED_FROM:
+    built_for = int(table.config().get(_built_for(column), 0))
+    wanted = max(_INDEXED_FROM, 4 * built_for)
+    # To count the vectors reads them all: only where there may be enough.
+    if table.count_rows() < wanted:
         return
     vectors = int(table.count_rows(filter=f"{column} IS NOT NULL"))
-    built_for = int(table.config().get(_built_for(column), 0))
-    if vectors < max(_INDEXED_FROM, 4 * built_for):
+    if vectors < wanted:
         return
     table.create_index(
         column,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import lance
 import numpy as np
@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from trawl.store.columns import row_ids, vectors_of
+from trawl.store.fragments import Counts, Files, deletions_of, files_of
 from trawl.store.heads import Heads
 from trawl.store.schema import vector_column
 from trawl.store.sql import may_have
@@ -27,7 +28,6 @@ _SHOWN_BYTES_A_ROW = 1_200
 """What the shown columns of a row take at the most, as reckoned before they are read."""
 
 Rows = NDArray[np.int64]
-_Files: TypeAlias = tuple[int, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Resident:
     version: int
     vectors: Mapping[str, Heads]
     shown: tuple[_Shown, ...]
-    files: Mapping[_Files, str]
+    files: Mapping[Files, str]
     """The fragments that this is of, and the name of what tells which of their rows have gone."""
 
     def take(self, rows: Sequence[int]) -> list[dict[str, Any]] | None:
@@ -74,15 +74,18 @@ class Resident:
 class Reader:
     """Reads what is held, `most_bytes` of it at the most. To be used from one thread at a time."""
 
-    def __init__(self, sources: Mapping[str, Space], shown: Sequence[str], most_bytes: int) -> None:
+    def __init__(
+        self, sources: Mapping[str, Space], counts: Counts, shown: Sequence[str], most_bytes: int
+    ) -> None:
         self._sources = sources
+        self._counts = counts
         self._shown = list(shown)
         self._most_bytes = most_bytes
 
     def read(self, dataset: lance.LanceDataset, before: Resident | None = None) -> Resident:
         """Give what is held of a version, with what of an earlier one still holds."""
-        fragments = {_files(fragment): fragment for fragment in dataset.get_fragments()}
-        files = {key: _deletions(fragment) for key, fragment in fragments.items()}
+        fragments = {files_of(fragment): fragment for fragment in dataset.get_fragments()}
+        files = {key: deletions_of(fragment) for key, fragment in fragments.items()}
         known = before.files if before is not None else {}
         same = set(known) & set(files)
         new = [fragment for key, fragment in fragments.items() if key not in same]
@@ -116,7 +119,7 @@ class Reader:
     def _by_size(self, dataset: lance.LanceDataset) -> list[tuple[str, int]]:
         """Give the sources and the bytes that their vectors take, the smallest first."""
         sizes = {
-            source: dataset.count_rows(filter=may_have(source)) * space.dimension * 4
+            source: self._counts.of(dataset, may_have(source)) * space.dimension * 4
             for source, space in self._sources.items()
         }
         return sorted(sizes.items(), key=lambda pair: pair[1])
@@ -156,14 +159,6 @@ def _scan(
     return dataset.scanner(
         columns=columns, filter=where, fragments=fragments, with_row_id=True, scan_in_order=True
     ).to_table()
-
-
-def _files(fragment: lance.LanceFragment) -> _Files:
-    return fragment.fragment_id, tuple(file.path for file in fragment.metadata.files)
-
-
-def _deletions(fragment: lance.LanceFragment) -> str:
-    return str(fragment.metadata.deletion_file)
 
 
 def _keep(held: Heads, live: Mapping[int, Rows]) -> Heads:

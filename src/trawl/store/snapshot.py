@@ -17,6 +17,7 @@ from lance.query import PhraseQuery
 from numpy.typing import NDArray
 
 from trawl.store.columns import row_ids, vectors_of
+from trawl.store.fragments import Counts
 from trawl.store.resident import Resident
 from trawl.store.schema import BUILT_IN_COLUMNS, metadata_columns, vector_column
 from trawl.store.shown import SHOWN, stored
@@ -64,10 +65,12 @@ class Snapshot:
         self,
         dataset: lance.LanceDataset,
         sources: Mapping[str, Space],
+        counts: Counts,
         resident: Resident | None = None,
     ) -> None:
         self._dataset = dataset
         self._sources = sources
+        self._counts = counts
         self._resident = resident
         self._allowed: dict[str, NDArray[np.int64]] = {}
 
@@ -114,13 +117,13 @@ class Snapshot:
     def counts(self) -> dict[Modality, int]:
         """How many chunks there are of each modality."""
         return {
-            modality: self._dataset.count_rows(filter=f"modality = '{modality}'")
+            modality: self._counts.of(self._dataset, f"modality = '{modality}'")
             for modality in MODALITIES
         }
 
     @cached_property
     def _captioned(self) -> int:
-        return int(self._dataset.count_rows(filter="modality <> 'text' and text <> ''"))
+        return self._counts.of(self._dataset, "modality <> 'text' and text <> ''")
 
     @property
     def sources(self) -> tuple[str, ...]:

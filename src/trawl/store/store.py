@@ -13,6 +13,7 @@ import lance
 
 from trawl.errors import QueryError
 from trawl.store.documents import DocumentRow, document_rows
+from trawl.store.fragments import Counts
 from trawl.store.lock import WriteLock
 from trawl.store.resident import Reader, Resident
 from trawl.store.schema import DOCUMENTS, MEDIA, chunks_schema
@@ -47,6 +48,7 @@ class Store:
         self.sources = dict(sources)
         self._freshness_s = freshness_s
         self._session = lance.Session()
+        self._counts = Counts()
         self._lock = Lock()
         self._checked_at = float("-inf")
         self._newer_since: float | None = None
@@ -83,9 +85,8 @@ class Store:
             return newest
         try:
             uri = str(self.directory / f"{CHUNKS}.lance")
-            return Snapshot(
-                lance.dataset(uri, version=version, session=self._session), self.sources
-            )
+            dataset = lance.dataset(uri, version=version, session=self._session)
+            return Snapshot(dataset, self.sources, self._counts)
         except (ValueError, OSError) as error:
             raise QueryError(
                 f"version {version} of the library is gone: versions are kept for an hour; "
@@ -97,13 +98,14 @@ class Store:
         for _ in range(2):  # what is being read already may be older than what is there by now
             with self._lock:
                 self._refresh(time.monotonic())
-                snapshot, preparing = self._snapshot, self._preparing
-                if self._newer_since is None:
-                    return snapshot
-            if preparing is not None:
-                preparing.join()
+                preparing = self._preparing
+                if self._newer_since is None or preparing is None:
+                    return self._snapshot
+            preparing.join()
         with self._lock:
-            self._show_unread()
+            # The second reading began after this was called, unless there was none.
+            if self._reader is None:
+                self._show_unread()
             return self._snapshot
 
     def hold(self, most_bytes: int) -> None:
@@ -114,7 +116,7 @@ class Store:
         """
         with self._lock:
             if self._reader is None and most_bytes > 0:
-                self._reader = Reader(self.sources, SHOWN, most_bytes)
+                self._reader = Reader(self.sources, self._counts, SHOWN, most_bytes)
                 self._prepare()
 
     def close(self) -> None:
@@ -150,7 +152,7 @@ class Store:
             assert self._reader is not None
             dataset = self._open(CHUNKS)
             resident = self._reader.read(dataset, self._resident)
-            snapshot = Snapshot(dataset, self.sources, resident)
+            snapshot = Snapshot(dataset, self.sources, self._counts, resident)
             snapshot.prepare()
             with self._lock:
                 self._resident = resident
@@ -165,7 +167,7 @@ class Store:
                 self._preparing = None
 
     def _read(self) -> Snapshot:
-        return Snapshot(self._open(CHUNKS), self.sources)
+        return Snapshot(self._open(CHUNKS), self.sources, self._counts)
 
     def _open(self, name: str) -> lance.LanceDataset:
         return lance.dataset(str(self.directory / f"{name}.lance"), session=self._session)
