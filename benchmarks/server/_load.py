@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -216,7 +216,8 @@ async def open_loop(
     At most `connections` are open; a question that finds none free is noted as not answered
     (status -1), so that the client itself cannot pile up.
     """
-    seen, free = Seen(), [Connection(address) for _ in range(connections)]
+    # As if each question came from somebody else: by the connection that was quiet for longest.
+    seen, free = Seen(), deque(Connection(address) for _ in range(connections))
     questions, tasks = iter(paths), set()
 
     async def ask(connection: Connection, path: str, due: float) -> None:
@@ -232,7 +233,7 @@ async def open_loop(
         if not free:
             seen.note(-1, 0.0)
             continue
-        task = asyncio.create_task(ask(free.pop(), next(questions), time.perf_counter()))
+        task = asyncio.create_task(ask(free.popleft(), next(questions), time.perf_counter()))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)

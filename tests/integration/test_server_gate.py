@@ -7,9 +7,10 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from trawl.errors import SettingsError
@@ -17,6 +18,7 @@ from trawl.library import Library
 from trawl.server import create_app, run
 from trawl.server.keys import hash_key, new_key
 from trawl.server.logs import formatter
+from trawl.server.pacing import Pace
 from trawl.settings import load_settings
 
 KEYS = {scope: new_key() for scope in ("read", "write", "admin")}
@@ -58,6 +60,24 @@ def test_the_hundred_and_first_request_is_refused(library: Library) -> None:
         assert refused.headers["ratelimit-policy"] == '"default";q=100;w=60'
         for path in ("/health", "/docs", "/openapi.json", "/metrics", "/health/live"):
             assert client.get(path).status_code != 429
+
+
+def test_refusals_are_paced_and_probes_are_not(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paced: list[object] = []
+
+    async def keep(pace: Pace, connection: object) -> None:
+        paced.append(connection)
+
+    monkeypatch.setattr(Pace, "keep", keep)
+    with client_of(library, rate_limit="1/minute") as client:
+        statuses = [client.get("/search?query=muon").status_code for _ in range(3)]
+        assert (statuses, paced) == ([200, 429, 429], [("203.0.113.9", 50_000)] * 2)
+        service = cast(FastAPI, client.app).state.service
+        monkeypatch.setattr(service, "readiness", "failed")
+        assert client.get("/health/ready").status_code == 503
+        assert len(paced) == 2
 
 
 def test_a_trusted_proxy_speaks_for_its_clients(library: Library) -> None:

@@ -156,7 +156,9 @@ def _surround(
         cost=_cost,
         rejected=metrics.rejected,
     )
-    app.add_middleware(RequestContext, headers=_HEADERS, metrics=metrics, tracing=tracing)
+    app.add_middleware(
+        RequestContext, headers=_HEADERS, unpaced=_exempt, metrics=metrics, tracing=tracing
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

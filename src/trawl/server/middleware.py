@@ -18,6 +18,7 @@ from structlog.contextvars import bind_contextvars
 from trawl.server.keys import Client, Keyring, presented_key
 from trawl.server.limiting import Proxies, RateLimiter
 from trawl.server.metrics import Metrics
+from trawl.server.pacing import Pace
 from trawl.server.problems import HTTP_KINDS, INTERNAL, REQUEST_ID_HEADER, problem
 from trawl.telemetry import logger
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode("latin-1")
+_REFUSALS = frozenset({429, 503})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 # A form's boundaries, part headers and fields, beside the file that it carries.
@@ -37,6 +39,7 @@ _FORM_OVERHEAD_BYTES = 64 * 1024
 class RequestContext:
     """Gives each request an id, each response its headers, and each failure an answer.
 
+    Refusals come at a pace; those of a path that is `unpaced` come at once.
     A request may bring its own `X-Request-ID` (1 to 64 letters, digits, `.`, `_`, `-`).
     The log line has no query string: what people search for is theirs.
     """
@@ -46,6 +49,7 @@ class RequestContext:
         app: ASGIApp,
         *,
         headers: Mapping[str, str],
+        unpaced: Callable[[str], bool],
         metrics: Metrics | None = None,
         tracing: Tracing | None = None,
     ) -> None:
@@ -55,6 +59,8 @@ class RequestContext:
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in headers.items()
         ]
+        self._unpaced = unpaced
+        self._pace = Pace()
         self._metrics = metrics
         self._tracing = tracing
 
@@ -75,6 +81,8 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
+                if status in _REFUSALS and not self._unpaced(str(scope["path"])):
+                    await self._pace.keep(scope.get("client"))
                 given = list(message.get("headers", ()))
                 names = {name.lower() for name, _ in given}
                 message["headers"] = given + [one for one in own if one[0] not in names]

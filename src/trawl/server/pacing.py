@@ -1,0 +1,32 @@
+"""Refusals at a pace: who comes again at once hears a little later that it was too soon.
+
+To refuse a request costs little, but a client that asks again as soon as it is refused, whatever
+`Retry-After` said, does so hundreds of times a second: a dozen of those leave hardly any time to
+those who were let in. So a connection is refused at once, and then four times a second at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+
+_PAUSE_S = 0.25
+_KNOWN_AT_MOST = 10_000
+
+
+class Pace:
+    """Holds refusals back. To be used from one event loop."""
+
+    def __init__(self) -> None:
+        self._told: dict[object, float] = {}
+
+    async def keep(self, connection: object) -> None:
+        """Wait until a refusal may be told; `connection` is whatever names the connection."""
+        now = time.monotonic()
+        told = max(now, self._told.pop(connection, -math.inf) + _PAUSE_S)
+        if len(self._told) >= _KNOWN_AT_MOST:
+            del self._told[next(iter(self._told))]
+        self._told[connection] = told
+        if told > now:
+            await asyncio.sleep(told - now)
