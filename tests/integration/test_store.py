@@ -135,6 +135,59 @@ def test_removed_documents_leave_nothing(store: Store, writer: Writer) -> None:
     assert store.count_documents() == 1
 
 
+def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
+    tmp_path: Path, filled: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "_UNINDEXED_ROWS_WHILE_WRITING", 5)
+    vectors = unit_vectors(ROWS)
+    ends = np.cumsum([200, 1, 3, 100, 2, 2, 2, 60, 10, 10, 10, 200]).tolist()
+    (tmp_path / "bits").mkdir()
+    store = Store.create(tmp_path / "bits", SOURCES)
+    with WriteLock(store.directory) as lock:
+        writer = store.writer(lock)
+        writer.columns |= {"number": "integer", "third": "boolean"}
+        for start, end in zip([0, *ends], ends, strict=False):
+            for some in np.array_split(np.arange(start, end), 3):
+                writer.commit([(document(int(n)), [chunk(int(n), vectors[n])]) for n in some])
+            writer.maintain()
+    bits = store.refresh()
+    assert ends[-1] == ROWS
+    assert bits.unindexed_rows == 0
+    segments = [len(index.segments) for index in bits._dataset.describe_indices()]
+    assert len(segments) == 3
+    assert max(segments) > 1
+    assert max(segments) <= 6
+    for words in (
+        Words("word7 common"),
+        Words(phrases=("word599 common",)),
+        Words("word30 word301"),
+    ):
+        first, second = (snapshot.words(words, 20, None) for snapshot in (bits, filled))
+        assert first.similarities == pytest.approx(second.similarities)
+        assert numbers(bits, first.rows[:1]) == numbers(filled, second.rows[:1])
+    for query in unit_vectors(10, seed=3):
+        found = bits.nearest("toy.text", query, 10, None)
+        assert numbers(bits, found.rows) == exact(query, 10, lambda n: True)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "merged"),
+    [
+        ([], 0),
+        ([100], 0),
+        ([100, 25], 0),
+        ([100, 26], 2),
+        ([1000, 100, 20, 20], 3),
+        ([1000, 300, 100, 20, 20], 5),
+        ([1000, 600, 100, 20, 20], 3),
+    ],
+)
+def test_segments_are_merged_once_the_later_ones_weigh_a_quarter(
+    sizes: list[int], merged: int
+) -> None:
+    assert maintenance.segments_to_merge(sizes) == merged
+
+
 def test_compaction_keeps_everything(store: Store, writer: Writer) -> None:
     vectors = unit_vectors(30)
     for n in range(30):
