@@ -1,4 +1,6 @@
-"""What HTTP adds to a search: `python benchmarks/http_overhead.py FOLDER_OF_TEXTS`.
+"""What HTTP adds to a search.
+
+Usage: python http_overhead.py [FOLDER] (default: the collection that `make demo` makes).
 
 Starts `trawl serve` on a library made from the folder and asks it from this process, one
 question after the other. Prints milliseconds: the time at the client less the server's
@@ -26,6 +28,7 @@ from trawl.library import Library
 
 WORDS = ["muon", "electron", "jet", "boson", "detector", "event", "trigger", "energy", "decay"]
 ROUNDS = 100
+DEMO = Path(__file__).parent.parent / ".demo" / "collection"
 
 
 def ask(connection: http.client.HTTPConnection, path: str) -> tuple[float, bytes]:
@@ -42,12 +45,13 @@ def said(name: str, values: list[float]) -> str:
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        raise SystemExit(__doc__)
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEMO
+    if not folder.is_dir():
+        raise SystemExit(f"skipped: no folder {folder}; `make demo` makes one")
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "lib"
         with Library(path, create=True) as library:
-            print(f"{library.add(sys.argv[1]).chunks} chunks")
+            print(f"{library.add(folder).chunks} chunks")
         server = subprocess.Popen(
             [str(Path(sys.executable).parent / "trawl"), "serve", "-l", str(path), "--port", "0"],
             stdout=subprocess.PIPE,

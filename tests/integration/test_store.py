@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import lance
 import numpy as np
 import pytest
 
@@ -168,6 +169,17 @@ def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
     for query in unit_vectors(10, seed=3):
         found = bits.nearest("toy.text", query, 10, None)
         assert numbers(bits, found.rows) == exact(query, 10, lambda n: True)
+
+
+def test_what_is_counted_never_keeps_python_to_itself(
+    filled: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deadlock(*_: object) -> int:
+        raise AssertionError("the engine's threads wait for Python here, and Python for them")
+
+    monkeypatch.setattr(lance.LanceFragment, "count_rows", deadlock)
+    assert filled.counts == {"text": ROWS * 3 // 4, "image": ROWS // 4, "audio": 0}
+    assert filled.size("toy.text") == ROWS
 
 
 @pytest.mark.parametrize(

@@ -34,13 +34,16 @@ class Counts:
 
     def of(self, dataset: lance.LanceDataset, where: str) -> int:
         """Give how many rows of a version fit `where`, SQL of this package."""
-        return sum(self._in(fragment, where) for fragment in dataset.get_fragments())
+        return sum(self._in(dataset, fragment, where) for fragment in dataset.get_fragments())
 
-    def _in(self, fragment: lance.LanceFragment, where: str) -> int:
+    def _in(self, dataset: lance.LanceDataset, fragment: lance.LanceFragment, where: str) -> int:
         key = files_of(fragment), deletions_of(fragment), where
         count = self._known.get(key)
         if count is None:
-            count = int(fragment.count_rows(where))
+            # `fragment.count_rows` keeps Python to itself until it is done, and the engine's
+            # threads need Python to end a search: each waits for the other, for ever.
+            scanner = dataset.scanner(columns=[], filter=where, fragments=[fragment])
+            count = int(scanner.count_rows())
             if len(self._known) >= _KEPT_AT_MOST:
                 self._known = {}
             self._known[key] = count
