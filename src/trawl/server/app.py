@@ -21,9 +21,11 @@ from trawl.server.keys import Keyring
 from trawl.server.limiting import Proxies, RateLimiter, SharedCount
 from trawl.server.metrics import Metrics
 from trawl.server.middleware import BodyLimit, Gate, RequestContext
+from trawl.server.pool import WorkPool
 from trawl.server.routes import chunks, operation, search, v1_documents, v1_jobs, v1_search
 from trawl.server.runner import JobRunner
 from trawl.server.service import Service
+from trawl.server.shedding import Shed
 from trawl.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ _COSTS = {
     ("POST", "/v1/search/audio"): 2,
     ("POST", "/v1/documents"): 5,
 }
+_QUESTIONS = ("/search", "/v1/search")
 _TICK_S = 5.0
 _EXEMPT = ("/health", "/docs", "/openapi.json", "/metrics", "/v1/jobs/")
 
@@ -124,7 +127,7 @@ def create_app(
     app.state.runner = runner
     app.state.intake = Intake(library.path)
     app.state.measure = measure
-    _surround(app, settings, metrics, tracing, count)
+    _surround(app, settings, metrics, tracing, count, service.pool)
     problems.install(app, library.path, metrics.rejected)
     docs.install(app, asks_for_keys=bool(settings.api_keys))
     for routes in (search, v1_search, v1_documents, chunks, v1_jobs, operation):
@@ -138,6 +141,7 @@ def _surround(
     metrics: Metrics,
     tracing: Tracing | None,
     count: SharedCount | None,
+    searching: WorkPool,
 ) -> None:
     """Put around the routes what every request passes."""
     # The last one added is the outermost.
@@ -146,6 +150,9 @@ def _surround(
         max_upload_bytes=settings.max_upload_bytes,
         max_json_bytes=settings.max_json_bytes,
         timeout_s=settings.upload_timeout_s,
+    )
+    app.add_middleware(
+        Shed, paths=_QUESTIONS, overload=searching.overload, rejected=metrics.rejected
     )
     app.add_middleware(
         Gate,

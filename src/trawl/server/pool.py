@@ -65,19 +65,31 @@ class WorkPool:
         What is no longer waited for is not begun; what has begun comes to its end.
         """
         with self._lock:
-            before = self._inside - self.threads
-            is_late = (before + 1) * self._took_s / self.threads > self._may_wait_s(before)
-            if before >= self.queue_length or (is_late and before >= _MAY_WAIT * self.threads):
-                raise OverloadedError(
-                    f"{before} requests wait already; ask again in a moment",
-                    reason=f"{self.name}_queue",
-                )
+            error = self._overload()
+            if error is not None:
+                raise error
             self._inside += 1
         # The thread logs with what is bound to the request.
         bound = partial(copy_context().run, partial(work, *args, **kwargs))
         future = self._executor.submit(self._timed, bound)
         future.add_done_callback(self._leave)
         return await asyncio.wrap_future(future)
+
+    def overload(self) -> OverloadedError | None:
+        """Give the error that a call would raise now; None where there is room for it."""
+        with self._lock:
+            return self._overload()
+
+    def _overload(self) -> OverloadedError | None:
+        """Give what `overload` does; the lock is held."""
+        before = self._inside - self.threads
+        is_late = (before + 1) * self._took_s / self.threads > self._may_wait_s(before)
+        if before >= self.queue_length or (is_late and before >= _MAY_WAIT * self.threads):
+            return OverloadedError(
+                f"{before} requests wait already; ask again in a moment",
+                reason=f"{self.name}_queue",
+            )
+        return None
 
     def _may_wait_s(self, before: int) -> float:
         """Give how long a call behind `before` others may have to wait now."""
