@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -22,9 +21,6 @@ from trawl.server.service import Service
 from trawl.telemetry import logger
 
 _KEEP_ALIVE_S = 30
-# How long one thread may keep Python to itself. At 5 ms, Python's own choice, an event loop that
-# has refusals to write all the time leaves those who search next to nothing.
-_SWITCH_S = 0.0005
 # From the signal: what is being answered is finished, and whoever still waits then is let go.
 _GRACE_S = 8
 # A file that is read for longer than that is left; its job goes on at the next start.
@@ -37,7 +33,6 @@ def serve(
     """Serve on a socket until SIGINT or SIGTERM; `started` is told when requests are taken."""
     settings = library.settings
     configure(settings.log_format, settings.log_level)
-    sys.setswitchinterval(_SWITCH_S)
     adds = ProcessAdds(library.path, settings.model_dump(mode="json"))
     app = create_app(library, metrics=metrics, adds=adds)
     config = uvicorn.Config(
