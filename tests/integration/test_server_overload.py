@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from served import muon_library, refused
 from trawl.library import Library
 from trawl.server import create_app
 from trawl.server.metrics import Metrics
@@ -20,9 +21,7 @@ from trawl.settings import load_settings
 
 @pytest.fixture
 def library(tmp_path: Path) -> Iterator[Library]:
-    (tmp_path / "muon.txt").write_text("The muon decays into an electron.", "utf-8")
-    with Library(tmp_path / "lib", create=True) as library:
-        library.add(tmp_path / "muon.txt")
+    with Library(muon_library(tmp_path / "lib")) as library:
         yield library
 
 
@@ -50,17 +49,14 @@ def test_new_questions_are_refused_and_known_ones_answered(library: Library) -> 
         known, new = "/search?query=muon", "/v1/search?q=electron"
         assert client.get(known).status_code == 200
         with full(client):
-            refused = client.get(new)
-            assert refused.status_code == 503
-            assert refused.headers["content-type"] == "application/problem+json"
-            assert refused.headers["retry-after"] == "1"
-            assert refused.json()["type"] == "urn:problem:trawl:overloaded"
-            assert refused.json()["request_id"] == refused.headers["x-request-id"]
+            response = client.get(new)
+            problem = refused(response, 503, "overloaded")
+            assert response.headers["retry-after"] == "1"
+            assert problem["request_id"] == response.headers["x-request-id"]
             assert client.get(known).json()["results"]
             # Letter by letter the same is not all that is kept.
             assert client.get("/search?query=muon%20").status_code == 503
-            posted = client.post("/v1/search", json={"text": "electron"})
-            assert (posted.status_code, posted.json()["type"]) == (503, refused.json()["type"])
+            refused(client.post("/v1/search", json={"text": "electron"}), 503, "overloaded")
             assert client.get("/health").status_code == 200
         assert client.get(new).status_code == 200
     page = metrics.page().decode()

@@ -28,7 +28,7 @@ class Clock:
         self.now += seconds
 
 
-def told_at(clock: Clock, refusals: Sequence[tuple[float, str]]) -> list[float]:
+def told_at(clock: Clock, refusals: Sequence[tuple[float, str | None]]) -> list[float]:
     """Give when each refusal is told, of those that are due at a time to a connection."""
     pace, times = Pace(), []
     for due, connection in refusals:
@@ -43,6 +43,12 @@ def test_a_first_refusal_comes_at_once_and_the_next_later(monkeypatch: pytest.Mo
     clock = Clock(monkeypatch)
     assert told_at(clock, refusals) == pytest.approx([1.0, 1.25, 1.25, 1.5, 3.0])
     assert clock.slept == pytest.approx([0.25, 0.24])
+
+
+def test_who_cannot_be_told_from_others_is_not_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    told_at(clock, [(1.0, None), (1.0, None)])
+    assert clock.slept == []
 
 
 def test_those_who_stay_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,9 @@ class Pace:
         self._told: dict[object, float] = {}
 
     async def keep(self, connection: object) -> None:
-        """Wait until a refusal may be told; `connection` is whatever names the connection."""
+        """Wait until a refusal may be told; of a `connection` without a name, not at all."""
+        if connection is None:
+            return
         now = time.monotonic()
         told = max(now, self._told.pop(connection, -math.inf) + _PAUSE_S)
         if len(self._told) >= _KNOWN_AT_MOST:
