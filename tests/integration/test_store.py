@@ -137,7 +137,10 @@ def test_removed_documents_leave_nothing(store: Store, writer: Writer) -> None:
 
 
 def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
-    tmp_path: Path, filled: Snapshot, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    filled: Snapshot,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(maintenance, "_UNINDEXED_ROWS_WHILE_WRITING", 5)
     vectors = unit_vectors(ROWS)
@@ -151,6 +154,7 @@ def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
             for some in np.array_split(np.arange(start, end), 3):
                 writer.commit([(document(int(n)), [chunk(int(n), vectors[n])]) for n in some])
             writer.maintain()
+    assert capfd.readouterr() == ("", "")
     bits = store.refresh()
     assert ends[-1] == ROWS
     assert bits.unindexed_rows == 0

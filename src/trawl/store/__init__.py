@@ -6,6 +6,12 @@ what the `lancedb` package takes, and importing it a fifth. What it writes is a
 LanceDB database: ``lancedb.connect(path)`` opens it, indexes and all, and a test does.
 """
 
+import os
+
+# The engine reports each partition of an index that gets nothing: hundreds of lines when a
+# file is added to a large library. It reads this once, when it is imported.
+os.environ.setdefault("LANCE_LOG", "error")
+
 from trawl.store.documents import DocumentRow
 from trawl.store.lock import WriteLock
 from trawl.store.rows import edited, fit_metadata
