@@ -40,7 +40,7 @@ $(VENV)/.parity: $(VENV)/.dev requirements-parity.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-parity.lock
 	@touch $@
 
-parity: $(VENV)/.parity  ## all of the model families against transformers, and MiniLM's figures: 15 minutes
+parity: $(VENV)/.parity  ## all of the model families against transformers, and MiniLM's figures: over half an hour
 	$(BIN)/pytest tests/parity tests/quality/test_minilm.py
 
 unit: $(VENV)/.dev  ## the unit tests alone
