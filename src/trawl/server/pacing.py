@@ -11,6 +11,8 @@ import asyncio
 import math
 import time
 
+from cachetools import LRUCache
+
 _PAUSE_S = 0.25
 _KNOWN_AT_MOST = 10_000
 
@@ -19,16 +21,14 @@ class Pace:
     """Holds refusals back. To be used from one event loop."""
 
     def __init__(self) -> None:
-        self._told: dict[object, float] = {}
+        self._told: LRUCache[object, float] = LRUCache(_KNOWN_AT_MOST)
 
     async def keep(self, connection: object) -> None:
         """Wait until a refusal may be told; of a `connection` without a name, not at all."""
         if connection is None:
             return
         now = time.monotonic()
-        told = max(now, self._told.pop(connection, -math.inf) + _PAUSE_S)
-        if len(self._told) >= _KNOWN_AT_MOST:
-            del self._told[next(iter(self._told))]
+        told = max(now, self._told.get(connection, -math.inf) + _PAUSE_S)
         self._told[connection] = told
         if told > now:
             await asyncio.sleep(told - now)

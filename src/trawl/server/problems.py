@@ -176,6 +176,17 @@ def problem_json(
     return document.model_dump_json(exclude_none=True).encode()
 
 
+def problem_of(error: errors.TrawlError, scope: Scope, hidden: Sequence[str] = ()) -> Response:
+    """Give an error as the response to the request of `scope`, without the `hidden` paths."""
+    kind = kind_of(error)
+    retry_after = getattr(error, "retry_after_s", None)
+    headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
+    detail = str(error) if kind.detail is None else kind.detail
+    for path in hidden:
+        detail = detail.replace(path, "this library")
+    return problem(kind, error.http_status, detail, scope, headers=headers)
+
+
 def kind_of(error: errors.TrawlError) -> Kind:
     """Find an error's kind: that of its class, or of the nearest parent that has one."""
     return next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
@@ -236,19 +247,13 @@ def install(app: FastAPI, library: Path, rejected: Callable[[str], None]) -> Non
     # Starlette runs handlers that are not coroutines in a thread, at a price for each.
     @app.exception_handler(errors.TrawlError)
     async def trawl_error(request: Request, error: errors.TrawlError) -> Response:
-        kind = kind_of(error)
         if isinstance(error, OverloadedError):
             rejected(error.reason)
         elif isinstance(error, errors.LibraryLockedError):
             rejected("library_locked")
-        elif kind.detail is not None:
+        elif kind_of(error).detail is not None:
             logger.error("%s", error, exc_info=error)
-        retry_after = getattr(error, "retry_after_s", None)
-        headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
-        detail = str(error) if kind.detail is None else kind.detail
-        for path in hidden:
-            detail = detail.replace(path, "this library")
-        return problem(kind, error.http_status, detail, request.scope, headers=headers)
+        return problem_of(error, request.scope, hidden)
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> Response:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from cachetools import LRUCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trawl.errors import OverloadedError
-from trawl.server.problems import KINDS, problem
+from trawl.server.problems import problem_of
 
 _ANSWERED_AT_MOST = 1_000
 
@@ -43,7 +44,7 @@ class Shed:
         self._paths = frozenset(paths)
         self._overload = overload
         self._rejected = rejected
-        self._answered: dict[tuple[str, bytes], None] = {}
+        self._answered: LRUCache[tuple[str, bytes], None] = LRUCache(_ANSWERED_AT_MOST)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -55,26 +56,12 @@ class Shed:
         if error is not None:
             self._rejected(error.reason)
             scope["route"] = _Route(asked[0])
-            refused = problem(
-                KINDS[OverloadedError],
-                error.http_status,
-                str(error),
-                scope,
-                headers={"Retry-After": str(error.retry_after_s)},
-            )
-            await refused(scope, receive, send)
+            await problem_of(error, scope)(scope, receive, send)
             return
 
         async def send_noting(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 200:
-                self._note(asked)
+                self._answered[asked] = None
             await send(message)
 
         await self._app(scope, receive, send_noting)
-
-    def _note(self, asked: tuple[str, bytes]) -> None:
-        """Remember a question that was answered, in the place of the one longest not asked."""
-        self._answered.pop(asked, None)
-        if len(self._answered) >= _ANSWERED_AT_MOST:
-            del self._answered[next(iter(self._answered))]
-        self._answered[asked] = None

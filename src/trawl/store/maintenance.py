@@ -11,7 +11,7 @@ in 100,000 chunks. Segments are merged once those that are smaller have become m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import lance
@@ -50,16 +50,16 @@ def maintain(*tables: lance.LanceDataset) -> None:
 
 def keep_up(table: lance.LanceDataset) -> None:
     """Index the words of what has come, while more is coming: readers search meanwhile."""
-    _refresh_indexes(table, _UNINDEXED_ROWS_WHILE_WRITING, (WORDS_COLUMN,))
+    _refresh_indexes(table, _UNINDEXED_ROWS_WHILE_WRITING, WORDS_COLUMN)
 
 
 def _refresh_indexes(
-    table: lance.LanceDataset, unindexed_at_most: int, columns: Collection[str] | None = None
+    table: lance.LanceDataset, unindexed_at_most: int, only: str | None = None
 ) -> None:
-    """Index new rows where there are more than so many, in all columns or in some."""
+    """Index new rows where there are more than so many, in all columns or in one."""
     rows = table.count_rows()
     for index in table.describe_indices():
-        if columns is not None and not set(index.field_names) <= set(columns):
+        if only not in (None, *index.field_names):
             continue
         if rows - index.num_rows_indexed > unindexed_at_most:
             merged = segments_to_merge([segment.size_bytes or 0 for segment in index.segments])
