@@ -79,7 +79,7 @@ def main() -> None:
     else:
         import image
 
-        image.teach(common.data_dir(), arguments.cache)
+        image.teach(arguments.cache)
 
 
 if __name__ == "__main__":
