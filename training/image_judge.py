@@ -24,7 +24,8 @@ def embed(student: ImageTower, pixels: Tensor, size_px: int, batch: int = 512) -
         side = (size_px, size_px)
         part = F.interpolate(part, side, mode="bilinear", antialias=True, align_corners=False)
         part = part.contiguous(memory_format=torch.channels_last)
-        found.append(F.normalize(student.features(part)[0], dim=1))
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False):
+            found.append(F.normalize(student.features(part)[0], dim=1))
     return torch.cat(found)
 
 
