@@ -133,7 +133,7 @@ def test_pages_by_cursor(trawl: Trawl) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": {"bm52": 1}}, r"no source 'bm52' to weigh; .*bm25, mini\.text"),
+        ({"weights": {"bm52": 1}}, r"unknown source 'bm52'; .*bm25, mini\.text"),
         ({"weights": {"bm25": -1}}, "weight bm25=-1: it is a number that is 0 or more"),
         ({"weights": {"bm25": float("nan")}}, "weight bm25=nan"),
         ({"rrf_k": -1}, "rrf_k -1: it is a number that is 0 or more; 60 is usual"),

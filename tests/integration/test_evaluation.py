@@ -364,7 +364,7 @@ def test_the_command_on_a_collection(tmp_path: Path) -> None:
         (["gone.jsonl", "--plot", "a.gif"], "a plot is written to a file in .png"),
         (["gone.jsonl", "--weight", "bm25"], "--weight bm25: write it as SOURCE=NUMBER"),
         (["gone.jsonl", "--profile", "mini"], "--profile is for a new library"),
-        (["judged.jsonl", "--weight", "bm52=1"], "no source 'bm52' to weigh; this library's are"),
+        (["judged.jsonl", "--weight", "bm52=1"], "unknown source 'bm52'; sources of this library"),
         (["judged.jsonl", "-k", "0"], "k 0: it is from 1 to 1,000"),
         (["."], ". is no test collection"),
     ],

@@ -188,10 +188,10 @@ def test_only_the_first_50_passages_are_read(tmp_path: Path, model: str) -> None
 def test_a_query_without_words_is_not_reranked_and_says_so(opened: Library, model: str) -> None:
     picture = opened.path.parent / "collection" / "figures" / "sunset.jpg"
     found = opened.search(image=picture, rerank=model)
-    assert found.notices == ("nothing was reranked: the query has no words",)
+    assert found.notices == ("not reranked: the query has no text",)
     assert found.hits[0].title == "Evening"
     silent = opened.search("red", modality="audio", rerank=model)
-    assert "nothing was reranked: no hit has text" in silent.notices
+    assert "not reranked: no hit has text" in silent.notices
 
 
 def test_models_that_do_not_rerank(opened: Library, tmp_path: Path) -> None:
