@@ -170,7 +170,7 @@ def test_evidence_and_explanation_tell_of_the_reranker(opened: Library, model: s
     evidence = next(one for one in hit.evidence if one.source == RERANK)
     assert (evidence.rank, evidence.calibrated) == (1, 3.5)
     assert evidence.similarity == pytest.approx(1 / (1 + np.exp(-3.5)))
-    assert "; the reranker puts it at rank 1 (probability 0.97)." in hit.explanation
+    assert "; rank 1 after reranking (probability 0.97)." in hit.explanation
 
 
 def test_only_the_first_50_passages_are_read(tmp_path: Path, model: str) -> None:

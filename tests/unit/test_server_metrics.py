@@ -133,7 +133,7 @@ def test_the_page_has_what_was_told() -> None:
     events.model_loaded("mini", "text", seconds=0.3)
     events.embedding("mini", "text", hit=False)
     events.embedding("mini", "text", hit=True)
-    events.source_asked("bm25", seconds=0.002)
+    events.source_searched("bm25", seconds=0.002)
     metrics.ingest(Report(3, 2, 1, 0, (), 9, 0.1))
     metrics.rejected("rate")
     page = metrics.page().decode()

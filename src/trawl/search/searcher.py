@@ -243,7 +243,7 @@ class Searcher:
             try:
                 return run(query)
             finally:
-                events.source_asked(query.source, seconds=time.perf_counter() - began)
+                events.source_searched(query.source, seconds=time.perf_counter() - began)
 
         def run(query: _SourceQuery) -> tuple[Ranking, Background | None]:
             if query.vector is None:

@@ -61,7 +61,7 @@ class _Voice:
     def embedding(self, model: str, modality: Modality, *, hit: bool) -> None:
         """Keep it: nobody asks questions here."""
 
-    def source_asked(self, source: str, *, seconds: float) -> None:
+    def source_searched(self, source: str, *, seconds: float) -> None:
         """Keep it: nobody asks questions here."""
 
 

@@ -274,7 +274,7 @@ class Metrics:
         """Note whether a query's vector was kept."""
         self.embeddings.labels(model, modality, "hit" if hit else "miss").inc()
 
-    def source_asked(self, source: str, *, seconds: float) -> None:
+    def source_searched(self, source: str, *, seconds: float) -> None:
         """Note what a source took."""
         self._of(self.sources, source).observe(seconds)
 
