@@ -19,8 +19,8 @@ from PIL import Image
 from trawl.errors import QueryError
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.models import DetailedResponse, SearchResponse
 from trawl.settings import load_settings
+from trawl.wire import DetailedResponse, SearchResponse
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from pathlib import Path
 from trawl.server import docs
 from trawl.server.arrivals import LineBody
 from trawl.server.composed import SearchBody
+from trawl.server.examples import DETAILED_EXAMPLE, EXAMPLE
 from trawl.server.intake import metadata_object
-from trawl.server.models import DETAILED_EXAMPLE, EXAMPLE, DetailedResponse, SearchResponse
 from trawl.server.problems import Problem, documented
+from trawl.wire import DetailedResponse, SearchResponse
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "http.md").read_text("utf-8")
 FILLED = {

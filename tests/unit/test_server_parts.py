@@ -17,11 +17,11 @@ from trawl.server import pool
 from trawl.server.cache import AnswerCache, Key, MemoryAnswers, answer_bytes
 from trawl.server.keys import Keyring, hash_key, new_key, presented_key
 from trawl.server.limiting import Proxies, RateLimiter, Verdict
-from trawl.server.models import file_name, plain_text, without_paths
 from trawl.server.pool import WorkPool
 from trawl.server.problems import KINDS, kind_of
 from trawl.settings import ApiKey, load_settings
 from trawl.types import Answer, Hit, Span
+from trawl.wire import file_name, plain_text, without_paths
 
 
 def answer_of(characters: int) -> Answer:

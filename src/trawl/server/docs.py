@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from trawl.server import arrivals, composed
-from trawl.server.models import DETAILED_EXAMPLE, EXAMPLE
+from trawl.server.examples import DETAILED_EXAMPLE, EXAMPLE
 from trawl.server.problems import Problem
 from trawl.server.service import root_path
 

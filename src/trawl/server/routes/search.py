@@ -8,12 +8,12 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 
 from trawl.search import QueryPart
 from trawl.server.keys import reads
-from trawl.server.models import SearchResponse
 from trawl.server.problems import documented
 from trawl.server.routes.answering import respond
 from trawl.server.service import Ask, ServiceOf, normalised
 from trawl.server.uploads import check_size, read_picture
 from trawl.types import Modality
+from trawl.wire import SearchResponse
 
 router = APIRouter(tags=["Search"], dependencies=[reads])
 

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from trawl.errors import NotFoundError
 from trawl.server.composed import EXAMPLE_WHERE, LINE, MODALITIES, WHERE, Column
 from trawl.server.intake import MOST_KEYS, Intake, metadata_object
 from trawl.server.keys import reads, writes
-from trawl.server.models import (
-    FacetOut,
-    SpanOut,
-    facets_out,
-    file_name,
-    media_url,
-    plain_metadata,
-    thumbnail_url,
-    without_paths,
-)
 from trawl.server.problems import documented
 from trawl.server.routes.chunks import ChunkId
 from trawl.server.service import Ask, ServiceOf, root_path
 from trawl.store import DocumentRow
-from trawl.types import Modality, StoredChunk
+from trawl.types import Modality
+from trawl.wire import (
+    ChunkOut,
+    DocumentOut,
+    DocumentPage,
+    DocumentWithChunks,
+    FacetOut,
+    Facets,
+    Stats,
+)
 
 router = APIRouter(prefix="/v1", tags=["Documents"])
 
@@ -44,82 +41,6 @@ DocumentId = Annotated[
         examples=["1f0c9d2a7be84c55a1d0e3f2"],
     ),
 ]
-
-
-class DocumentOut(BaseModel):
-    """A file that was added, or could not be."""
-
-    id: str = Field(examples=["1f0c9d2a7be84c55a1d0e3f2"])
-    title: str = Field(examples=["Decay curve of the muon"])
-    source: str = Field(description="The name of the file.", examples=["muon_decay.png"])
-    media_type: str = Field(examples=["image/png"])
-    size_bytes: int = Field(examples=[48_213])
-    chunks: int = Field(description="How many chunks of it can be found.", examples=[1])
-    error: str | None = Field(description="Why it could not be read; null where it is in.")
-    added_at: datetime.datetime
-    metadata: dict[str, Any] = Field(examples=[{"topic": "physics", "year": 2019}])
-
-
-class DocumentPage(BaseModel):
-    """Some of the documents, by the address of their files."""
-
-    documents: list[DocumentOut]
-    total: int = Field(description="How many there are in all.", examples=[120])
-    next_offset: int | None = Field(description="Where the next page begins; null at the end.")
-
-
-class ChunkOut(BaseModel):
-    """A passage, a picture or a window of sound."""
-
-    id: str = Field(examples=["1f0c9d2a7be84c55a1d0e3f2:0"])
-    document_id: str
-    modality: Modality
-    title: str
-    source: str = Field(description="The name of the file.")
-    media_type: str
-    text: str = Field(description="The passage, or the caption of a picture or a sound.")
-    detail: str = Field(description="The size of a picture, or the length of a sound.")
-    span: SpanOut
-    thumbnail_url: str | None
-    media_url: str = Field(
-        description="The file that it is of.",
-        examples=["/v1/chunks/1f0c9d2a7be84c55a1d0e3f2:0/media"],
-    )
-    metadata: dict[str, Any]
-
-
-class Facets(BaseModel):
-    """How many documents have which values."""
-
-    facets: list[FacetOut]
-
-
-class DocumentWithChunks(DocumentOut):
-    """A document, and its chunks in their order."""
-
-    parts: list[ChunkOut] = Field(description="The chunks, in their order.")
-
-
-class SpaceOut(BaseModel):
-    """What several encoders share."""
-
-    name: str = Field(examples=["mini"])
-    dimension: int = Field(examples=[256])
-    fingerprint: str = Field(description="Hash of the weights and the preprocessing.")
-
-
-class Stats(BaseModel):
-    """The library in numbers."""
-
-    documents: int
-    failed: int = Field(description="Files that could not be read.")
-    chunks: dict[Modality, int]
-    spaces: list[SpaceOut]
-    columns: dict[str, str] = Field(
-        description="What can be filtered by, with the types.",
-        examples=[{"modality": "text", "year": "integer"}],
-    )
-    version: int = Field(description="Grows with every change.")
 
 
 @router.get(
@@ -152,7 +73,7 @@ async def documents(
     )
     end = offset + limit
     return DocumentPage(
-        documents=[DocumentOut(**_document(row)) for row in page.documents],
+        documents=[DocumentOut.from_row(row) for row in page.documents],
         total=page.total,
         next_offset=end if end < page.total else None,
     )
@@ -177,9 +98,8 @@ async def document(
         raise NotFoundError(f"no document {document_id} in this library") from None
     root = root_path(request)
     response.headers["ETag"] = _tag(shown.document)
-    return DocumentWithChunks(
-        **_document(shown.document), parts=[_chunk(chunk, root) for chunk in shown.chunks]
-    )
+    parts = [ChunkOut.from_chunk(chunk, root) for chunk in shown.chunks]
+    return DocumentWithChunks.from_row(shown.document, parts=parts)
 
 
 @router.patch(
@@ -237,7 +157,7 @@ async def change_metadata(
     except NotFoundError:
         raise NotFoundError(f"no document {document_id} in this library") from None
     response.headers["ETag"] = _tag(row)
-    return DocumentOut(**_document(row))
+    return DocumentOut.from_row(row)
 
 
 @router.delete(
@@ -292,7 +212,7 @@ async def chunk(request: Request, service: ServiceOf, chunk_id: ChunkId) -> Chun
         found = next(one for one in shown.chunks if one.chunk_id == chunk_id)
     except (NotFoundError, StopIteration):
         raise NotFoundError(f"no chunk {chunk_id} in this library") from None
-    return _chunk(found, root_path(request))
+    return ChunkOut.from_chunk(found, root_path(request))
 
 
 @router.get(
@@ -305,17 +225,7 @@ async def stats(service: ServiceOf) -> Stats:
     """Tell how much is in the library, what can be filtered by, and which models it is for."""
     status = await service.status()
     columns = await service.pool.run(service.library.columns)
-    return Stats(
-        documents=status.documents,
-        failed=len(status.failed),
-        chunks=dict(status.chunks),
-        spaces=[
-            SpaceOut(name=space.name, dimension=space.dimension, fingerprint=space.fingerprint)
-            for space in status.spaces
-        ],
-        columns=dict(columns),
-        version=status.version,
-    )
+    return Stats.from_status(status, columns)
 
 
 @router.get(
@@ -356,35 +266,4 @@ async def facets(
     else:
         ask = Ask(line=q, where=where, modality=wanted, limit=1, facets=tuple(key))
         found = (await service.ask(ask)).answer.facets
-    return Facets(facets=facets_out(found, limit))
-
-
-def _document(row: DocumentRow) -> dict[str, Any]:
-    return {
-        "id": row.document_id,
-        "title": row.title,
-        "source": file_name(row.uri),
-        "media_type": row.media_type,
-        "size_bytes": row.size_bytes,
-        "chunks": row.chunks,
-        "error": without_paths(row.error) if row.error is not None else None,
-        "added_at": row.added_at,
-        "metadata": plain_metadata(row.metadata),
-    }
-
-
-def _chunk(chunk: StoredChunk, root: str) -> ChunkOut:
-    return ChunkOut(
-        id=chunk.chunk_id,
-        document_id=chunk.document_id,
-        modality=chunk.modality,
-        title=chunk.title,
-        source=file_name(chunk.uri),
-        media_type=chunk.media_type,
-        text=chunk.text,
-        detail=chunk.detail,
-        span=SpanOut(**chunk.span.as_dict()),
-        thumbnail_url=thumbnail_url(chunk.chunk_id, chunk.modality, root),
-        media_url=media_url(chunk.chunk_id, root),
-        metadata=plain_metadata(chunk.metadata),
-    )
+    return Facets(facets=[FacetOut.from_facet(one, limit) for one in found])

@@ -11,18 +11,17 @@ from typing import Annotated, cast
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
 
 from trawl.errors import NotFoundError
 from trawl.ingest import document_id_of
 from trawl.server.arrivals import arrivals, openapi_body
 from trawl.server.intake import Intake
-from trawl.server.jobs import FINAL, Job, JobStore, State
+from trawl.server.jobs import FINAL, Job, JobStore
 from trawl.server.keys import reads, writes
-from trawl.server.models import file_name, without_paths
 from trawl.server.problems import OverloadedError, documented
 from trawl.server.runner import JobRunner
 from trawl.server.service import ServiceOf, root_path
+from trawl.wire import JobFailure, JobFile, JobOut, JobReport, file_name, without_paths
 
 router = APIRouter(prefix="/v1", tags=["Adding"])
 
@@ -38,47 +37,6 @@ JobId = Annotated[
         examples=["0b8a3c5e7f9142d6a1b2c3d4e5f60718"],
     ),
 ]
-
-
-class JobFile(BaseModel):
-    """One file of a job."""
-
-    source: str = Field(description="The name of the file.", examples=["dimuon.png"])
-    document_id: str = Field(description="The document that it is, or will be.")
-
-
-class JobFailure(BaseModel):
-    """A file that could not be read."""
-
-    source: str
-    reason: str
-
-
-class JobReport(BaseModel):
-    """What became of the files."""
-
-    added: int
-    unchanged: int = Field(description="Files that were in already.")
-    replaced: int = Field(description="Files that were in with other metadata.")
-    failed: list[JobFailure]
-    chunks: int = Field(description="Chunks that were added.")
-    seconds: float
-
-
-class JobOut(BaseModel):
-    """Files that were uploaded and are being added."""
-
-    id: str
-    state: State = Field(
-        description="`done` also where some files could not be read: see the report."
-    )
-    done: int = Field(description="Files that were read so far.")
-    total: int = Field(description="Files that there are.")
-    files: list[JobFile]
-    report: JobReport | None = Field(description="What became of them, once it is done.")
-    error: str | None = Field(description="Why the job as a whole failed.")
-    created_at: datetime.datetime
-    updated_at: datetime.datetime
 
 
 async def _jobs(request: Request) -> JobStore:

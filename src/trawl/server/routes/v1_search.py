@@ -11,13 +11,13 @@ from trawl.search import QueryPart
 from trawl.server import composed
 from trawl.server.composed import Column, question_of
 from trawl.server.keys import reads
-from trawl.server.models import DetailedResponse
 from trawl.server.problems import documented
 from trawl.server.routes.answering import respond
 from trawl.server.routes.chunks import ChunkId
 from trawl.server.service import Ask, ServiceOf
 from trawl.server.uploads import check_size, read_sound
 from trawl.types import Modality
+from trawl.wire import DetailedResponse
 
 router = APIRouter(prefix="/v1", tags=["Search"], dependencies=[reads])
 
