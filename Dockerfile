@@ -13,7 +13,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN /opt/trawl/bin/pip wheel --no-deps --wheel-dir dist .
 # Redis and traces are extras; the lock of the development tools says which versions.
-RUN wheel="$(ls dist/trawl-*.whl)" \
+RUN wheel="$(ls dist/*.whl)" \
     && /opt/trawl/bin/pip install --constraint requirements-dev.lock "${wheel}[redis,otel]"
 RUN /opt/trawl/bin/python -m compileall -q /opt/trawl/lib
 RUN /opt/trawl/bin/pip uninstall --yes pip setuptools

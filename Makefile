@@ -19,7 +19,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@touch $@
 
 demo: $(VENV)/.runtime  ## build the example collection, index it, ask five questions
-	$(BIN)/python examples/demo.py
+	$(BIN)/trawl demo .demo
 
 serve: $(VENV)/.runtime  ## serve the demo's library on http://127.0.0.1:8000
 	@test -f .demo/library/library.json || $(MAKE) demo

@@ -19,7 +19,7 @@ HEAD = "# Made by `make lock`; do not edit.\n"
 
 def installed(python: Path) -> list[str]:
     """Give what is installed there, without pip itself and without the project."""
-    command = [python, "-m", "pip", "freeze", "--exclude-editable", "--exclude", "trawl"]
+    command = [python, "-m", "pip", "freeze", "--exclude-editable", "--exclude", "trawl-multimodal"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return sorted((line for line in lines if "==" in line), key=str.lower)
 

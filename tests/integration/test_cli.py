@@ -39,7 +39,7 @@ from trawl.types import (
 TRAWL = Path(sys.executable).with_name("trawl")
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = {
-    "init", "add", "search", "show", "edit", "rm", "status", "serve", "eval", "mcp",
+    "init", "add", "search", "show", "edit", "rm", "status", "serve", "eval", "mcp", "demo",
 }  # fmt: skip
 ESCAPE = "\x1b"
 
@@ -94,8 +94,8 @@ def test_every_command_has_help_with_examples_and_stands_in_the_documentation() 
         assert f"Examples:\n  trawl {name}" in command.help.replace("\b\n", ""), name
         summary = command.get_short_help_str(limit=60)
         assert not summary.endswith("..."), f"{name}: the first line of its help is cut"
-        # What `mcp` writes to stdout is a protocol already.
-        shared = {"--library"} if name == "mcp" else {"--library", "--json"}
+        # `mcp` writes a protocol to stdout; `demo` makes a library of its own and shows commands.
+        shared = {"mcp": {"--library"}, "demo": set()}.get(name, {"--library", "--json"})
         assert shared <= {o for p in command.params for o in p.opts}, name
         for parameter in command.params:
             assert getattr(parameter, "help", "x"), f"{name} {parameter.name}"

@@ -386,5 +386,5 @@ def test_the_command_says_what_is_wrong(
 
 def test_a_missing_extra_is_said(opened: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ir_measures", None)
-    with pytest.raises(UsageError, match=r"pip install 'trawl\[eval\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'trawl-multimodal\[eval\]'"):
         measure([], [], 10)

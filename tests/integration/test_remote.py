@@ -209,4 +209,5 @@ def test_a_missing_extra_is_named(package: str, arguments: list[str]) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     extra = {"httpx": "client"}.get(package, package)
-    assert f"needs {package}; install it with: pip install 'trawl[{extra}]'" in done.stderr
+    install = f"pip install 'trawl-multimodal[{extra}]'"
+    assert f"needs {package}; install it with: {install}" in done.stderr

@@ -27,7 +27,7 @@ def mcp(library: LibraryOption = DEFAULT_LIBRARY) -> None:
     except ModuleNotFoundError as error:
         missing = (error.name or "the SDK").partition(".")[0]
         raise SettingsError(
-            f"trawl mcp needs {missing}; install it with: pip install 'trawl[mcp]'"
+            f"trawl mcp needs {missing}; install it with: pip install 'trawl-multimodal[mcp]'"
         ) from error
     with opened(library) as asked:
         gc.enable()

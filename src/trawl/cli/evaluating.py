@@ -76,7 +76,7 @@ def evaluate(
     is indexed into a library that is thrown away, or into the one that --library names
     here. A judgement file asks the library that is open: docs/evaluation.md has its form.
     Each fusion and each source alone is measured by nDCG, recall and reciprocal rank, with
-    95 % bootstrap intervals over the questions. Needs trawl[eval].
+    95 % bootstrap intervals over the questions. Needs trawl-multimodal[eval].
 
     \b
     Examples:

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trawl.cli import assisting, commands, evaluating, models, remote, searching
+from trawl.cli import assisting, commands, demo, evaluating, models, remote, searching
 from trawl.cli.terminal import complain
 from trawl.errors import TrawlError
 
@@ -81,6 +81,7 @@ for command in (
     app.command()(command)
 
 app.command()(assisting.mcp)
+app.command()(demo.demo)
 app.command("eval")(evaluating.evaluate)
 app.add_typer(models.app, name="models")
 

@@ -81,7 +81,9 @@ def export(
     target: Annotated[Path, typer.Argument(help="The folder to make.")],
     licence: Annotated[str, typer.Option(help="What the card is to say of it.")] = "unknown",
 ) -> None:
-    """Make a model of a checkpoint: ONNX graphs, a tokenizer and a card. Needs trawl[torch].
+    """Make a model of a checkpoint: ONNX graphs, a tokenizer and a card.
+
+    Needs trawl-multimodal[torch].
 
     \b
     Use it by its path:
@@ -100,8 +102,9 @@ def quantise(
     target: Annotated[Path, typer.Argument(help="The folder to make.")],
     model_dir: ModelDirOption = None,
 ) -> None:
-    """Make a model of 8-bit weights out of another: a quarter of its size. Needs trawl[torch].
+    """Make a model of 8-bit weights out of another: a quarter of its size.
 
+    Needs trawl-multimodal[torch].
     Its vectors are not those of the other: a library is made with the one or the other.
     """
     from trawl.cli.terminal import clean, console

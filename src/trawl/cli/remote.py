@@ -28,7 +28,7 @@ _BYTES_AT_ONCE = 16 * 2**20
 # In base64 a third more, and within what a server takes of JSON.
 _LINE_BYTES_AT_ONCE = 4 * 2**20
 _CHUNK_MARK = ":"
-_HERE_ONLY = frozenset({"init", "serve", "eval", "models"})
+_HERE_ONLY = frozenset({"init", "demo", "serve", "eval", "models"})
 
 _server: str | None = None
 
@@ -90,7 +90,7 @@ def _client(server: str) -> Client:
         from trawl.client import Client
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"--server needs {error.name}; install it with: pip install 'trawl[client]'"
+            f"--server needs {error.name}; install it with: pip install 'trawl-multimodal[client]'"
         ) from error
     return Client(server, key=load_settings().api_key)
 

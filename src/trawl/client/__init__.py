@@ -1,7 +1,8 @@
 """Asking a Trawl server from Python: the answers are those of `trawl.Library`.
 
 `Client` and `AsyncClient` differ in waiting alone: what is asked, asked again and made of
-the answers is described once, in `operations`. Needs httpx: `pip install "trawl[client]"`.
+the answers is described once, in `operations`. Needs httpx:
+`pip install "trawl-multimodal[client]"`.
 
 ::
 

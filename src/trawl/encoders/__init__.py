@@ -145,7 +145,7 @@ def load_model(name: str, directory: Path | None = None) -> Model:
     """Give a model by its name, or by the path of a folder that holds one.
 
     `directory` is the folder of downloaded models. A path's folder has a card, or is a
-    Hugging Face checkpoint, which the extra `trawl[torch]` then runs. Raises
+    Hugging Face checkpoint, which the extra `trawl-multimodal[torch]` then runs. Raises
     `ModelError` where there is none, or where it has yet to be downloaded.
     """
     if name in model_names():

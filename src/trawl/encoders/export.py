@@ -1,6 +1,6 @@
 """From a Hugging Face checkpoint to a model of Trawl: ONNX graphs, a tokenizer and a card.
 
-Needs the extra `trawl[torch]`, which also brings `onnx` and `onnxscript`.
+Needs the extra `trawl-multimodal[torch]`, which also brings `onnx` and `onnxscript`.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _write_tokenizer(checkpoint: Checkpoint, target: Path) -> None:
     except ImportError as error:
         raise ModelError(
             f"exporting takes torch and transformers ({error}); "
-            "install them with `pip install 'trawl[torch]'`"
+            "install them with `pip install 'trawl-multimodal[torch]'`"
         ) from error
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.directory, local_files_only=True)
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -190,7 +190,7 @@ def _quantise(graph: Path, target: Path) -> None:
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise ModelError(
-            f"quantising takes onnx ({error}); install it with `pip install 'trawl[torch]'`"
+            f"quantising takes onnx ({error}); install it: `pip install 'trawl-multimodal[torch]'`"
         ) from error
     # Unsigned weights. With signed ones, on AVX2, a small random CLAP and CLIP lost 0.01 to 0.02
     # of cosine instead of 0.0003, and ViT-B/32 0.0009 instead of 0.0004, at the same speed. The

@@ -1,4 +1,4 @@
-"""Networks on transformers (the extra `trawl[torch]`): any checkpoint of the families.
+"""Networks on transformers (the extra `trawl-multimodal[torch]`): any checkpoint of the families.
 
 On CUDA in bfloat16, elsewhere in float32. A batch that does not fit the device's memory is
 halved until it does.
@@ -50,7 +50,7 @@ def load_module(directory: Path, family: str, modality: Modality) -> torch.nn.Mo
     except ImportError as error:
         raise ModelError(
             f"running a checkpoint takes torch and transformers ({error}); "
-            "install them with `pip install 'trawl[torch]'`"
+            "install them with `pip install 'trawl-multimodal[torch]'`"
         ) from error
 
     class Tower(torch.nn.Module):  # type: ignore[misc]  # torch is not there to be checked

@@ -6,7 +6,7 @@
 ...     found = evaluate(library, read_judgements("judgements.jsonl"))
 ...     print(found.figure("calibrated", "nDCG@10").mean)
 
-Needs the extra ``trawl[eval]``. ``docs/evaluation.md`` tells what is measured and how.
+Needs the extra ``trawl-multimodal[eval]``. ``docs/evaluation.md`` tells what is measured and how.
 """
 
 from trawl.evaluation.collections import Collection, add_collection, read_collection

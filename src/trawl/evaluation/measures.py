@@ -41,7 +41,7 @@ def measure(lists: Sequence[Sequence[str]], answers: Sequence[Grades], k: int) -
     except ImportError as error:
         raise UsageError(
             f"measuring takes the package ir-measures ({error}); "
-            "install it with: pip install 'trawl[eval]'"
+            "install it with: pip install 'trawl-multimodal[eval]'"
         ) from error
     asked = [nDCG @ k, R @ k, RR @ k]
     column = {str(each): number for number, each in enumerate(asked)}

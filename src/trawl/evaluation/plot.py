@@ -31,7 +31,7 @@ def plot(evaluation: Evaluation, file: str | Path, *, title: str = "") -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError(
-            f"a plot takes matplotlib ({error}); install it with: pip install 'trawl[eval]'"
+            f"a plot needs matplotlib ({error}); install it: pip install 'trawl-multimodal[eval]'"
         ) from error
     groups, measures = list(evaluation.groups), evaluation.measures
     height_in = _LINE_IN * len(evaluation.fusions) + _AROUND_IN

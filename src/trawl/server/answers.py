@@ -11,11 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from trawl import __version__
 from trawl.types import Answer
 
 _DATE = "$date"
@@ -41,7 +41,7 @@ def key_of(state: str, ask: object) -> str:
 
     Another version of Trawl may answer otherwise, so its version is in the name too.
     """
-    said = json.dumps([version("trawl"), state, plain(ask)], separators=(",", ":"))
+    said = json.dumps([__version__, state, plain(ask)], separators=(",", ":"))
     return _WHOSE + hashlib.blake2b(said.encode(), digest_size=24).hexdigest()
 
 

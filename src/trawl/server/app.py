@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from trawl import __version__
 from trawl.library import Library
 from trawl.server import docs, problems
 from trawl.server.adding import Adds
@@ -114,7 +114,7 @@ def create_app(
     app = FastAPI(
         title=docs.TITLE,
         description=docs.DESCRIPTION,
-        version=version("trawl"),
+        version=__version__,
         openapi_tags=docs.TAGS,
         docs_url=None,
         redoc_url=None,

@@ -117,7 +117,7 @@ def check_redis(url: str) -> None:
     if find_spec("redis") is None:
         raise SettingsError(
             f"{_without_secrets(url)} is a Redis, and the client for it is missing; "
-            'install it with: pip install "trawl[redis]"'
+            'install it with: pip install "trawl-multimodal[redis]"'
         )
 
 

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from trawl import __version__
 from trawl.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class Tracing:
         except ImportError:
             raise SettingsError(
                 f"otlp_endpoint is {endpoint}, and what sends traces is missing; "
-                'install it with: pip install "trawl[otel]"'
+                'install it with: pip install "trawl-multimodal[otel]"'
             ) from None
         exporter = exporter or OTLPSpanExporter(
             f"{endpoint.rstrip('/')}/v1/traces", timeout=_SEND_S
         )
         self._exporter = exporter
-        resource = Resource.create({"service.name": "trawl", "service.version": version("trawl")})
+        resource = Resource.create({"service.name": "trawl", "service.version": __version__})
         # A provider of our own: the application's is nobody else's business.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
