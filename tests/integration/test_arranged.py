@@ -209,10 +209,10 @@ def test_interleaving_puts_modalities_in_turn(mixed: Library) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"quotas": {"video": 2}}, "no modality 'video' to give a quota to"),
-        ({"quotas": {"image": -1}}, "image=-1: each is at least 0"),
+        ({"quotas": {"video": 2}}, "quotas 'video': must be 'text', 'image' or 'audio'"),
+        ({"quotas": {"image": -1}}, "quotas.image -1: must be at least 0"),
         ({"quotas": {"image": 8, "text": 3}}, "at most the limit, 10"),
-        ({"quotas": {"image": 2}, "balance": True}, "give one of them"),
+        ({"quotas": {"image": 2}, "balance": True}, "balance and quotas exclude each other"),
     ],
 )
 def test_quotas_that_cannot_be_meant(mixed: Library, options: dict[str, object], told: str) -> None:

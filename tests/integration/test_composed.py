@@ -134,10 +134,10 @@ def test_pages_by_cursor(trawl: Trawl) -> None:
     ("options", "message"),
     [
         ({"weights": {"bm52": 1}}, r"unknown source 'bm52'; .*bm25, mini\.text"),
-        ({"weights": {"bm25": -1}}, "weight bm25=-1: it is a number that is 0 or more"),
-        ({"weights": {"bm25": float("nan")}}, "weight bm25=nan"),
-        ({"rrf_k": -1}, "rrf_k -1: it is a number that is 0 or more; 60 is usual"),
-        ({"rrf_k": float("inf")}, "rrf_k inf"),
+        ({"weights": {"bm25": -1}}, "weights.bm25 -1: must be at least 0"),
+        ({"weights": {"bm25": float("nan")}}, "weights.bm25 nan: must be a finite number"),
+        ({"rrf_k": -1}, "rrf_k -1: must be at least 0"),
+        ({"rrf_k": float("inf")}, "rrf_k inf: must be a finite number"),
     ],
 )
 def test_what_cannot_be_meant(opened: Library, options: dict[str, Any], message: str) -> None:

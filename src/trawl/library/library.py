@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from trawl.encoders import load_reranker
 from trawl.errors import NotFoundError, QueryError
@@ -21,9 +21,18 @@ from trawl.library.edits import typed_edits
 from trawl.library.listing import DocumentPage, count_values, list_documents
 from trawl.library.originals import Original, open_original
 from trawl.library.queries import Questions
-from trawl.query import Filter, parse_filter
-from trawl.ranking import Method
-from trawl.search import MAX_RESULTS, Gathered, Like, QueryPart, Searcher, SearchRequest
+from trawl.query import And, Filter, parse_filter
+from trawl.search import (
+    MAX_RESULTS,
+    Gathered,
+    Like,
+    QueryPart,
+    Searcher,
+    SearchKeywords,
+    SearchOptions,
+    SearchRequest,
+    search_options,
+)
 from trawl.settings import Settings, load_settings
 from trawl.store import DocumentRow, Snapshot, Store, WriteLock
 from trawl.types import Answer, Facet, Failure, Modality, Report, Sound, Status, StoredChunk
@@ -190,73 +199,44 @@ class Library:
         audio: str | Path | Sound | None = None,
         like: str | None = None,
         parts: Sequence[QueryPart] = (),
-        modality: Modality | Collection[Modality] | None = None,
         where: str | Filter | None = None,
-        limit: int = 10,
-        offset: int = 0,
-        cursor: str | None = None,
-        fusion: Method = "calibrated",
-        weights: Mapping[str, float] | None = None,
-        rrf_k: float = 60.0,
-        rerank: str | None = None,
-        required: Sequence[str] = (),
-        excluded: Sequence[str] = (),
-        phrases: Sequence[str] = (),
-        fuzzy: Sequence[tuple[str, int]] = (),
-        balance: bool = False,
-        quotas: Mapping[Modality, int] | None = None,
-        interleave: bool = False,
-        nearest: bool = True,
-        diversity: float = 0.0,
-        per_document: int | None = None,
-        group: bool = False,
-        sort: str | None = None,
-        facets: Sequence[str] = (),
+        options: SearchOptions | None = None,
+        **changes: Unpack[SearchKeywords],
     ) -> Answer:
-        """Find by words, a picture, a sound, a chunk, or several of them together.
+        """Search by text, an image, a sound, a chunk, or several of them combined.
 
-        `like` is a chunk's id; `parts` are further parts with weights of their own.
-        `modality` narrows what comes back; `where` is a filter ("year >= 2020 and
-        source in ('arXiv', 'CERN')"); `weights` multiplies a source's say
-        ({"bm25": 0.5}); `rerank` names a cross-encoder that reads the first passages, by
-        its name or its folder's path. A `cursor` from an answer gives the page after it, of the
-        library as it was then. `SearchRequest` explains the rest. Raises `QueryError`,
-        `FilterError` or `UsageError` for what cannot be meant, `NotFoundError` for a
-        chunk that is not there.
+        ::
+
+            library.search("muon decay", modality="image", limit=5, where="year >= 2020")
+
+        `like` is a chunk id; `parts` are further query parts with weights of their own.
+        `where` is a filter as text or parsed. The other keywords are the fields of
+        `SearchOptions`, and change `options` if that is given too. `rerank` is the name or
+        the directory of a cross-encoder. A `cursor` from an answer returns the next page,
+        from the version of the library that answered.
+
+        Raises `QueryError`, `FilterError` or `UsageError` if the request is invalid, and
+        `NotFoundError` if there is no such chunk.
         """
+        chosen = search_options(options, **changes)
+        asked = self._questions.parts(text, image, audio, like, parts)
+        return self._search(asked, _joined(chosen.where, where), chosen)
+
+    def _search(
+        self, parts: Sequence[QueryPart], where: Filter | None, options: SearchOptions
+    ) -> Answer:
         snapshot = self._store.snapshot()
-        if cursor is not None:
-            version, offset = cursors.read(cursor)
+        if options.cursor is not None:
+            version, offset = cursors.read(options.cursor)
             snapshot = self._store.snapshot_at(version)
-        request = SearchRequest(
-            parts=self._questions.parts(text, image, audio, like, parts),
-            modalities=frozenset([modality] if isinstance(modality, str) else modality or ()),
-            where=parse_filter(where) if isinstance(where, str) else where,
-            limit=limit,
-            offset=offset,
-            fusion=fusion,
-            weights=dict(weights or {}),
-            rrf_k=rrf_k,
-            rerank=rerank,
-            required=tuple(required),
-            excluded=tuple(excluded),
-            phrases=tuple(phrases),
-            fuzzy=tuple(fuzzy),
-            balance=balance,
-            quotas=dict(quotas or {}),
-            interleave=interleave,
-            nearest=nearest,
-            diversity=diversity,
-            per_document=per_document,
-            group=group,
-            sort=sort,
-            facets=tuple(facets),
-        )
-        answer = self._open_searcher().search(request, snapshot)
-        # A page with quotas may be short of one modality and not be the last.
-        if len(answer.hits) < (1 if quotas else limit) or offset + 2 * limit > MAX_RESULTS:
+            options = search_options(options, offset=offset)
+        answer = self._open_searcher().search(SearchRequest(parts, where, options), snapshot)
+        end = options.offset + options.limit
+        # A page with quotas may be short of one modality and still not be the last.
+        is_last = len(answer.hits) < (1 if options.quotas else options.limit)
+        if is_last or end + options.limit > MAX_RESULTS:
             return answer
-        return replace(answer, cursor=cursors.write(answer.version, offset + limit))
+        return replace(answer, cursor=cursors.write(answer.version, end))
 
     def _open_searcher(self) -> Searcher:
         with self._searcher_lock:
@@ -278,43 +258,55 @@ class Library:
         the rows belong: so `trawl.evaluation` compares fusions of one and the same answers.
         `line` is of the query language, `text` plain words; `weights` are only checked.
         """
+        options = search_options(limit=limit, weights=weights)
         meant = self._questions.meant(line, None, None, files=True) if line is not None else {}
         parts = self._questions.parts(text, image, audio, None, meant.pop("parts", ()))
+        where = meant.pop("where", None)
         snapshot = self._store.snapshot()
-        request = SearchRequest(parts, limit=limit, weights=dict(weights or {}), **meant)
+        request = SearchRequest(parts, where, options.model_copy(update=meant))
         return self._open_searcher().gather(request, snapshot), snapshot
 
     def query(
         self,
         line: str,
         *,
-        where: str | None = None,
-        modality: Modality | Collection[Modality] | None = None,
+        image: str | Path | Image | None = None,
+        audio: str | Path | Sound | None = None,
+        like: str | None = None,
         parts: Sequence[QueryPart] = (),
+        where: str | Filter | None = None,
         files: bool = True,
-        **options: Any,
+        options: SearchOptions | None = None,
+        **changes: Unpack[SearchKeywords],
     ) -> Answer:
-        """Find by one line of the query language: ``muon -cosmic image:plot.png^0.5 year:>=2020``.
+        """Search by one line of the query language, such as ``muon -cosmic year:>=2020``.
 
-        ``docs/queries.md`` describes it. `where` and `modality` narrow what the line asks
-        for, and `parts` adds to it; `files` says whether ``image:`` and ``audio:`` may name
-        files of this machine; `options` are the others of `search`. Raises what `search`
-        raises; an error in the line points at the character.
+        ``docs/queries.md`` describes the language. The other arguments are those of `search`
+        and add to the line; `where` and `modality` narrow it. With `files` off, the line may
+        not name files (``image:``, ``audio:``).
+
+        Raises what `search` raises; an error in the line points at the character.
         """
-        meant = self._questions.meant(line, where, modality, files=files)
-        for name, more in {"parts": parts, **options}.items():
-            if name in meant:
-                meant[name] = (*meant[name], *more)
-                options.pop(name, None)
-        given = any(options.get(name) for name in ("image", "audio", "like"))
-        if not (meant["parts"] or given):
-            raise QueryError("the query only filters; add a word, a picture or a sound to find")
-        meant["modality"] = meant.pop("modalities")
-        return self.search(**meant, **options)
+        chosen = search_options(options, **changes)
+        meant = self._questions.meant(line, chosen.where, chosen.modality, files=files)
+        asked = [*meant.pop("parts"), *self._questions.parts(None, image, audio, like, parts)]
+        if not asked:
+            raise QueryError("the query only filters; add a word, an image or a sound")
+        narrowed = _joined(meant.pop("where"), where)
+        for name in ("required", "excluded", "phrases", "fuzzy"):
+            meant[name] += getattr(chosen, name)
+        return self._search(asked, narrowed, chosen.model_copy(update=meant))
 
-    def similar(self, chunk_id: str, **options: Any) -> Answer:
-        """Find what is like a chunk, in other documents. `options` are those of `search`."""
-        return self.search(like=chunk_id, **options)
+    def similar(
+        self,
+        chunk_id: str,
+        *,
+        where: str | Filter | None = None,
+        options: SearchOptions | None = None,
+        **changes: Unpack[SearchKeywords],
+    ) -> Answer:
+        """Search for chunks like a chunk, in other documents. Arguments as for `search`."""
+        return self.search(like=chunk_id, where=where, options=options, **changes)
 
     def like(self, chunk_id: str, weight: float = 1.0) -> QueryPart:
         """Give a chunk as a part of a query. Raises `NotFoundError`."""
@@ -428,3 +420,10 @@ class Library:
         """
         self._store.hold(self.settings.memory_bytes)
         self.search("warm", limit=1)
+
+
+def _joined(*filters: str | Filter | None) -> Filter | None:
+    """Return the conjunction of the filters that are given."""
+    parsed = [parse_filter(one) if isinstance(one, str) else one for one in filters]
+    given = tuple(one for one in parsed if one is not None)
+    return And(given) if len(given) > 1 else next(iter(given), None)

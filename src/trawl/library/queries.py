@@ -10,7 +10,7 @@ from trawl.errors import QueryError, ReadError
 from trawl.query import And, Term, parse_filter, parse_query
 from trawl.readers import media_type_of, read
 from trawl.search import QueryPart
-from trawl.types import Modality, Part, Passages, Picture, Recording, Sound
+from trawl.types import MODALITIES, Modality, Part, Passages, Picture, Recording, Sound
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,7 +53,7 @@ class Questions:
         *,
         files: bool,
     ) -> dict[str, Any]:
-        """Give what a line says and what narrows it, by the names of `SearchRequest`.
+        """Give what a line says and what narrows it, by the names of `SearchOptions`.
 
         `files` says whether the line may name files. Raises `QueryError`, `FilterError`,
         and what `like` raises.
@@ -71,7 +71,7 @@ class Questions:
                 raise QueryError("the query and the modality that was asked for leave none to find")
         return {
             "parts": [self._part(term) for term in parsed.terms],
-            "modalities": frozenset(wanted),
+            "modality": tuple(each for each in MODALITIES if each in wanted),
             "where": And(tuple(filters)) if filters else None,
             "required": parsed.required,
             "excluded": parsed.excluded,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Protocol, TypeAlias
 
 from mcp.server import MCPServer
@@ -56,12 +56,14 @@ Pictures = Annotated[bool, Field(description="Whether to show the pictures that 
 class Asked(Protocol):
     """What answers: a `trawl.Library`, or a server in its place."""
 
-    def query(self, line: str, **options: Any) -> Answer:
-        """Find by a line of the query language."""
+    def query(
+        self, line: str, *, where: str | None, modality: Collection[Modality], limit: int
+    ) -> Answer:
+        """Search by a line of the query language."""
         ...
 
-    def similar(self, chunk_id: str, **options: Any) -> Answer:
-        """Find what is like a chunk."""
+    def similar(self, chunk_id: str, *, modality: Collection[Modality], limit: int) -> Answer:
+        """Search for chunks like a chunk."""
         ...
 
     def show(self, target: str) -> Any:

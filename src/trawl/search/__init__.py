@@ -1,7 +1,8 @@
 """Searching: from a request to an answer."""
 
 from trawl.search.caches import normalised
-from trawl.search.request import MAX_QUERY_CHARACTERS, MAX_RESULTS, Like, QueryPart, SearchRequest
+from trawl.search.options import MAX_RESULTS, SearchKeywords, SearchOptions, search_options
+from trawl.search.request import MAX_QUERY_CHARACTERS, Like, QueryPart, SearchRequest
 from trawl.search.rerank import Reranker, rerank
 from trawl.search.searcher import Gathered, Searcher
 
@@ -12,8 +13,11 @@ __all__ = [
     "Like",
     "QueryPart",
     "Reranker",
+    "SearchKeywords",
+    "SearchOptions",
     "SearchRequest",
     "Searcher",
     "normalised",
     "rerank",
+    "search_options",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trawl.errors import FilterError
 from trawl.ranking import Fused, Fusion, balance, by_quota, deal_out
-from trawl.search.request import SearchRequest
+from trawl.search.options import SearchOptions
 from trawl.store import Snapshot, filter_column
 from trawl.types import ColumnType, Facet, Modality, Value
 
@@ -20,40 +20,40 @@ from trawl.types import ColumnType, Facet, Modality, Value
 _ARRANGED = 200
 
 
-def arrange(request: SearchRequest, snapshot: Snapshot, fused: Fusion) -> list[Fused]:
+def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> list[Fused]:
     """Return the hits of the requested page."""
-    end = request.offset + request.limit
-    if not _is_arranged(request):
-        return fused[request.offset : end]
-    shared = request.balance or request.quotas or request.interleave
+    end = options.offset + options.limit
+    if not _is_arranged(options):
+        return fused[options.offset : end]
+    shared = options.balance or options.quotas or options.interleave
     items: list[Fused] = fused[:] if shared else fused[: max(_ARRANGED, end)]
-    fields = snapshot.fields([item.row for item in items], _columns(request, snapshot.columns))
-    if request.sort is not None:
-        items = _sorted(items, fields, request.sort)
-    elif request.diversity > 0:
-        items = _diverse(items, snapshot, request.diversity, end)
-    if request.per_document is not None:
-        items = _capped(items, fields, request.per_document)
+    fields = snapshot.fields([item.row for item in items], _columns(options, snapshot.columns))
+    if options.sort is not None:
+        items = _sorted(items, fields, options.sort)
+    elif options.diversity > 0:
+        items = _diverse(items, snapshot, options.diversity, end)
+    if options.per_document is not None:
+        items = _capped(items, fields, options.per_document)
     modality_of: dict[int, Modality] = {row: values["modality"] for row, values in fields.items()}
-    page = _page(request, items, modality_of)
-    if request.interleave:
+    page = _page(options, items, modality_of)
+    if options.interleave:
         page = deal_out(page, modality_of)
-    return _grouped(page, fields) if request.group else page
+    return _grouped(page, fields) if options.group else page
 
 
 def _page(
-    request: SearchRequest, items: list[Fused], modality_of: Mapping[int, Modality]
+    options: SearchOptions, items: list[Fused], modality_of: Mapping[int, Modality]
 ) -> list[Fused]:
     """Return the page. With shares, each page is taken from what the earlier ones left."""
-    if not (request.balance or request.quotas or request.interleave):
-        return items[request.offset : request.offset + request.limit]
+    if not (options.balance or options.quotas or options.interleave):
+        return items[options.offset : options.offset + options.limit]
     skipped, page = 0, list[Fused]()
-    while skipped < request.offset + request.limit:
+    while skipped < options.offset + options.limit:
         # An offset within a page: the first step covers what lies before it.
-        size = (request.offset % request.limit if skipped == 0 else 0) or request.limit
+        size = (options.offset % options.limit if skipped == 0 else 0) or options.limit
         page = (
-            by_quota(items, modality_of, size, request.quotas)
-            if request.quotas
+            by_quota(items, modality_of, size, options.quotas)
+            if options.quotas
             else balance(items, modality_of, size)
         )
         taken = {item.row for item in page}
@@ -62,22 +62,22 @@ def _page(
     return page
 
 
-def _is_arranged(request: SearchRequest) -> bool:
+def _is_arranged(options: SearchOptions) -> bool:
     return (
-        request.balance
-        or bool(request.quotas)
-        or request.interleave
-        or request.group
-        or request.sort is not None
-        or request.per_document is not None
-        or request.diversity > 0
+        options.balance
+        or bool(options.quotas)
+        or options.interleave
+        or options.group
+        or options.sort is not None
+        or options.per_document is not None
+        or options.diversity > 0
     )
 
 
-def _columns(request: SearchRequest, known: Mapping[str, ColumnType]) -> list[str]:
+def _columns(options: SearchOptions, known: Mapping[str, ColumnType]) -> list[str]:
     columns = ["document_id", "modality"]
-    if request.sort is not None:
-        columns.append(_column(request.sort.removeprefix("-"), known, "sort by"))
+    if options.sort is not None:
+        columns.append(_column(options.sort.removeprefix("-"), known, "sort by"))
     return list(dict.fromkeys(columns))
 
 
@@ -160,11 +160,11 @@ def _cosines(items: Sequence[Fused], snapshot: Snapshot) -> NDArray[np.float64]:
     return alike
 
 
-def count_facets(request: SearchRequest, snapshot: Snapshot, fused: Fusion) -> tuple[Facet, ...]:
+def count_facets(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> tuple[Facet, ...]:
     """Count the values of the requested columns over the matching documents."""
-    if not request.facets:
+    if not options.facets:
         return ()
-    columns = {key: _column(key, snapshot.columns, "count") for key in request.facets}
+    columns = {key: _column(key, snapshot.columns, "count") for key in options.facets}
     fields = snapshot.fields(
         [int(row) for row in fused.rows], ["document_id", *dict.fromkeys(columns.values())]
     )

@@ -17,7 +17,8 @@ from trawl.query import Comparison, bind, to_sql
 from trawl.ranking import Background, Fused, Fusion, Method, Prior, fuse
 from trawl.search.arrange import arrange, count_facets
 from trawl.search.caches import Backgrounds, QueryVectors
-from trawl.search.request import MAX_RESULTS, Like, QueryPart, SearchRequest
+from trawl.search.options import MAX_RESULTS
+from trawl.search.request import Like, QueryPart, SearchRequest
 from trawl.search.rerank import Reranker, rerank
 from trawl.search.snippets import snippet
 from trawl.store import BM25, Snapshot, Words, filter_column, row_is_one_of
@@ -105,22 +106,23 @@ class Searcher:
         Raises `UsageError` if the request names a column, source or chunk that the
         library does not have, and `QueryError` if no model accepts the query.
         """
+        options = request.options
         timings: dict[str, float] = {}
         with _timed(timings, "total"):
             gathered = self.gather(request, snapshot, timings)
             with _timed(timings, "fuse"):
-                fused = gathered.fused(request.fusion, request.weights, request.rrf_k)
+                fused = gathered.fused(options.fusion, options.weights, options.rrf_k)
             notices = _notices(self._models, request, {r.source for r in gathered.rankings})
-            if request.rerank is not None:
+            if options.rerank is not None:
                 with _timed(timings, "rerank"):
-                    reranker = self._reranker(request.rerank)
+                    reranker = self._reranker(options.rerank)
                     fused, rerank_notices = rerank(reranker, request.text, snapshot, fused)
                 notices += rerank_notices
             with _timed(timings, "hydrate"):
-                listed = request.nearest or not fused.no_good_match
-                chosen = arrange(request, snapshot, fused) if listed else []
+                listed = options.nearest or not fused.no_good_match
+                chosen = arrange(options, snapshot, fused) if listed else []
                 hits = _hits(request, snapshot, chosen)
-                facets = count_facets(request, snapshot, fused) if listed else ()
+                facets = count_facets(options, snapshot, fused) if listed else ()
         return Answer(
             hits,
             timings,
@@ -137,7 +139,7 @@ class Searcher:
         """Query every source without fusing. Adds each stage's milliseconds to `timings`."""
         timings = {} if timings is None else timings
         with _timed(timings, "prepare"):
-            self._check_weights(request.weights)
+            self._check_weights(request.options.weights)
             where = _where(request, snapshot)
         with _timed(timings, "encode"):
             queries = list(self._source_queries(request, snapshot, where))
@@ -161,8 +163,8 @@ class Searcher:
     ) -> Iterator[_SourceQuery]:
         """Yield a query for each source that can hold an answer."""
         self._check_towers(request)
-        wanted = request.modalities or frozenset(MODALITIES)
-        if request.text or request.phrases or request.fuzzy:
+        wanted = frozenset(request.options.modality or MODALITIES)
+        if request.text or request.options.phrases or request.options.fuzzy:
             yield _SourceQuery(BM25, None, "text", _narrowed(where, wanted))
         for model in self._models:
             # Captions of pictures and sounds are in the text source too.
@@ -235,8 +237,9 @@ class Searcher:
         self, request: SearchRequest, snapshot: Snapshot, queries: Sequence[_SourceQuery]
     ) -> tuple[list[Ranking], dict[str, Background]]:
         """Query all sources in parallel."""
-        depth = _DEPTH if request.offset + request.limit <= _DEPTH else MAX_RESULTS
-        words = Words(request.text, request.phrases, request.fuzzy)
+        options = request.options
+        depth = _DEPTH if options.offset + options.limit <= _DEPTH else MAX_RESULTS
+        words = Words(request.text, options.phrases, options.fuzzy)
 
         def fetch(query: _SourceQuery) -> tuple[Ranking, Background | None]:
             began = time.perf_counter()
@@ -277,9 +280,9 @@ def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
     conditions = []
     if request.where is not None:
         conditions.append(to_sql(bind(request.where, snapshot.columns), filter_column))
-    for phrase in request.required:
+    for phrase in request.options.required:
         conditions.append(row_is_one_of(snapshot.holding(phrase).tolist()))
-    for phrase in request.excluded:
+    for phrase in request.options.excluded:
         conditions.append(f"NOT ({row_is_one_of(snapshot.holding(phrase).tolist())})")
     for part in request.parts:
         if isinstance(part.media, Like) and part.weight > 0:
@@ -315,7 +318,7 @@ def _hits(request: SearchRequest, snapshot: Snapshot, chosen: Sequence[Fused]) -
     return tuple(
         _hit(rank, item, chunk, request.text)
         for rank, (item, chunk) in enumerate(
-            zip(chosen, chunks, strict=True), start=request.offset + 1
+            zip(chosen, chunks, strict=True), start=request.options.offset + 1
         )
     )
 
