@@ -114,7 +114,7 @@ def test_help_loads_nothing_heavy() -> None:
         "try: app()\n"
         "except SystemExit: pass\n"
         "heavy = {'numpy', 'pyarrow', 'lance', 'lancedb', 'onnxruntime', 'PIL', 'pydantic',\n"
-        "         'fastapi', 'tokenizers', 'soundfile', 'sqlglot', 'rich', 'trawl.library'}\n"
+        "         'fastapi', 'tokenizers', 'soundfile', 'lark', 'rich', 'trawl.library'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from trawl.errors import FilterError
-from trawl.query.filters import (
+from trawl.query import (
     And,
     Comparison,
     Contains,
@@ -22,8 +22,8 @@ from trawl.query.filters import (
     bind,
     matches,
     parse_filter,
+    to_sql,
 )
-from trawl.query.predicate import to_sql
 
 NASTY = [
     "",

@@ -261,7 +261,7 @@ UNBOUND = {
     "taken:0000": "a date",
     "tags:>physics": "no order",
     "tags:*phys*": "whole items",
-    "year:*20*": "contains nothing",
+    "year:*20*": "has no parts to contain",
     "yaer:2020": 'did you mean "year"',
     "Na:K": r"write Na\: or put it in quotes",
 }

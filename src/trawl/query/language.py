@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trawl.errors import QueryError
+from trawl.errors import QueryError, UsageError
 from trawl.query.language_conditions import read_condition, read_has
 from trawl.query.language_parts import (
     Choice,
@@ -129,13 +129,13 @@ class _Reader:
         scan, behind = self.scan, self.scan.at
         found = read_condition(scan, key, negated=sign == "-", start=start)
         places = Place(start + len(sign), behind - 1), Place(behind, max(scan.at, behind + 1))
-        return replace(found, spot=Spot(scan.line, "query", places[0], (places[1],)))
+        return replace(found, spot=Spot(scan.line, places[0], (places[1],)))
 
     def presence(self, sign: Sign) -> Condition:
         """`has:doi`, from behind its colon on."""
         scan, behind = self.scan, self.scan.at
         found = read_has(scan, negated=sign == "-")
-        return replace(found, spot=Spot(scan.line, "query", scan.since(behind)))
+        return replace(found, spot=Spot(scan.line, scan.since(behind)))
 
     def word(self, sign: Sign, start: int) -> Clause:
         """`muon`, `muon~1`, `muon^2`, `+muon`, `-muon`."""
@@ -309,7 +309,7 @@ class _Reader:
                     )
                 self.opened.pop()
 
-    def _unclosed(self, opened: int) -> QueryError:
+    def _unclosed(self, opened: int) -> UsageError:
         return self.scan.problem(
             Place(opened, opened + 1),
             "this parenthesis is not closed; write \\( for the sign itself",

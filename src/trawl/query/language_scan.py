@@ -11,13 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trawl.errors import QueryError
+from trawl.errors import UsageError
 from trawl.query.places import Line, Place
 
-ALLOWED = (
-    'allowed: words "a phrase" +word -word word~ word^2 (words)^0.5 image:FILE audio:FILE '
-    "like:CHUNK key:value has:key modality:image; a \\ before a sign makes it a plain character"
-)
 FORMS = frozenset({"text", "image", "audio", "like", "modality", "has"})
 MAX_WEIGHT = 100
 
@@ -78,14 +74,12 @@ class Scanner:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.line = Line(text)
+        self.line = Line(text, "query")
         self.at = 0
 
-    def problem(self, place: Place, what: str) -> QueryError:
-        """The error: what is wrong, the place under carets, and what is allowed."""
-        return QueryError(
-            f"query, character {place.start + 1}: {what}\n{self.line.excerpt(place)}\n{ALLOWED}"
-        )
+    def problem(self, place: Place, what: str) -> UsageError:
+        """Return the error that points at `place`."""
+        return self.line.error(place, what)
 
     def peek(self) -> str:
         """The character at `at`; "" at the end of the line."""

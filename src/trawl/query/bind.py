@@ -1,4 +1,4 @@
-"""A filter against a library's columns, and against one document's metadata."""
+"""Bind a filter to a library's columns, and match it with one document's metadata."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def bind(filter_: Filter, columns: Mapping[str, ColumnType]) -> Filter:
-    """Check every key against `columns` and give each literal its column's type.
+    """Check every key against `columns` and convert each literal to its column's type.
 
-    A whole number becomes a real one and back (2.0, not 2.5), and ISO text a date.
-    Raises `FilterError` for a key that is not a column (with the near ones), and
-    for a literal or an operator that does not fit the column's type; where the filter was
-    read from a line, the error points at the place.
+    Whole numbers convert to reals and back (2.0, not 2.5), and ISO text to dates.
+    Raises `FilterError` for a key that is not a column (with similar names), and for a
+    literal or an operator that does not fit the column's type. If the filter was parsed
+    from text, the error points at the place.
     """
     match filter_:
         case And(parts):
@@ -77,7 +77,6 @@ def bind(filter_: Filter, columns: Mapping[str, ColumnType]) -> Filter:
 
 
 def _bound(condition: Condition, columns: Mapping[str, ColumnType]) -> Filter:
-    """One condition, whose errors point at it where it was read from a line."""
     key, spot = condition.key, condition.spot
     with _pointing(spot.at_key if spot else None):
         kind = _kind(condition, columns)
@@ -86,7 +85,7 @@ def _bound(condition: Condition, columns: Mapping[str, ColumnType]) -> Filter:
             with _pointing(spot.at_key if spot else None):
                 if kind == "boolean" and op not in ("=", "!="):
                     raise FilterError(
-                        f'"{key}" is true or false: compare it with = or !=, not {op}'
+                        f'"{key}" is true or false; compare it with = or !=, not {op}'
                     )
             with _pointing(spot.at_value if spot else None):
                 return Comparison(key, op, _coerce(key, kind, value))
@@ -96,7 +95,7 @@ def _bound(condition: Condition, columns: Mapping[str, ColumnType]) -> Filter:
             with _pointing(spot.at_key if spot else None):
                 if kind not in ("text", "texts"):
                     raise FilterError(
-                        f'"{key}" is {_TYPE_NAMES[kind]}, which contains nothing; '
+                        f'"{key}" is {_TYPE_NAMES[kind]}, and has no parts to contain; '
                         f"compare it: {key} = {_EXAMPLES[kind]}"
                     )
             with _pointing(spot.at_value if spot else None):
@@ -105,7 +104,7 @@ def _bound(condition: Condition, columns: Mapping[str, ColumnType]) -> Filter:
             return condition
         case Untyped():
             with _pointing(spot.at_value if spot else None):
-                # What `typed` makes has no place of its own, so that this is the only one.
+                # The result of `typed` has no spot, so the error gets its place once.
                 return bind(typed(condition, kind), columns)
 
 
@@ -127,7 +126,7 @@ def _item(condition: OneOf, kind: ColumnType, number: int) -> Scalar:
 
 @contextmanager
 def _pointing(at: Callable[[str], FilterError] | None) -> Iterator[None]:
-    """Let an error of the block say where it is."""
+    """Add the place to an error of the block."""
     try:
         yield
     except FilterError as error:
@@ -137,10 +136,10 @@ def _pointing(at: Callable[[str], FilterError] | None) -> Iterator[None]:
 
 
 def matches(filter_: Filter, metadata: Mapping[str, Value]) -> bool:
-    """Whether a document with `metadata` passes a bound filter.
+    """Return whether a document with `metadata` passes a bound filter.
 
-    Python's own reading of the tree, which the store's is tested against. A value
-    that is not a number (NaN) is outside both: the readers let none in.
+    The reference implementation that the store's SQL is tested against. NaN is outside
+    both; the readers reject it.
     """
     match filter_:
         case Comparison(key, op, value):
@@ -182,7 +181,7 @@ def _column(key: str, columns: Mapping[str, ColumnType]) -> ColumnType:
 
 
 def _coerce(key: str, kind: ColumnType, value: Scalar) -> Scalar:
-    """The literal as the column's type; the Python type decides, and bool is no integer here."""
+    """Convert a literal to the column's type; a bool is not an integer here."""
     match kind:
         case "text" if isinstance(value, str):
             return _text(key, value)
@@ -200,7 +199,7 @@ def _coerce(key: str, kind: ColumnType, value: Scalar) -> Scalar:
         case "texts":
             raise FilterError(
                 f'"{key}" is a list of text, which is not compared as a whole; '
-                f"ask for an item: {key} contains 'word'"
+                f"match an item: {key} contains 'word'"
             )
         case _:
             pass
@@ -215,7 +214,7 @@ def _text(key: str, value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise FilterError(
-            f'the text that "{key}" is compared with is not valid Unicode; write it as UTF-8'
+            f'the value for "{key}" is not valid Unicode; write it as UTF-8'
         ) from None
     return value
 
@@ -226,9 +225,7 @@ def _finite(key: str, value: float) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise FilterError(
-            f'"{key}" is compared with a number beyond 1.8e308, which no real number holds'
-        )
+        raise FilterError(f'the number for "{key}" is beyond 1.8e308, the largest real number')
     return number
 
 

@@ -1,9 +1,9 @@
-"""A filter as SQL in the dialect of Lance's filters (DataFusion).
+"""Write a filter as SQL in the dialect of Lance's filters (DataFusion).
 
 The SQL is built from the tree alone: keys become the store's own column names,
-and literals are written by their Python type. Text stands between single quotes
-with each quote doubled; the dialect knows no other escape inside them (measured
-with pylance 14.0.2: backslashes, newlines and NUL are themselves).
+and literals are written by their Python type. Text stands in single quotes with
+each quote doubled. The dialect has no other escape (measured with pylance 14.0.2:
+backslashes, newlines and NUL are literal).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ INT64_MIN = -(2**63)
 
 
 def to_sql(filter_: Filter, column_of: Callable[[str], str]) -> str:
-    """The SQL of a bound filter; `column_of` gives the store's column for a key.
+    """Return the SQL of a bound filter; `column_of` maps a key to the store's column.
 
-    A comparison with a missing value is null in SQL, and a null row does not pass:
-    that is the tree's "false" everywhere but under ``not``, so a negated part is
-    first made two-valued by ``coalesce(part, false)``.
+    A comparison with a missing value is null in SQL, and a null row does not pass.
+    That is the tree's "false" everywhere except under ``not``, so a negated part is
+    made two-valued by ``coalesce(part, false)``.
 
-    Raises `FilterError` for a literal that SQL cannot hold (infinite, not a number).
+    Raises `FilterError` for a literal that SQL cannot express (infinite or NaN).
     """
 
     def column(key: str) -> str:
@@ -71,7 +71,7 @@ def to_sql(filter_: Filter, column_of: Callable[[str], str]) -> str:
 
 
 def _joined(word: str, parts: list[str], empty: str) -> str:
-    """The parts joined in a balanced tree of parentheses, so that depth grows as the log."""
+    """Join the parts in a balanced tree of parentheses, so that depth is logarithmic."""
     if not parts:
         return empty
     if len(parts) == 1:
@@ -85,11 +85,11 @@ def _literal(value: Scalar) -> str:
         case bool():
             return "true" if value else "false"
         case int():
-            # The dialect reads 9223372036854775808 before its sign, as a real number.
+            # The dialect reads 9223372036854775808 without its sign, as a real number.
             return "(-9223372036854775807 - 1)" if value == INT64_MIN else str(value)
         case float():
             if not math.isfinite(value):
-                raise FilterError("a filter compares with finite numbers only")
+                raise FilterError("numbers in a filter must be finite")
             return repr(value)
         case datetime.date():
             return f"date '{value.isoformat()}'"
