@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from trawl.library import Library
-from trawl.server import connections, create_app
+from trawl.server import create_app, http_protocol
 from trawl.server.metrics import Metrics
 
 
@@ -29,7 +29,7 @@ class Served:
         self.address = ("127.0.0.1", int(self.listening.getsockname()[1]))
         config = uvicorn.Config(
             create_app(library, metrics=self.metrics),
-            http=connections.protocol_with(max_connections, self.metrics.rejected),
+            http=http_protocol.protocol_with(max_connections, self.metrics.rejected),
             log_config=None,
             access_log=False,
         )
@@ -119,7 +119,7 @@ def test_a_head_without_end_is_cut_off(served: Served) -> None:
 
 
 def test_a_slow_head_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_HEAD_S", 0.3)
+    monkeypatch.setattr(http_protocol, "_HEAD_S", 0.3)
     with served.connected() as silent, served.connected() as slow:
         slow.sendall(b"GET /health/live HTTP/1.1\r\n")
         refused(slow, 408, "too-slow")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -21,6 +21,16 @@ from served import muon_library
 from trawl.library import Library
 
 TRAWL = Path(sys.executable).parent / "trawl"
+
+
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    """Return the processes that serve, without the tracker that `multiprocessing` starts."""
+    found = []
+    for child in process.children():
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "resource_tracker" not in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 @contextmanager
@@ -41,7 +51,7 @@ def serving(library: Path, *options: str) -> Iterator[tuple[psutil.Popen, str]]:
                 line = process.stdout.readline()  # those of the log come between
                 assert line, said
                 said += line
-            workers = process.children()
+            workers = workers_of(process)
             yield process, found.group()
         finally:
             for one in (process, *workers):
@@ -68,7 +78,7 @@ def numbers(address: str) -> dict[str, float]:
 
 def test_two_processes_serve_and_end_together(library: Path) -> None:
     with serving(library) as (process, address):
-        workers = process.children()
+        workers = workers_of(process)
         assert len(workers) == 2
         until(lambda: httpx.get(f"{address}/health/ready").status_code == 200)
         for _ in range(20):
@@ -109,13 +119,13 @@ def test_two_processes_serve_and_end_together(library: Path) -> None:
 
 def test_one_that_dies_is_replaced(library: Path) -> None:
     with serving(library) as (process, address):
-        first, second = process.children()
+        first, second = workers_of(process)
         first.kill()
-        until(lambda: len(set(process.children()) - {first}) == 2)
+        until(lambda: len(set(workers_of(process)) - {first}) == 2)
         assert second.is_running()
         until(lambda: numbers(address).get('trawl_worker_restarts{worker="0"}') == 1)
         assert httpx.get(f"{address}/search?query=muon").status_code == 200
-        (added,) = set(process.children()) - {first, second}
+        (added,) = set(workers_of(process)) - {first, second}
         # When the one that watches is killed, those that serve do not stay behind.
         process.kill()
         until(lambda: not (added.is_running() or second.is_running()))

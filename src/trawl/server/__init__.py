@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trawl.server.app import create_app
-    from trawl.server.running import run
+    from trawl.server.serve import run
 
 __all__ = ["create_app", "run"]
 
@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:
 
         return create_app
     if name == "run":
-        from trawl.server.running import run
+        from trawl.server.serve import run
 
         return run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,8 +14,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from trawl import __version__
 from trawl.library import Library
 from trawl.server import docs, problems
-from trawl.server.adding import Adds
 from trawl.server.intake import Intake
+from trawl.server.job_process import Ingester
 from trawl.server.jobs import JobStore
 from trawl.server.keys import Keyring
 from trawl.server.limiting import Proxies, RateLimiter, SharedCount
@@ -65,19 +65,19 @@ def create_app(
     *,
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
-    adds: Adds | None = None,
+    ingester: Ingester | None = None,
 ) -> FastAPI:
     """Give an application that answers questions about `library`, which stays the caller's.
 
     `settings` are the library's own where they are not given; `metrics` is what it counts
-    with, `tracing` where its spans go, by default where the settings say, and `adds` what
+    with, `tracing` where its spans go, by default where the settings say, and `ingester` what
     adds the files of jobs, by default threads of this process. Raises `SettingsError` where
     an extra is missing that the settings ask for.
     """
     settings = settings or library.settings
     metrics = metrics or Metrics()
     tracing = tracing or _tracing(settings)
-    service = Service(library, settings, metrics, tracing, adds)
+    service = Service(library, settings, metrics, tracing, ingester)
     jobs = JobStore(library.path / ".jobs.sqlite3")
     runner = JobRunner(service, jobs)
     count = _shared_count(settings, metrics)
@@ -102,7 +102,7 @@ def create_app(
         finally:
             service.stop()
             runner.call()
-            await service.adds.close(service.grace_s)
+            await service.ingester.close(service.grace_s)
             _, pending = await asyncio.wait(tasks, timeout=service.grace_s)
             service.unfinished = bool(pending)
             await service.close()

@@ -10,7 +10,7 @@ import anyio.to_thread
 from filelock import FileLock, Timeout
 
 from trawl.errors import LibraryLockedError, TrawlError
-from trawl.server.adding import StoppedError
+from trawl.server.job_process import StoppedError
 from trawl.server.jobs import Job, JobStore
 from trawl.server.problems import kind_of
 from trawl.server.service import Service
@@ -61,7 +61,7 @@ class JobRunner:
         if job is not None:
             await self._run(job)
             return
-        await self._service.adds.rest()
+        await self._service.ingester.rest()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._called.wait(), _LOOK_S)
 

@@ -16,8 +16,8 @@ from trawl.library import Library
 from trawl.ranking import Method
 from trawl.search import QueryPart
 from trawl.search import normalised as normalised
-from trawl.server.adding import Adds, Progress, ThreadAdds
 from trawl.server.cache import AnswerCache, AnswerStore, Key, MemoryAnswers, Outcome, RedisAnswers
+from trawl.server.job_process import Ingester, Progress, ThreadIngester
 from trawl.server.metrics import Metrics
 from trawl.server.pool import T, WorkPool
 from trawl.settings import Settings
@@ -108,13 +108,13 @@ class Service:
         settings: Settings,
         metrics: Metrics | None = None,
         tracing: Tracing | None = None,
-        adds: Adds | None = None,
+        ingester: Ingester | None = None,
     ) -> None:
         self.library = library
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.tracing = tracing
-        self.adds = adds or ThreadAdds(library)
+        self.ingester = ingester or ThreadIngester(library)
         events.watch(self.metrics)
         self.pool = WorkPool(
             "search", settings.search_threads, settings.search_queue, settings.search_wait_s
@@ -230,9 +230,9 @@ class Service:
     async def add(
         self, paths: Sequence[str], metadata: Mapping[str, Any], progress: Progress
     ) -> Report:
-        """Add files; the next question sees them. Raises what `Adds.add` raises."""
+        """Add files; the next question sees them. Raises what `Ingester.add` raises."""
         try:
-            return await self.adds.add(paths, metadata, progress)
+            return await self.ingester.add(paths, metadata, progress)
         finally:
             await anyio.to_thread.run_sync(self.library.refresh)
             self._changed()
