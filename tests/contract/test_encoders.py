@@ -218,7 +218,7 @@ class Watcher:
 def test_who_watches_hears_of_calls_queues_and_refusals() -> None:
     slow = Slow(takes_s=0)
     slow.gate.clear()
-    queue, watcher = Batcher(slow, most_waiting=1), Watcher()
+    queue, watcher = Batcher(slow, max_waiting=1), Watcher()
     with events.watched_by(watcher), ThreadPoolExecutor(4) as pool:
         running = pool.submit(queue.encode, [0.0] * 20)
         _until(lambda: queue.waiting("document") == 1)
@@ -326,14 +326,14 @@ def test_the_worker_outlives_whatever_an_encoder_raises() -> None:
 def test_a_full_queue_refuses_queries_and_keeps_documents_waiting() -> None:
     slow = Slow(takes_s=0)
     slow.gate.clear()
-    queue = Batcher(slow, most_waiting=2)
+    queue = Batcher(slow, max_waiting=2)
     with ThreadPoolExecutor(5) as pool:
         running = pool.submit(queue.encode_queries, [0.0])
         _until(lambda: not queue.waiting("query") and queue._worker is not None)
         waiting = [pool.submit(queue.encode_queries, [0.1]) for _ in range(2)]
         _until(lambda: queue.waiting("query") == 2)
         documents = pool.submit(queue.encode, [0.2])
-        with pytest.raises(OverloadedError, match="ask again") as refused:
+        with pytest.raises(OverloadedError, match="retry in a second") as refused:
             queue.encode_queries([0.3])
         assert refused.value.http_status == 503
         slow.gate.set()

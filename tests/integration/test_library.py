@@ -12,7 +12,8 @@ import soundfile
 
 from conftest import picture, tone
 from trawl import Library
-from trawl.encoders import mini as mini_family
+from trawl.encoders.images import ImageTower
+from trawl.encoders.mini import MiniAudio, MiniText
 from trawl.errors import (
     FilterError,
     LibraryError,
@@ -80,7 +81,7 @@ def test_adding_again_embeds_nothing(
     def refuse(*_: object) -> None:
         raise AssertionError("something was embedded")
 
-    for tower in (mini_family.MiniText, mini_family.MiniImage, mini_family.MiniAudio):
+    for tower in (MiniText, ImageTower, MiniAudio):
         for method in {"encode", "prepare", "run"} & set(dir(tower)):
             monkeypatch.setattr(tower, method, refuse)
     second = library.add(collection)

@@ -210,9 +210,9 @@ def test_models_that_do_not_rerank(opened: Library, tmp_path: Path) -> None:
 def test_a_reranker_is_no_model_of_a_library(model: str, tmp_path: Path) -> None:
     for load in (load_profile, lambda name: [load_model(name)]):
         (found,) = load(model)
-        with pytest.raises(ModelError, match="reranks and makes no vectors"):
+        with pytest.raises(ModelError, match="is a reranker and makes no vectors"):
             _ = found.encoders
-    with pytest.raises(ModelError, match="reranks and makes no vectors"):
+    with pytest.raises(ModelError, match="is a reranker and makes no vectors"):
         Library(tmp_path / "library", create=True, profile=model)
 
 
@@ -229,7 +229,7 @@ def test_a_graph_of_another_kind(model: str, tmp_path: Path) -> None:
     known = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
     files = f'"model.onnx" = "{digest}"\n"tokenizer.json" = "{known}"\n'
     (folder / "card.toml").write_text(CARD + files, "utf-8")
-    with pytest.raises(ModelError, match="a reranker gives one number a pair"):
+    with pytest.raises(ModelError, match="a reranker returns one number per pair"):
         load_reranker(str(folder)).logits("muon", ["a muon", "bread"])
 
 

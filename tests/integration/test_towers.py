@@ -12,10 +12,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from trawl.encoders import load_model
 from trawl.encoders.cards import Tower
+from trawl.encoders.images import Transform
 from trawl.encoders.onnx_session import Arrays, OnnxNetwork
 from trawl.encoders.sounds import LogMel
 from trawl.encoders.texts import TextTower
-from trawl.encoders.transforms import Transform
 from trawl.errors import ModelError
 from trawl.types import Sound, Space
 
@@ -112,7 +112,7 @@ def test_lower_case_and_punctuation_are_the_cards(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{"pooling": "max"}, {"max_tokens": 2}])
 def test_a_card_that_cannot_be_is_refused(tmp_path: Path, options: dict[str, object]) -> None:
-    with pytest.raises(ModelError, match="card's"):
+    with pytest.raises(ModelError, match="in the model card"):
         _tower(tmp_path, **options)
 
 
@@ -184,7 +184,7 @@ def test_long_sounds_are_cut_into_equal_windows_and_short_ones_repeated() -> Non
     assert len(windows) == 3
     assert {len(window) for window in windows} == {400_000}
     short = log_mel(np.random.default_rng(1).normal(0, 0.1, 96_000).astype(np.float32))
-    assert np.allclose(short[0, 100:150], short[0, 300:350], atol=1e-3), "said again"
+    assert np.allclose(short[0, 100:150], short[0, 300:350], atol=1e-3), "repeated"
     with pytest.raises(ModelError, match="no samples"):
         log_mel.windows(Sound(np.zeros(0, np.float32), 48_000))
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trawl.encoders import Model, load_model
-from trawl.encoders.vectors import pooled, unit
+from trawl.encoders.base import unit
+from trawl.encoders.texts import pooled
 from trawl.types import Sound
 
 from .conftest import Case

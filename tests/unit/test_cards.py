@@ -60,7 +60,7 @@ def test_the_fingerprint_follows_what_decides_the_vectors(card_file: Path) -> No
 def test_damaged_and_missing_weights(card_file: Path) -> None:
     tower = load_card(card_file).towers["text"]
     (card_file.parent / "weights.npz").write_bytes(b"others")
-    with pytest.raises(ModelError, match=r"damaged.*install it again"):
+    with pytest.raises(ModelError, match=r"damaged.*install the model again"):
         tower.path("weights.npz")
     (card_file.parent / "weights.npz").unlink()
     with pytest.raises(ModelError, match="cannot be read"):
