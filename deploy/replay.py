@@ -220,9 +220,8 @@ def start(replay: Replay, stage: Stage) -> None:
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0, "the server exited with an error"
-        print(
-            f"served, added and found a document; exited {time.monotonic() - began:.1f} s after SIGTERM"
-        )
+        stop_s = time.monotonic() - began
+        print(f"served, added and found a document; exited {stop_s:.1f} s after SIGTERM")
     finally:
         if process.poll() is None:
             process.kill()
