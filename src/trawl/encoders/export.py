@@ -174,7 +174,8 @@ def _quantise(graph: Path, target: Path) -> None:
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise ModelError(
-            f"quantising requires onnx ({error}); install it with `pip install 'trawl-multimodal[torch]'`"
+            f"quantising requires onnx ({error}); "
+            "install it with `pip install 'trawl-multimodal[torch]'`"
         ) from error
     # Unsigned weights: with signed ones on AVX2, a small random CLAP and CLIP lost 0.01 to 0.02
     # of cosine instead of 0.0003, and ViT-B/32 0.0009 instead of 0.0004, at the same speed. The

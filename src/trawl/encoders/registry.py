@@ -133,8 +133,8 @@ def load_model(name: str, directory: Path | None = None) -> Model:
     """Return a model by its name or by the path of its folder.
 
     The folder contains a card, or is a Hugging Face checkpoint, which requires the extra
-    `trawl-multimodal[torch]`. `directory` is the folder of downloaded models. Raises `ModelError` for
-    an unknown name, and if the model has not been downloaded.
+    `trawl-multimodal[torch]`. `directory` is the folder of downloaded models. Raises
+    `ModelError` for an unknown name, and if the model has not been downloaded.
     """
     if name in model_names():
         return Model(load_card(_MODELS / name / CARD, _model_directory(directory)))

@@ -1,7 +1,7 @@
-"""Networks that run on transformers (the extra `trawl-multimodal[torch]`), for checkpoints of any family.
+"""Networks that run on transformers, for checkpoints of any family.
 
-They run in bfloat16 on CUDA and in float32 elsewhere. A batch that exceeds the device's memory
-is halved until it fits.
+They require the extra `trawl-multimodal[torch]`, and run in bfloat16 on CUDA and in float32
+elsewhere. A batch that exceeds the device's memory is halved until it fits.
 """
 
 from __future__ import annotations
