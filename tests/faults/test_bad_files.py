@@ -44,7 +44,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated.jpg": (_truncated_jpeg, "truncated|broken|ends"),
     "words.png": (lambda path: path.write_text("only words"), "text"),
     "bomb.png": (lambda path: path.write_bytes(_png_bomb()), "30,000"),
-    "silent.wav": (_wav_without_samples, "empty|no sound|no samples"),
+    "silent.wav": (_wav_without_samples, "empty|no audio|no samples"),
     "latin1.txt": (lambda path: path.write_bytes(b"caf\xe9 au lait"), "UTF-8"),
     "noise.mp3": (lambda path: path.write_bytes(bytes(range(256)) * 20), ""),
     "front.md": (lambda path: path.write_text("---\ntitle: [open\n---\nText.\n"), "front matter"),
@@ -102,7 +102,7 @@ def test_a_file_of_no_known_type_is_skipped_in_a_folder_and_fails_by_name(
     report = library.add(folder)
     assert (report.skipped, report.failed) == (1, ())
     (failure,) = library.add(folder / "program.py").failed
-    assert "no reader for .py" in failure.reason
+    assert "unsupported file type .py" in failure.reason
 
 
 def test_failures_are_forgotten_once_their_cause_is_gone(library: Library, tmp_path: Path) -> None:

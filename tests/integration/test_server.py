@@ -188,7 +188,7 @@ def test_the_form_of_a_picture_is_checked(client: TestClient) -> None:
     [
         (b"just words", "not a picture"),
         (b"", "empty"),
-        (png()[:60], "does not decode"),
+        (png()[:60], "cannot be decoded"),
         (b"%PDF-1.7\n\x00\x01\x02", "not a picture"),
     ],
 )

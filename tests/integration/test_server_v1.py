@@ -222,7 +222,7 @@ def test_documents_are_listed_in_pages(client: TestClient) -> None:
     ]
     failed = client.get("/v1/documents", params={"failed": True}).json()
     assert [document["source"] for document in failed["documents"]] == ["broken.png"]
-    assert "does not decode" in failed["documents"][0]["error"]
+    assert "cannot be decoded" in failed["documents"][0]["error"]
     assert client.get("/v1/documents", params={"failed": False}).json()["total"] == 5
 
 

@@ -67,7 +67,7 @@ def test_only_the_document_at_fault_fails(kind: type[Whole]) -> None:
     documents = [_pending(item) for item in given]
     with Embedder({"text": [("first", encoder), ("second", kind())]}) as embedder:
         for document, item in zip(documents, given, strict=True):
-            embedder.take(document, _draft(item))
+            embedder.add(document, _draft(item))
         embedder.flush()
     errors = [document.error for document in documents]
     assert errors[0] is None
@@ -89,7 +89,7 @@ def test_drafts_are_taken_while_the_encoder_works_and_not_without_end() -> None:
 
         def take_all() -> None:
             for number in range(1_000):
-                embedder.take(document, _draft(str(number / 1_000)))
+                embedder.add(document, _draft(str(number / 1_000)))
             embedder.flush()
 
         taking = threading.Thread(target=take_all)

@@ -122,7 +122,7 @@ def test_half_a_sound_is_never_the_whole(tmp_path: Path, suffix: str, share: flo
     data = saved(tmp_path / f"whole.{suffix}", tone(20)).read_bytes()
     path = tmp_path / f"cut.{suffix}"
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ReadError, match=r"breaks off|does not decode"):
+    with pytest.raises(ReadError, match=r"truncated|cannot be decoded"):
         windows(path)
 
 
@@ -182,7 +182,7 @@ def test_noise_in_place_of_data_is_refused(tmp_path: Path) -> None:
     for suffix, (media_type, _, _) in FORMATS.items():
         path = tmp_path / f"a.{suffix}"
         path.write_bytes(np.random.default_rng(1).bytes(20_000))
-        with pytest.raises(ReadError, match=r"does not decode|breaks off"):
+        with pytest.raises(ReadError, match=r"cannot be decoded|truncated"):
             read(path, media_type)
 
 

@@ -49,10 +49,10 @@ def test_a_long_first_line_is_no_title(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"caf\xe9 au lait", r"not UTF-8 at byte 3 \(0xE9\).*iconv"),
-        (b"\xff\xfea\x00\x00\xd8", "not UTF-16-LE at byte 4"),
+        (b"caf\xe9 au lait", r"not valid UTF-8 at byte 3 \(0xE9\).*iconv"),
+        (b"\xff\xfea\x00\x00\xd8", "not valid UTF-16-LE at byte 4"),
         (b"one\0two", "a NUL at character 3"),
-        (b" \n\t ", "white space alone"),
+        (b" \n\t ", "only white space"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -142,13 +142,13 @@ def test_rules_around_text_are_no_front_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("front", "reason"),
     [
-        ("title: [unclosed", "front matter is not YAML at line"),
-        ("a: !!python/object/apply:os.system [ls]", "front matter is not YAML"),
+        ("title: [unclosed", "front matter is not valid YAML at line"),
+        ("a: !!python/object/apply:os.system [ls]", "front matter is not valid YAML"),
         ("deep: &d {d: *d}", "nested deeper than 16"),
         ("big: 99999999999999999999", "beyond 64 bits"),
         ("bad: .nan", "not a finite number"),
-        ("rows: [[1], [2]]", "'rows' is a list that holds a list"),
-        ("? [1, 2]\n: x\ntitle: t", "is not YAML|is not a name"),
+        ("rows: [[1], [2]]", "'rows' is a list that contains a list"),
+        ("? [1, 2]\n: x\ntitle: t", "is not valid YAML|is not a valid name"),
     ],
 )
 def test_bad_front_matter_fails_the_file(tmp_path: Path, front: str, reason: str) -> None:

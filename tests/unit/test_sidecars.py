@@ -132,19 +132,19 @@ def test_the_files_own_sidecar_wins_over_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("metadata.jsonl", '{"file": "a"}\n{"file": ', "line 2 is not JSON"),
+        ("metadata.jsonl", '{"file": "a"}\n{"file": ', "line 2 is not valid JSON"),
         ("metadata.jsonl", '{"file": "a", "x": NaN}', "NaN is not a number"),
-        ("metadata.jsonl", '["a"]', "line 1 is no object"),
+        ("metadata.jsonl", '["a"]', "line 1 is not an object"),
         ("metadata.jsonl", '{"year": 1}', "line 1 names no file"),
-        ("metadata.json", "[1]", "object 1 is no object"),
+        ("metadata.json", "[1]", "object 1 is not an object"),
         ("metadata.json", '{"a": 1}', "neither a list of objects"),
-        ("metadata.json", "[" * 100_000, "is not JSON"),
-        ("metadata.csv", "file,year\nphoto.jpg,1,2\n", "line 2 has 3 cells, the header 2"),
-        ("metadata.csv", "file,file\nphoto.jpg,1\n", "line 1 names a column twice"),
+        ("metadata.json", "[" * 100_000, "is not valid JSON"),
+        ("metadata.csv", "file,year\nphoto.jpg,1,2\n", "line 2 has 3 cells, but the header has 2"),
+        ("metadata.csv", "file,file\nphoto.jpg,1\n", "line 1 has a duplicate"),
         ("metadata.csv", 'file,year\n"photo.jpg,1\n', "not CSV at line"),
         ("metadata.csv", "name,year\nphoto.jpg,1\n", "line 2 names no file"),
-        ("metadata.csv", "file,note\nphoto.jpg,caf\udce9\n", "not UTF-8 at byte"),
-        ("metadata.csv", "file,year\nphoto.jpg,1\n../up.jpg,2\nsub/x.jpg,3\n", "1 more such"),
+        ("metadata.csv", "file,note\nphoto.jpg,caf\udce9\n", "not valid UTF-8 at byte"),
+        ("metadata.csv", "file,year\nphoto.jpg,1\n../up.jpg,2\nsub/x.jpg,3\n", "1 more"),
         ("metadata.csv", "file,year\nphoto.jpg,1\nphoto.jpg,2\n", "'photo.jpg' again"),
     ],
 )
@@ -164,19 +164,19 @@ def test_a_bad_table_is_one_problem_and_costs_no_file(
 @pytest.mark.parametrize(
     ("suffix", "content", "reason"),
     [
-        ("json", '{"year": ', "'photo.jpg.json' is not JSON at line 1"),
-        ("json", "[1]", "holds no mapping"),
-        ("json", '{"a": {"b": 1}, "a.b": 2}', "'a.b' stands twice"),
-        ("json", '{"a": [{"b": 1}]}', "'a' is a list that holds a dict"),
+        ("json", '{"year": ', "'photo.jpg.json' is not valid JSON at line 1"),
+        ("json", "[1]", "is not a mapping"),
+        ("json", '{"a": {"b": 1}, "a.b": 2}', "duplicate metadata key 'a.b'"),
+        ("json", '{"a": [{"b": 1}]}', "'a' is a list that contains a dict"),
         ("json", '{"a": 1e999}', "not a finite number"),
         ("json", '{"a": "\\ud800"}', "not valid Unicode"),
-        ("json", '{"": 1}', "is not a name"),
+        ("json", '{"": 1}', "is not a valid name"),
         ("json", '{"title": ["x"]}', "must be text"),
         ("json", '{"a": 9223372036854775808}', "beyond 64 bits"),
         ("json", "{" + '"a": {' * 40 + "}" * 41, "nested deeper"),
-        ("json", '{"a": ' + "9" * 5000 + "}", "not JSON"),
-        ("json", "", "is not JSON"),
-        ("yaml", "a: [b", "'photo.jpg.yaml' is not YAML at line"),
+        ("json", '{"a": ' + "9" * 5000 + "}", "not valid JSON"),
+        ("json", "", "is not valid JSON"),
+        ("yaml", "a: [b", "'photo.jpg.yaml' is not valid YAML at line"),
         ("yaml", "a: !!binary aGk=", "'a' is a bytes"),
         ("yaml", "a: 1\n\0", "NUL"),
         ("yaml", " " * (1024 * 1024 + 1), "1,048,577 bytes"),
@@ -200,7 +200,7 @@ def test_a_bad_value_in_a_table_fails_its_file_alone(tmp_path: Path) -> None:
         '{"file": "photo.jpg", "a": [[1]]}\n{"file": "other.jpg", "a": 1}\n'
     )
     sidecars = Sidecars()
-    with pytest.raises(MetadataError, match="'a' is a list that holds a list"):
+    with pytest.raises(MetadataError, match="'a' is a list that contains a list"):
         sidecars.metadata_for(photo(tmp_path))
     assert sidecars.metadata_for(photo(tmp_path, "other.jpg")).metadata == {"a": 1}
 

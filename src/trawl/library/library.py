@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from trawl.encoders import load_reranker
 from trawl.errors import NotFoundError, QueryError
-from trawl.ingest import Ingest, Progress, make_plan
+from trawl.ingest import Ingester, Progress, make_plan
 from trawl.library import adding, cursors, identity, naming
 from trawl.library.edits import typed_edits
 from trawl.library.listing import DocumentPage, count_values, list_documents
@@ -127,13 +127,13 @@ class Library:
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
             plan = make_plan(given, dict(metadata or {}))
             writer = self._store.writer(lock)
-            ingest = Ingest(
+            ingester = Ingester(
                 writer,
                 adding.encoders_of(self._models),
                 self._models[0].text,
                 adding.options_of(self.settings, self._models),
             )
-            report = ingest.run(plan, prune=prune, progress=progress)
+            report = ingester.run(plan, prune=prune, progress=progress)
         self._store.refresh()
         return report
 
