@@ -142,7 +142,7 @@ def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(maintenance, "_UNINDEXED_ROWS_WHILE_WRITING", 5)
+    monkeypatch.setattr(maintenance, "_MAX_UNINDEXED_ROWS", 5)
     vectors = unit_vectors(ROWS)
     ends = np.cumsum([200, 1, 3, 100, 2, 2, 2, 60, 10, 10, 10, 200]).tolist()
     (tmp_path / "bits").mkdir()
