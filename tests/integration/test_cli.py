@@ -397,7 +397,7 @@ def test_json_keeps_text_that_is_no_utf8() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["search", "x", "-l", "nowhere"], 1, "no library at nowhere; make one with"),
+        (["search", "x", "-l", "nowhere"], 1, "no library at nowhere; create one with"),
         (["status", "-l", "nowhere"], 1, "no library at nowhere"),
         (["search"], 2, "nothing to look for; give words, --image FILE or --audio FILE"),
         (["search", ""], 2, "the query is empty"),
@@ -420,7 +420,7 @@ def test_json_keeps_text_that_is_no_utf8() -> None:
         (["rm", "nothing"], 1, "no document 'nothing'"),
         (["add"], 2, "Missing argument"),
         (["add", "collection", "--meta", "year"], 2, "is not key=value"),
-        (["init", "-l", "collection/muons.md/x"], 1, "no library can be made at"),
+        (["init", "-l", "collection/muons.md/x"], 1, "cannot create a library at"),
         (["init", "-l", "new", "--profile", "nothing"], 1, "nothing"),
         (["sarch", "x"], 2, "No such command 'sarch'. Did you mean 'search'?"),
         (["search", "x", "--wehre", "y"], 2, "No such option: --wehre"),

@@ -177,7 +177,7 @@ def test_metadata_of_another_type_fails_that_file_alone(library: Library, tmp_pa
     assert report.added == 2
     (failure,) = report.failed
     assert failure.uri.endswith("b.txt")
-    assert "'year' is integer" in failure.reason
+    assert "'year' has type integer" in failure.reason
     assert [f.uri for f in library.status().failed] == [failure.uri]
     (folder / "b.txt.json").write_text(json.dumps({"year": 2021}), "utf-8")
     assert library.add(folder).added == 1
@@ -268,7 +268,7 @@ def test_places_that_are_no_library(tmp_path: Path) -> None:
     with pytest.raises(LibraryError):
         Library(tmp_path / "file", create=True)
     (tmp_path / "library.json").write_text("{", "utf-8")
-    with pytest.raises(LibraryError, match="cannot be read"):
+    with pytest.raises(LibraryError, match="cannot read"):
         Library(tmp_path)
 
 

@@ -94,7 +94,7 @@ def test_plain_words_are_no_language(client: TestClient) -> None:
 @pytest.mark.parametrize("file", ["image:/etc/hostname", "audio:tone.wav", "x image:red.png^0.5"])
 def test_a_line_cannot_open_files_of_the_server(client: TestClient, file: str) -> None:
     body = refused(client.get("/v1/search", params={"q": file}), 422, "query")
-    assert "not opened" in body["detail"]
+    assert "may not open" in body["detail"]
     refused(client.post("/v1/search", json={"q": file}), 422, "query")
 
 

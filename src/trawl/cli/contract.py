@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trawl.client import Document
-    from trawl.client import Shown as RemoteShown
+    from trawl.client import DocumentContents as RemoteContents
     from trawl.evaluation import Evaluation, Half, Interval
-    from trawl.library import Shown
+    from trawl.library import DocumentContents
     from trawl.store import DocumentRow
     from trawl.types import Answer, Failure, Hit, Report, Space, Status
 
@@ -69,7 +69,7 @@ def status_json(status: Status, *, with_failures: bool) -> dict[str, Any]:
     return found
 
 
-def shown_json(shown: Shown | RemoteShown) -> dict[str, Any]:
+def shown_json(shown: DocumentContents | RemoteContents) -> dict[str, Any]:
     """``trawl show``: a document, and its chunks in their order."""
     document = shown.document
     return {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from trawl.client import Client, Document, Job, Part, Shown
+    from trawl.client import Client, Document, DocumentContents, Job, Part
     from trawl.ingest import Item
     from trawl.library import Library as LibraryType
     from trawl.library import Original
@@ -119,7 +119,7 @@ class RemoteLibrary:
         """As `Library.similar`."""
         return self._client.similar(chunk_id, **_sendable(options))
 
-    def show(self, target: str | Path) -> Shown:
+    def show(self, target: str | Path) -> DocumentContents:
         """As `Library.show`, by an id alone."""
         return self._client.show(str(target).partition(_CHUNK_MARK)[0])
 

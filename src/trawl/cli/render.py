@@ -16,8 +16,8 @@ from rich.text import Text
 from trawl.cli.terminal import clean
 
 if TYPE_CHECKING:
-    from trawl.client import Shown as RemoteShown
-    from trawl.library import Shown
+    from trawl.client import DocumentContents as RemoteContents
+    from trawl.library import DocumentContents
     from trawl.types import Answer, Failure, Hit, Modality, Report, Status, StoredChunk
 
 _INDENT = "    "
@@ -126,7 +126,9 @@ def print_status(out: Console, library: str, status: Status, *, with_failures: b
         print_failures(out, status.failed)
 
 
-def print_shown(out: Console, shown: Shown | RemoteShown, chunk_id: str | None) -> None:
+def print_shown(
+    out: Console, shown: DocumentContents | RemoteContents, chunk_id: str | None
+) -> None:
     """A document and its chunks, or the one chunk that was asked for, whole."""
     document = shown.document
     rows: dict[str, str | Text] = {

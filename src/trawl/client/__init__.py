@@ -15,7 +15,7 @@ the answers is described once, in `operations`. Needs httpx:
 from trawl.client.clients import AsyncClient, Client
 from trawl.client.exchange import ServerError
 from trawl.client.operations import Part
-from trawl.client.records import Document, DocumentPage, Job, MediaPart, Shown
+from trawl.client.records import Document, DocumentContents, DocumentPage, Job, MediaPart
 from trawl.types import StoredChunk as Chunk
 
 __all__ = [
@@ -23,10 +23,10 @@ __all__ = [
     "Chunk",
     "Client",
     "Document",
+    "DocumentContents",
     "DocumentPage",
     "Job",
     "MediaPart",
     "Part",
     "ServerError",
-    "Shown",
 ]

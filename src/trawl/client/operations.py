@@ -17,10 +17,10 @@ from urllib.parse import quote
 from trawl.client.exchange import Call, Pause, Reply, Steps
 from trawl.client.records import (
     Document,
+    DocumentContents,
     DocumentPage,
     Job,
     MediaPart,
-    Shown,
     answer_of,
     chunk_of,
     document_of,
@@ -190,7 +190,7 @@ def documents(
     return page_of(_json((yield Call("GET", "/v1/documents", params=params))))
 
 
-def show(document_id: str) -> Steps[Shown]:
+def show(document_id: str) -> Steps[DocumentContents]:
     """Give a document with its chunks."""
     return shown_of(_json((yield Call("GET", f"/v1/documents/{_safe(document_id)}"))))
 

@@ -64,7 +64,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DocumentContents:
     """A document with its chunks, in their order."""
 
     document: Document
@@ -127,9 +127,9 @@ def document_of(body: Mapping[str, Any]) -> Document:
     )
 
 
-def shown_of(body: Mapping[str, Any]) -> Shown:
+def shown_of(body: Mapping[str, Any]) -> DocumentContents:
     """Read a document with its chunks."""
-    return Shown(document_of(body), tuple(chunk_of(one) for one in body["parts"]))
+    return DocumentContents(document_of(body), tuple(chunk_of(one) for one in body["parts"]))
 
 
 def page_of(body: Mapping[str, Any]) -> DocumentPage:
