@@ -86,9 +86,9 @@ def evaluate(
     from trawl.evaluation import evaluate as measure
 
     if plot is not None:
-        from trawl.evaluation.plot import check_ending
+        from trawl.evaluation.plot import check_extension
 
-        check_ending(plot)
+        check_extension(plot)
     gc.enable()
     # A library that TRAWL_LIBRARY names must not get a test collection's texts.
     origin = context.get_parameter_source("library")
