@@ -24,7 +24,7 @@ from PIL import Image
 
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.keys import hash_key, new_key
+from trawl.server.auth import hash_key, new_key
 from trawl.settings import load_settings
 
 _HOOKS = Path(__file__).with_name("_fuzz_hooks.py")

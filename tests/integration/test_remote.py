@@ -19,7 +19,7 @@ from served import over_http
 from trawl.cli import main
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.keys import hash_key, new_key
+from trawl.server.auth import hash_key, new_key
 from trawl.settings import load_settings
 
 KEY = new_key()

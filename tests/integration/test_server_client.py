@@ -26,7 +26,7 @@ from trawl.errors import (
 )
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.keys import hash_key, new_key
+from trawl.server.auth import hash_key, new_key
 from trawl.settings import load_settings
 
 KEY = new_key()

@@ -186,7 +186,7 @@ def test_a_list_is_shared_out(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        ({}, 422, "no question"),
+        ({}, 422, "query is empty"),
         ({"parts": [{}]}, 422, "exactly one"),
         ({"parts": [{"text": "a", "like": "0" * 24 + ":0"}]}, 422, "exactly one"),
         ({"parts": [{"text": "a", "weight": 0}]}, 422, "weight 0"),
@@ -219,7 +219,7 @@ def test_what_is_no_question_is_said(client: TestClient) -> None:
     refused(
         client.post("/v1/search", files={"a": ("a", png("red"))}, data={"limit": "3"}),
         422,
-        "'limit' is no file",
+        "'limit' is not a file",
     )
 
 

@@ -16,9 +16,9 @@ from fastapi.testclient import TestClient
 from trawl.errors import SettingsError
 from trawl.library import Library
 from trawl.server import create_app, run
-from trawl.server.keys import hash_key, new_key
+from trawl.server.auth import hash_key, new_key
+from trawl.server.limits import RefusalDelay
 from trawl.server.logs import formatter
-from trawl.server.pacing import Pace
 from trawl.settings import load_settings
 
 KEYS = {scope: new_key() for scope in ("read", "write", "admin")}
@@ -67,10 +67,10 @@ def test_refusals_are_paced_and_probes_are_not(
 ) -> None:
     paced: list[object] = []
 
-    async def keep(pace: Pace, connection: object) -> None:
+    async def wait(delay: RefusalDelay, connection: object) -> None:
         paced.append(connection)
 
-    monkeypatch.setattr(Pace, "keep", keep)
+    monkeypatch.setattr(RefusalDelay, "wait", wait)
     with client_of(library, rate_limit="1/minute") as client:
         statuses = [client.get("/search?query=muon").status_code for _ in range(3)]
         assert (statuses, paced) == ([200, 429, 429], [("203.0.113.9", 50_000)] * 2)

@@ -16,8 +16,8 @@ from PIL import Image
 
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.intake import safe_name
 from trawl.server.jobs import JobStore
+from trawl.server.uploads import safe_name
 from trawl.settings import load_settings
 
 MUON = b"The muon decays into an electron and two neutrinos."

@@ -68,7 +68,7 @@ def test_new_questions_are_refused_and_known_ones_answered(library: Library) -> 
 def test_only_so_many_known_questions_are_remembered(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trawl.server.shedding._ANSWERED_AT_MOST", 2)
+    monkeypatch.setattr("trawl.server.middleware._MOST_ANSWERED", 2)
     settings = load_settings(library.path, rate_limit="", search_threads=1, search_queue=0)
     with TestClient(create_app(library, settings)) as client:
         asked = [f"/search?query={word}" for word in ("muon", "electron", "muon", "decay")]

@@ -114,7 +114,7 @@ def test_without_the_extra_it_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     settings = load_settings(library.path, otlp_endpoint="http://127.0.0.1:4318")
-    with pytest.raises(SettingsError, match=r"trawl\[otel\]"):
+    with pytest.raises(SettingsError, match=r"trawl-multimodal\[otel\]"):
         create_app(library, settings)
 
 

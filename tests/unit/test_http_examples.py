@@ -6,12 +6,11 @@ import re
 import shlex
 from pathlib import Path
 
-from trawl.server import docs
-from trawl.server.arrivals import LineBody
-from trawl.server.composed import SearchBody
-from trawl.server.examples import DETAILED_EXAMPLE, EXAMPLE
-from trawl.server.intake import metadata_object
-from trawl.server.problems import Problem, documented
+from trawl.server import openapi
+from trawl.server.errors import Problem, documented
+from trawl.server.openapi import DETAILED_EXAMPLE, EXAMPLE
+from trawl.server.schemas import LineBody, SearchBody
+from trawl.server.uploads import Upload, metadata_object
 from trawl.wire import DetailedResponse, SearchResponse
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "http.md").read_text("utf-8")
@@ -38,24 +37,24 @@ def test_questions_of_the_page_can_be_asked() -> None:
             if word.startswith("metadata="):
                 assert metadata_object(word.removeprefix("metadata="))
             elif word.startswith(("{", "query={")):
-                asked.append(SearchBody.model_validate_json(word.removeprefix("query=")).ask())
+                asked.append(SearchBody.model_validate_json(word.removeprefix("query=")).query())
     assert len(asked) == 2
-    assert asked[0].where == "year >= 2015 and topic = 'physics'"
+    assert asked[0].options.where == "year >= 2015 and topic = 'physics'"
 
 
 def test_lines_of_the_page_can_be_added() -> None:
     found = re.search(r"<<'END'\n(.*?)END\n", PAGE, re.DOTALL)
     assert found is not None
     lines = found[1].replace("<base64>", FILLED["<base64>"]).splitlines()
-    arrivals = [LineBody.model_validate_json(line).arrival() for line in lines]
-    assert [one.name for one in arrivals] == ["text.txt", "event.png"]
-    assert arrivals[0].beside == {"year": 1947, "title": "Kaon"}
+    uploads = [Upload.from_line(LineBody.model_validate_json(line)) for line in lines]
+    assert [one.name for one in uploads] == ["text.txt", "event.png"]
+    assert uploads[0].sidecar == {"year": 1947, "title": "Kaon"}
 
 
 def test_the_question_on_the_first_page_can_be_asked() -> None:
-    found = re.search(r"-d '\n(.*?)'\n", docs.DESCRIPTION, re.DOTALL)
+    found = re.search(r"-d '\n(.*?)'\n", openapi.DESCRIPTION, re.DOTALL)
     assert found is not None
-    assert SearchBody.model_validate_json(found[1]).ask().quotas
+    assert SearchBody.model_validate_json(found[1]).query().options.quotas
 
 
 def test_examples_of_answers_are_answers() -> None:

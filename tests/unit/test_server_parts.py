@@ -13,47 +13,39 @@ import pytest
 from trawl import errors
 from trawl.errors import OverloadedError, SettingsError
 from trawl.search.snippets import snippet
-from trawl.server import pool
-from trawl.server.cache import AnswerCache, Key, MemoryAnswers, answer_bytes
-from trawl.server.keys import Keyring, hash_key, new_key, presented_key
-from trawl.server.limiting import Proxies, RateLimiter, Verdict
-from trawl.server.pool import WorkPool
-from trawl.server.problems import KINDS, kind_of
+from trawl.server import limits
+from trawl.server.auth import Keyring, Proxies, hash_key, new_key, presented_key
+from trawl.server.cache import MemoryStore, ResponseCache
+from trawl.server.errors import KINDS, kind_of
+from trawl.server.limits import RateLimiter, Verdict, WorkPool
 from trawl.settings import ApiKey, load_settings
-from trawl.types import Answer, Hit, Span
 from trawl.wire import file_name, plain_text, without_paths
 
 
-def answer_of(characters: int) -> Answer:
-    hit = Hit(1, 0.5, "a:0", "a", "/a", "text", "t", "x" * characters, Span(), {}, (), "")
-    return Answer((hit,), {})
+async def filled(cache: ResponseCache, bodies: list[bytes]) -> None:
+    for number, body in enumerate(bodies):
 
+        async def compute(body: bytes = body) -> bytes:
+            return body
 
-async def filled(cache: AnswerCache, answers: list[Answer]) -> None:
-    for number, answer in enumerate(answers):
-
-        async def find(answer: Answer = answer) -> Answer:
-            return answer
-
-        await cache.get(Key("1-state", number), find)
+        await cache.get(str(number), compute)
 
 
 def test_the_cache_is_bounded_in_entries() -> None:
-    cache = AnswerCache(MemoryAnswers(10, 2**30, 60))
-    asyncio.run(filled(cache, [answer_of(10)] * 50))
+    cache = ResponseCache(MemoryStore(10, 2**30, 60))
+    asyncio.run(filled(cache, [b"x" * 10] * 50))
     assert len(cache) == 10
 
 
 def test_the_cache_is_bounded_in_bytes() -> None:
-    size = answer_bytes(answer_of(100_000))
-    cache = AnswerCache(MemoryAnswers(1_000, 5 * size, 60))
-    asyncio.run(filled(cache, [answer_of(100_000)] * 50))
+    cache = ResponseCache(MemoryStore(1_000, 500_000, 60))
+    asyncio.run(filled(cache, [b"x" * 100_000] * 50))
     assert len(cache) == 5
 
 
-def test_an_answer_larger_than_the_cache_is_given_and_not_kept() -> None:
-    cache = AnswerCache(MemoryAnswers(1_000, 2**20, 60))
-    asyncio.run(filled(cache, [answer_of(2**20)]))
+def test_a_response_larger_than_the_cache_is_returned_and_not_cached() -> None:
+    cache = ResponseCache(MemoryStore(1_000, 2**20, 60))
+    asyncio.run(filled(cache, [b"x" * (2**20 + 1)]))
     assert len(cache) == 0
 
 
@@ -62,7 +54,7 @@ class PoolClock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr(pool, "time", self)
+        monkeypatch.setattr(limits, "time", self)
 
     def perf_counter(self) -> float:
         return self.now
@@ -239,7 +231,7 @@ def test_where_a_key_stands(authorization: str, x_api_key: str, key: str | None)
 
 def test_the_key_maker_prints_what_the_settings_read() -> None:
     printed = subprocess.run(
-        [sys.executable, "-m", "trawl.server.keys", "ada's", "--scope", "write"],
+        [sys.executable, "-m", "trawl.server.auth", "ada's", "--scope", "write"],
         capture_output=True,
         text=True,
         check=True,

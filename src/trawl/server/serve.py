@@ -101,7 +101,7 @@ def _check_public(settings: Settings) -> None:
         return
     raise SettingsError(
         f"{settings.host} can be reached from other machines, and no keys are set: anyone there "
-        "could read the library. Make a key (`python -m trawl.server.keys NAME`), listen on "
+        "could read the library. Make a key (`python -m trawl.server.auth NAME`), listen on "
         "127.0.0.1, or set insecure if a proxy in front of the server authenticates clients"
     )
 
@@ -110,7 +110,7 @@ def _check_extras(settings: Settings) -> None:
     """Raise `SettingsError` if Redis is configured and its client is not installed."""
     for store in (settings.cache, settings.limits_store):
         if store is not None and store != "memory":
-            from trawl.server.shared import check_redis
+            from trawl.server.redis import check_redis
 
             check_redis(store)
 

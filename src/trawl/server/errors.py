@@ -1,9 +1,8 @@
-"""Errors as problem documents (RFC 9457), from one table.
+"""Map errors to problem documents (RFC 9457).
 
-The status comes from the tree in `trawl.errors`; the table adds a stable name, a title, and
-whether the error's own message may leave the server. Messages about what was asked may;
-those about the library, its models or its disk name paths, so they stay in the log, which
-the request id of the document leads to.
+The status comes from the tree in `trawl.errors`. The table here adds a stable name, a title, and
+for errors whose messages name paths or models a fixed detail: the message itself goes to the
+log, under the request id that the document carries.
 """
 
 from __future__ import annotations
@@ -30,14 +29,12 @@ MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_HEADER = "X-Request-ID"
 _URN = "urn:problem:trawl:"
 _IN_THE_LOG = "The server's log has the reason under this request id."
+_REQUEST_ID = "5f0c6e0b6a3f4f0e9d0a9a2c1b7e8d43"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of problem: its stable name, its title, and the detail where the error's is private.
-
-    A `detail` of None means that the error's own message is shown.
-    """
+    """A kind of problem: a stable name and a title. `detail` replaces the error's message."""
 
     name: str
     title: str
@@ -45,17 +42,17 @@ class Kind:
 
 
 KINDS: Mapping[type[errors.TrawlError], Kind] = {
-    errors.FilterError: Kind("filter", "The filter cannot be understood"),
-    errors.QueryError: Kind("query", "The query cannot be searched with"),
-    errors.UsageError: Kind("usage", "What was asked cannot be meant"),
-    errors.NotFoundError: Kind("not-found", "There is no such thing in this library"),
-    errors.GoneError: Kind("gone", "The document's file is gone or was changed"),
+    errors.FilterError: Kind("filter", "Invalid filter"),
+    errors.QueryError: Kind("query", "Invalid query"),
+    errors.UsageError: Kind("usage", "Invalid request"),
+    errors.NotFoundError: Kind("not-found", "Not found in this library"),
+    errors.GoneError: Kind("gone", "The document's file is gone or has changed"),
     errors.MetadataError: Kind("metadata", "The metadata does not fit the library"),
     errors.ReadError: Kind("unreadable", "The file cannot be read"),
     errors.LibraryLockedError: Kind(
         "library-locked",
-        "The library is being written to",
-        "The library is being written to, by a job or another process; try again later.",
+        "The library is locked",
+        "A job or another process is writing to the library; retry later.",
     ),
     errors.SpaceMismatchError: Kind(
         "space-mismatch",
@@ -64,36 +61,34 @@ KINDS: Mapping[type[errors.TrawlError], Kind] = {
     ),
     errors.LibraryError: Kind(
         "library-unavailable",
-        "The library cannot be used",
+        "The library is unavailable",
         f"The library cannot be used at present. {_IN_THE_LOG}",
     ),
     errors.ModelError: Kind(
         "model-unavailable",
-        "The model cannot be used",
+        "The model is unavailable",
         f"The model cannot be used at present. {_IN_THE_LOG}",
     ),
     errors.OverloadedError: Kind("overloaded", "Too many requests are waiting"),
-    errors.TrawlError: Kind(
-        "internal", "Something went wrong in the server", f"Something broke. {_IN_THE_LOG}"
-    ),
+    errors.TrawlError: Kind("internal", "Internal error", f"An internal error. {_IN_THE_LOG}"),
 }
-"""Looked up by the class of an error, then by its parents in turn."""
+"""Looked up by the class of an error, then by its base classes in turn."""
 
 HTTP_KINDS: Mapping[int, Kind] = {
-    400: Kind("malformed", "The request cannot be read"),
-    401: Kind("unauthorised", "A key is needed"),
-    403: Kind("forbidden", "The key does not allow this"),
-    404: Kind("no-such-address", "There is no such address"),
-    405: Kind("method", "The address is not for this method"),
+    400: Kind("malformed", "Malformed request"),
+    401: Kind("unauthorised", "An API key is required"),
+    403: Kind("forbidden", "The API key lacks the required scope"),
+    404: Kind("no-such-address", "No such address"),
+    405: Kind("method", "Method not allowed"),
     408: Kind("too-slow", "The request took too long to arrive"),
-    412: Kind("changed", "The document is not as it was"),
+    412: Kind("changed", "The document has changed"),
     413: Kind("too-large", "The request is too large"),
     415: Kind("unreadable", "The file cannot be read"),
-    416: Kind("range", "The file has no such bytes"),
-    507: Kind("full", "The server has no room"),
-    429: Kind("too-many-requests", "Too many requests in too short a time"),
+    416: Kind("range", "Range not satisfiable"),
+    507: Kind("full", "The server's disk is full"),
+    429: Kind("too-many-requests", "Rate limit exceeded"),
 }
-"""For what is wrong with a request as a request, by status."""
+"""Errors of the request itself, by status."""
 
 INVALID = Kind("invalid", "A parameter is missing or out of range")
 INVALID_STATUS = 422
@@ -101,14 +96,14 @@ INTERNAL = KINDS[errors.TrawlError]
 
 
 class InvalidParameter(BaseModel):
-    """One thing that is wrong with a request."""
+    """One invalid parameter."""
 
     where: str = Field(description="The parameter, as a dotted path.", examples=["query.top_k"])
     reason: str = Field(examples=["Input should be less than or equal to 100"])
 
 
 class Problem(BaseModel):
-    """What went wrong, as RFC 9457 has it."""
+    """An error, as RFC 9457 defines it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -117,7 +112,7 @@ class Problem(BaseModel):
                 "title": INVALID.title,
                 "status": 422,
                 "detail": "query.top_k: Input should be less than or equal to 100",
-                "request_id": "5f0c6e0b6a3f4f0e9d0a9a2c1b7e8d43",
+                "request_id": _REQUEST_ID,
                 "errors": [
                     {
                         "where": "query.top_k",
@@ -128,13 +123,13 @@ class Problem(BaseModel):
         }
     )
 
-    type: str = Field(description="The kind of problem; it never changes its meaning.")
-    title: str = Field(description="The kind of problem, in words.")
+    type: str = Field(description="The kind of problem, as a stable name.")
+    title: str = Field(description="The kind of problem, for people.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What happened this time, and what to do about it.")
-    request_id: str = Field(description="Names this request in the server's log.")
+    detail: str = Field(description="What happened and what to do about it.")
+    request_id: str = Field(description="Identifies this request in the server's log.")
     errors: list[InvalidParameter] | None = Field(
-        None, description="What is wrong with the request, one by one; for `invalid` alone."
+        None, description="The invalid parameters; only for `invalid`."
     )
 
 
@@ -147,7 +142,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     invalid: list[InvalidParameter] | None = None,
 ) -> Response:
-    """Give a problem document as the response to the request of `scope`."""
+    """Return a response with a problem document, for the request of `scope`."""
     request_id = str(scope.get("state", {}).get("request_id", ""))
     return Response(
         problem_json(kind, status, detail, request_id, invalid),
@@ -164,7 +159,7 @@ def problem_json(
     request_id: str,
     invalid: list[InvalidParameter] | None = None,
 ) -> bytes:
-    """Give a problem document."""
+    """Return a problem document."""
     document = Problem(
         type=_URN + kind.name,
         title=kind.title,
@@ -177,7 +172,7 @@ def problem_json(
 
 
 def problem_of(error: errors.TrawlError, scope: Scope, hidden: Sequence[str] = ()) -> Response:
-    """Give an error as the response to the request of `scope`, without the `hidden` paths."""
+    """Return the response for an error, without the paths in `hidden`."""
     kind = kind_of(error)
     retry_after = getattr(error, "retry_after_s", None)
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
@@ -188,15 +183,15 @@ def problem_of(error: errors.TrawlError, scope: Scope, hidden: Sequence[str] = (
 
 
 def kind_of(error: errors.TrawlError) -> Kind:
-    """Find an error's kind: that of its class, or of the nearest parent that has one."""
+    """Return the kind of an error's class, or of its nearest base class that has one."""
     return next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Give the `responses` of a route that answers with problems of these statuses."""
+    """Return the `responses` of a route that can fail with these statuses."""
     return {
         status: {
-            "description": _documented_as(status).title,
+            "description": _usual_kind(status).title,
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
@@ -208,8 +203,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _documented_as(status: int) -> Kind:
-    """Give the kind of problem that a status of a route stands for, most of the time."""
+def _usual_kind(status: int) -> Kind:
     raised: Mapping[int, type[errors.TrawlError]] = {
         404: errors.NotFoundError,
         409: errors.LibraryLockedError,
@@ -222,29 +216,29 @@ def _documented_as(status: int) -> Kind:
 
 
 def _example(status: int) -> dict[str, Any]:
-    kind = _documented_as(status)
-    found: dict[str, Any] = {
+    kind = _usual_kind(status)
+    example: dict[str, Any] = {
         "type": _URN + kind.name,
         "title": kind.title,
         "status": status,
-        "detail": kind.detail or "What happened this time, and what to do about it.",
-        "request_id": "5f0c6e0b6a3f4f0e9d0a9a2c1b7e8d43",
+        "detail": kind.detail or "What happened and what to do about it.",
+        "request_id": _REQUEST_ID,
     }
     if status == INVALID_STATUS:
         wrong = {"where": "query.limit", "reason": "Input should be greater than or equal to 1"}
-        found |= {"detail": f"{wrong['where']}: {wrong['reason']}", "errors": [wrong]}
-    return found
+        example |= {"detail": f"{wrong['where']}: {wrong['reason']}", "errors": [wrong]}
+    return example
 
 
 def install(app: FastAPI, library: Path, rejected: Callable[[str], None]) -> None:
-    """Answer every error of the application with a problem document.
+    """Make the application answer every error with a problem document.
 
-    `library` is the path that no message may hold; `rejected` is told why a request was
-    turned away for want of room.
+    `library` is a path that is removed from messages; `rejected` is called with the reason
+    when a request is refused for lack of capacity.
     """
     hidden = (str(library.resolve()), str(library))
 
-    # Starlette runs handlers that are not coroutines in a thread, at a price for each.
+    # Starlette would run handlers that are not coroutines in a thread.
     @app.exception_handler(errors.TrawlError)
     async def trawl_error(request: Request, error: errors.TrawlError) -> Response:
         if isinstance(error, OverloadedError):
@@ -257,45 +251,45 @@ def install(app: FastAPI, library: Path, rejected: Callable[[str], None]) -> Non
 
     @app.exception_handler(RequestValidationError)
     async def invalid_request(request: Request, error: RequestValidationError) -> Response:
-        wrong = _wrong(error.errors())
-        detail = "; ".join(f"{one.where}: {one.reason}" for one in wrong)
-        return problem(INVALID, 422, detail, request.scope, invalid=wrong)
+        invalid = _invalid_parameters(error.errors())
+        detail = "; ".join(f"{one.where}: {one.reason}" for one in invalid)
+        return problem(INVALID, 422, detail, request.scope, invalid=invalid)
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         kind = HTTP_KINDS.get(status, Kind("http", status.phrase))
-        detail = error.detail if error.detail != status.phrase else _meaning(request, status)
+        detail = error.detail if error.detail != status.phrase else _detail(request, status)
         headers = dict(error.headers or {})
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            # Starlette names the methods of one route; an address may have several.
+            # Starlette lists the methods of one route; an address may have several.
             methods = sorted(_methods(app, request))
             headers["Allow"] = ", ".join(methods) or headers.get("Allow", "GET")
         return problem(kind, status, detail, request.scope, headers=headers)
 
 
 def _methods(app: FastAPI, request: Request) -> Iterator[str]:
-    """Give the methods that the OpenAPI document has for the address of a request."""
+    """Yield the methods that the OpenAPI document has for the address of a request."""
     for path, operations in app.openapi()["paths"].items():
         pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))
         if re.fullmatch(pattern, request.url.path):
             yield from (method.upper() for method in operations)
 
 
-def _wrong(found: Sequence[Any], most: int = 20) -> list[InvalidParameter]:
-    """Name what is wrong without repeating it: it may be long, or private."""
+def _invalid_parameters(found: Sequence[Any], limit: int = 20) -> list[InvalidParameter]:
+    """Return the invalid parameters without their values, which may be long or private."""
     return [
         InvalidParameter(
             where=".".join(str(step) for step in one["loc"])[:200],
             reason=str(one["msg"])[:500],
         )
-        for one in found[:most]
+        for one in found[:limit]
     ]
 
 
-def _meaning(request: Request, status: HTTPStatus) -> str:
+def _detail(request: Request, status: HTTPStatus) -> str:
     if status == HTTPStatus.NOT_FOUND:
-        return "There is no such address here; /docs lists those that there are."
+        return "There is no such address; /docs lists all of them."
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"{request.method} is not for this address; /docs says what is."
+        return f"{request.method} is not supported here; /docs lists the methods."
     return status.description or status.phrase

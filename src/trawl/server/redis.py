@@ -1,8 +1,8 @@
-"""Redis, where several processes share something, and what is done when it does not answer.
+"""Use Redis, and continue without it when it does not respond.
 
-What is kept there can be done without: answers can be found again, and a rate can be
-counted by each process for itself. So a Redis that dies or hangs costs one short wait; for
-a while nobody asks it, and then one request in a while tries again.
+Everything kept in Redis can be done without: responses can be computed again, and each process
+can count requests for itself. After a failure Redis is skipped for a while (a circuit
+breaker); then one request at a time tries it again.
 """
 
 from __future__ import annotations
@@ -24,73 +24,73 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ANSWER_S = 0.25
-"""Seconds that Redis has for one answer."""
+TIMEOUT_S = 0.25
+"""Seconds that Redis has to respond."""
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 
 
-class AwayError(Exception):
-    """Redis does not answer, or has not lately."""
+class UnavailableError(Exception):
+    """Redis does not respond, or has not recently."""
 
 
-class Link:
-    """The way to one Redis for one `use`, closed for a while when nothing comes back.
+class CircuitBreaker:
+    """Calls Redis for one `use`, and skips it for a while after a failure.
 
-    To be used from one event loop.
+    Use from one event loop.
     """
 
     def __init__(self, use: str, url: str, metrics: Metrics) -> None:
         self._use = use
-        self._where = _without_secrets(url)
+        self._address = _without_secrets(url)
         self._metrics = metrics
         self._failures = _failures()
         self._pause_s = 0.0
-        self._closed_until = 0.0
+        self._skipped_until = 0.0
         metrics.redis_up.labels(use).set(1)
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Give what `work` gives. Raises `AwayError`, at once while the way is closed."""
+        """Return the result of `work`. Raises `UnavailableError` if Redis fails or is skipped."""
         now = time.monotonic()
         if self._pause_s:
-            if now < self._closed_until:
-                raise AwayError
-            # This call finds out; the others go without until it has.
-            self._closed_until = now + self._pause_s
+            if now < self._skipped_until:
+                raise UnavailableError
+            # This call tries; others skip Redis until it has succeeded.
+            self._skipped_until = now + self._pause_s
         try:
-            async with asyncio.timeout(ANSWER_S):
-                found = await work()
+            async with asyncio.timeout(TIMEOUT_S):
+                result = await work()
         except self._failures as error:
-            self._close(error)
-            raise AwayError from error
+            self._trip(error)
+            raise UnavailableError from error
         if self._pause_s:
-            self._open()
-        return found
+            self._reset()
+        return result
 
-    def _close(self, error: BaseException) -> None:
+    def _trip(self, error: BaseException) -> None:
         self._metrics.redis_errors.labels(self._use).inc()
         self._metrics.redis_up.labels(self._use).set(0)
         if not self._pause_s:
             logger.warning(
-                "Redis at %s is away (%s): going on without it for the %s",
-                self._where,
+                "Redis at %s is unavailable (%s); continuing without it for the %s",
+                self._address,
                 type(error).__name__,
                 self._use,
             )
         self._pause_s = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, self._pause_s * 2))
-        self._closed_until = time.monotonic() + self._pause_s
+        self._skipped_until = time.monotonic() + self._pause_s
 
-    def _open(self) -> None:
+    def _reset(self) -> None:
         self._pause_s = 0.0
         self._metrics.redis_up.labels(self._use).set(1)
-        logger.info("Redis at %s is back for the %s", self._where, self._use)
+        logger.info("Redis at %s is available again for the %s", self._address, self._use)
 
 
 def connected(url: str) -> Redis:
-    """Give a client of a Redis, which is connected to at the first call.
+    """Return a Redis client, which connects at its first call.
 
-    Raises `SettingsError` for a bad address, or where the extra is missing.
+    Raises `SettingsError` for an invalid URL, or if the extra is not installed.
     """
     check_redis(url)
     from redis.asyncio import Redis
@@ -98,25 +98,25 @@ def connected(url: str) -> Redis:
     from redis.backoff import NoBackoff
 
     try:
-        # Nothing is tried twice: whoever asks would rather go without than wait.
+        # No retries: continuing without Redis is better than waiting.
         client: Redis = Redis.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
-            socket_timeout=ANSWER_S,
-            socket_connect_timeout=ANSWER_S,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
         )
     except ValueError as error:
         raise SettingsError(
-            f"{_without_secrets(url)!r} is no address of a Redis: {error}"
+            f"{_without_secrets(url)!r} is not a valid Redis URL: {error}"
         ) from None
     return client
 
 
 def check_redis(url: str) -> None:
-    """Raise `SettingsError` where a Redis is asked for and the extra is not installed."""
+    """Raise `SettingsError` if the Redis client is not installed."""
     if find_spec("redis") is None:
         raise SettingsError(
-            f"{_without_secrets(url)} is a Redis, and the client for it is missing; "
+            f"{_without_secrets(url)} needs the Redis client, which is not installed; "
             'install it with: pip install "trawl-multimodal[redis]"'
         )
 
@@ -124,11 +124,11 @@ def check_redis(url: str) -> None:
 def _failures() -> tuple[type[BaseException], ...]:
     from redis.exceptions import RedisError
 
-    # A pool that was torn down under a waiting call says so with a RuntimeError.
+    # A pool that is closed during a call raises RuntimeError.
     return (RedisError, OSError, TimeoutError, RuntimeError)
 
 
 def _without_secrets(url: str) -> str:
-    """Give an address without the name and the password in it."""
+    """Return a URL without user name and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
