@@ -1,4 +1,4 @@
-"""`trawl.evaluation`: figures that agree with other computations, and files that are refused."""
+"""`trawl.evaluation`: measures, judgement files, test collections and the command."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def found(opened: Library, base: Path) -> Evaluation:
 
 
 def by_hand(keys: list[str], grades: dict[str, int], k: int) -> tuple[float, float, float]:
-    """nDCG, recall and reciprocal rank, written down a second time."""
+    """Return nDCG, recall and reciprocal rank, computed independently."""
     gains = [grades.get(key, 0) for key in keys[:k]]
     ideal = sorted(grades.values(), reverse=True)[:k]
     dcg = sum(gain / math.log2(place + 2) for place, gain in enumerate(gains))
@@ -107,7 +107,7 @@ def test_intervals_agree_with_scipy() -> None:
     assert intervals(values, seed=1) == intervals(values, seed=1)
 
 
-def test_an_evaluation_measures_the_lists_that_a_search_gives(
+def test_an_evaluation_measures_the_results_of_search(
     opened: Library, base: Path, found: Evaluation
 ) -> None:
     documents = {Path(row.uri).name: row.document_id for row in opened.documents()}
@@ -129,7 +129,7 @@ def test_an_evaluation_measures_the_lists_that_a_search_gives(
             assert found.figure(fusion, name).value.mean == pytest.approx(column.mean())
 
 
-def test_each_modality_has_its_figures(found: Evaluation) -> None:
+def test_each_modality_has_figures(found: Evaluation) -> None:
     assert found.groups == {"all": 11, "text": 7, "image": 4, "audio": 1}
     assert found.fusions[:3] == ("calibrated", "rrf", "weighted")
     assert {"bm25", "mini.text", "mini.image", "mini.audio"} == set(found.fusions[3:])
@@ -157,7 +157,7 @@ def test_tuning_fits_on_one_half_and_reports_on_the_other(found: Evaluation) -> 
     assert halves / 11 == pytest.approx(whole)
 
 
-def test_weights_are_those_of_a_search(opened: Library, base: Path) -> None:
+def test_weights_apply_as_in_search(opened: Library, base: Path) -> None:
     questions = [Question("1", {"bread.txt": 1}, text="sourdough bread")]
     silent = evaluate(opened, questions, base=base, weights={"bm25": 0, "mini.text": 0})
     assert silent.weights == {"bm25": 0, "mini.text": 0}
@@ -174,7 +174,7 @@ def test_a_chunk_can_be_the_answer(opened: Library, base: Path) -> None:
     assert not found.notices
 
 
-def test_an_answer_that_is_not_there_counts_as_missed(opened: Library, base: Path) -> None:
+def test_a_missing_answer_counts_as_not_found(opened: Library, base: Path) -> None:
     asked = Question("1", {"bread.txt": 1, "gone.txt": 1}, text="sourdough bread")
     found = evaluate(opened, [asked], base=base)
     assert found.figure("calibrated", "recall@10").value.mean == 0.5
@@ -211,15 +211,13 @@ def test_a_table_of_judgements(tmp_path: Path) -> None:
         ("a.tsv", "rain\tx\tmuch\n", "the grade 'much'"),
     ],
 )
-def test_judgements_that_cannot_be_read(
-    tmp_path: Path, name: str, content: str, message: str
-) -> None:
+def test_invalid_judgement_files(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content, "utf-8")
     with pytest.raises(UsageError, match=message):
         read_judgements(tmp_path / name)
 
 
-def test_questions_that_measure_nothing(opened: Library) -> None:
+def test_invalid_questions(opened: Library) -> None:
     with pytest.raises(UsageError, match="no questions"):
         evaluate(opened, [])
     with pytest.raises(UsageError, match="no answer with a grade above 0"):
@@ -247,7 +245,7 @@ def beir(folder: Path) -> Path:
     return folder
 
 
-def test_a_collection_of_beir(tmp_path: Path) -> None:
+def test_a_beir_collection(tmp_path: Path) -> None:
     collection = read_collection(beir(tmp_path / "beir"))
     assert [q.question_id for q in collection.questions] == ["1", "2", "4"]
     with Library(tmp_path / "library", create=True) as library:
@@ -259,7 +257,7 @@ def test_a_collection_of_beir(tmp_path: Path) -> None:
         assert (again.added, again.unchanged) == (0, 4)
 
 
-def test_a_collection_of_smart(tmp_path: Path) -> None:
+def test_a_smart_collection(tmp_path: Path) -> None:
     (tmp_path / "toy.all.2").write_text(
         ".I 1\n.T\nthe wing .\n.W\nthe wing .\nlift of a wing in a slipstream .\n"
         ".I 2\n.T\nheat\n.A\nsomebody\n.W\nheat in composite slabs\n"
@@ -274,7 +272,7 @@ def test_a_collection_of_smart(tmp_path: Path) -> None:
     )
 
 
-def test_collections_that_are_none(tmp_path: Path) -> None:
+def test_invalid_collections(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a test collection"):
         read_collection(tmp_path)
     folder = beir(tmp_path / "beir")
@@ -369,7 +367,7 @@ def test_the_command_on_a_collection(tmp_path: Path) -> None:
         (["."], ". is not a test collection"),
     ],
 )
-def test_the_command_says_what_is_wrong(
+def test_the_command_reports_errors(
     opened: Library,
     base: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -384,7 +382,7 @@ def test_the_command_says_what_is_wrong(
     assert message in capsys.readouterr().err
 
 
-def test_a_missing_extra_is_said(opened: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported(opened: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ir_measures", None)
     with pytest.raises(UsageError, match=r"pip install 'trawl-multimodal\[eval\]'"):
         measure([], [], 10)

@@ -56,7 +56,7 @@ TOWERS = [
 
 
 def _cosines(ours: _Vectors, reference: _Vectors) -> tuple[_Vectors, _Vectors]:
-    """Give the cosine of each item's two vectors, with and without what all have in common.
+    """Return the cosine of each item's two vectors, with and without what all have in common.
 
     A small network with random weights gives vectors that are much alike, so that any two
     implementations would seem to agree; less the reference's mean, they are not alike.

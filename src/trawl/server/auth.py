@@ -118,7 +118,7 @@ _bearer = HTTPBearer(
 
 
 class _Requires:
-    """Lets clients with a scope pass. Raises 401 and 403."""
+    """Admits clients with a scope. Raises 401 and 403."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
