@@ -20,7 +20,6 @@ from trawl.query import (
     Term,
     Untyped,
     bind,
-    format_query,
     matches,
     parse_filter,
     parse_query,
@@ -312,7 +311,7 @@ REFUSED = [
     ("muon (a)b", "b", "a space is missing"),
     ('muon "a"b', "b", "a space is missing"),
     ('5" disk', '"', 'write \\" for the sign itself'),
-    ("muon^", "^", "a number must stand behind ^"),
+    ("muon^", "^", "a number must follow ^"),
     ("muon^two", "^two", 'not "two"'),
     ("muon^-1", "^-1", "a minus stands before the part"),
     ("muon^0", "^0", "more than 0"),
@@ -323,8 +322,8 @@ REFUSED = [
     ("muon~3", "~3", "1 or 2 letters, not 3"),
     ("muon~0.8", "~0.8", "1 or 2"),
     ("+muon~", "+muon~", "not fuzzy"),
-    ("muon -decay~", "-decay~", "leave out ~"),
-    ("muon -(decay~)", "-(decay~)", "leave out ~"),
+    ("muon -decay~", "-decay~", "omit ~"),
+    ("muon -(decay~)", "-(decay~)", "omit ~"),
     ("muon -decay^2", "-decay^2", "-(words)^0.5 moves away"),
     ("muon +(a b)", "+(", "each required word has its own +"),
     ("muon +image:x.png", "+image:", "takes no +"),
@@ -354,7 +353,7 @@ REFUSED = [
     ("muon modality:text -modality:text", "-modality:text", "no modality is left"),
     ("muon^1000", "^1000", "at most 100"),
     ("muon^0.1234567", "^0.1234567", "a number"),
-    ("muon \ud800", "\ud800", "no character of Unicode"),
+    ("muon \ud800", "\ud800", "not a Unicode character"),
 ]
 
 
@@ -378,7 +377,7 @@ def test_errors_point_at_the_place(line, under, message):
     [
         ("", "empty"),
         (" \n ", "empty"),
-        ("x" * (MAX_QUERY_LENGTH + 1), "4,001 characters; at most 4,000"),
+        ("x" * (MAX_QUERY_LENGTH + 1), "4,001 characters; the maximum is 4,000"),
     ],
 )
 def test_lines_that_cannot_be_meant(line, message):
@@ -393,39 +392,6 @@ def test_limits():
     for over in (" ".join(["+a"] * (MAX_TERMS + 1)), f"k:({','.join('a' * (MAX_TERMS + 1))})"):
         with pytest.raises(QueryError, match="at most 50 terms"):
             parse_query(over)
-
-
-NORMAL = {
-    "  muon   decay": "muon decay",
-    "muon^2": "(muon)^2",
-    "muon^1": "(muon)",
-    '+"muon" +"a b"^2.50': '+muon +"a b"^2.5',
-    "siren~": "siren~1",
-    "note\\:~ note: x": "note\\:~1 note: x",
-    '"a b"^.5': '("a b")^0.5',
-    'muon -text:"a b"^1': "muon -(a b)",
-    'image:"plot.png"': "image:plot.png",
-    'year:"2020" "k":(a, "b c")': 'year:2020 k:(a, "b c")',
-    "year:2019.. year:..2 year:1..2": "year:>=2019 year:<=2 year:1..2",
-    "doi:*": "has:doi",
-    "Na\\:K http://x": "Na\\:K http://x",
-    "f(x)": "f\\(x\\)",
-    "-modality:text -source:CERN": "-modality:text -source:CERN",
-}
-
-
-@pytest.mark.parametrize(("line", "normal"), NORMAL.items(), ids=NORMAL)
-def test_normal_form(line, normal):
-    assert format_query(parse_query(line)) == normal
-    assert parse_query(normal) == parse_query(line)
-
-
-@pytest.mark.parametrize("line", [*TERMS, *WORDS, *ESCAPED, *WHERE])
-def test_the_normal_form_says_the_same(line):
-    query = parse_query(line)
-    normal = format_query(query)
-    assert parse_query(normal) == query
-    assert format_query(parse_query(normal)) == normal
 
 
 def test_the_page_of_the_language_says_what_is_so():

@@ -221,25 +221,25 @@ def _sendable(options: Mapping[str, Any]) -> dict[str, Any]:
 def _media_of(line: str) -> tuple[str | None, list[Part]]:
     """Take the files out of a line of the query language: the rest, and the files as parts."""
     from trawl.client import Part
-    from trawl.query import format_query, parse_query
-    from trawl.query.language_parts import MediaPart, ParsedQuery
+    from trawl.query import MediaPart, parse_query
 
-    parsed = parse_query(line)
     files = [
         clause
-        for clause in parsed.clauses
+        for clause in parse_query(line).clauses
         if isinstance(clause, MediaPart) and clause.kind in ("image", "audio")
     ]
     if not files:
         return line, []
-    rest = tuple(clause for clause in parsed.clauses if clause not in files)
+    rest = line
+    for file in reversed(files):
+        rest = rest[: file.place.start] + rest[file.place.end :]
     parts = [
         Part(image=Path(one.value), weight=one.weight)
         if one.kind == "image"
         else Part(audio=Path(one.value), weight=one.weight)
         for one in files
     ]
-    return (format_query(ParsedQuery(rest)) or None) if rest else None, parts
+    return rest.strip() or None, parts
 
 
 def _groups(items: Iterable[Item]) -> Iterator[list[Item]]:

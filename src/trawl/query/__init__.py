@@ -6,10 +6,9 @@ tree alone, so that no text of a user reaches SQL.
 """
 
 from trawl.query.bind import bind, matches
+from trawl.query.clauses import MediaPart, ParsedQuery, Term
 from trawl.query.filter import parse_filter
-from trawl.query.language import MAX_QUERY_LENGTH, MAX_TERMS, parse_query
-from trawl.query.language_format import format_query
-from trawl.query.language_parts import ParsedQuery, Term
+from trawl.query.line import MAX_QUERY_LENGTH, MAX_TERMS, parse_query
 from trawl.query.sql import to_sql
 from trawl.query.tree import And, Comparison, Contains, Exists, Filter, Not, OneOf, Or, Untyped
 
@@ -21,6 +20,7 @@ __all__ = [
     "Contains",
     "Exists",
     "Filter",
+    "MediaPart",
     "Not",
     "OneOf",
     "Or",
@@ -28,7 +28,6 @@ __all__ = [
     "Term",
     "Untyped",
     "bind",
-    "format_query",
     "matches",
     "parse_filter",
     "parse_query",

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from trawl.errors import FilterError
+from trawl.query.conditions import typed
 from trawl.query.tree import (
     And,
     Comparison,
@@ -23,7 +24,6 @@ from trawl.query.tree import (
     Scalar,
     Untyped,
 )
-from trawl.query.untyped import typed
 from trawl.types import ColumnType, Value
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1

@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from trawl.errors import FilterError, UsageError
-from trawl.query.places import Line, Place, Spot
+from trawl.query.grammar import parser
+from trawl.query.places import Line, Place, Spot, place_of
 from trawl.query.tree import (
     And,
     Comparison,
@@ -28,7 +28,7 @@ from trawl.query.tree import (
 )
 
 if TYPE_CHECKING:
-    from lark import Lark, Token, UnexpectedToken
+    from lark import Token, UnexpectedToken
 
 MAX_LENGTH = 2_000
 MAX_DEPTH = 20
@@ -84,7 +84,7 @@ def parse_filter(text: str) -> Filter:
 
     line = Line(text, "filter")
     try:
-        tree = _parser().parse(text)
+        tree = parser("filter", lexer="basic", postlex=_DEPTH_LIMIT).parse(text)
     except UnexpectedCharacters as error:
         raise _unexpected_character(line, error.column - 1) from None
     except UnexpectedToken as error:
@@ -98,7 +98,7 @@ def parse_filter(text: str) -> Filter:
 
 class _TooDeepError(Exception):
     def __init__(self, token: Token) -> None:
-        self.place = _place(token)
+        self.place = place_of(token)
 
 
 class _DepthLimit:
@@ -125,25 +125,7 @@ class _DepthLimit:
         return iter(tokens)
 
 
-@cache
-def _parser() -> Lark:
-    from lark import Lark
-
-    return Lark.open(
-        "filter.lark",
-        rel_to=__file__,
-        parser="lalr",
-        lexer="basic",
-        postlex=_DepthLimit(),
-        propagate_positions=True,
-        maybe_placeholders=True,
-    )
-
-
-def _place(node: Any) -> Place:
-    """Return the place of a token or a tree."""
-    where = getattr(node, "meta", node)
-    return Place(where.start_pos, where.end_pos)
+_DEPTH_LIMIT = _DepthLimit()
 
 
 def _unexpected_character(line: Line, start: int) -> UsageError:
@@ -167,26 +149,26 @@ def _unexpected_token(line: Line, error: UnexpectedToken) -> UsageError:
     before = stack[-1] if stack else None
     opened = [node for node in stack if isinstance(node, Token) and node.type == "LPAR"]
     # The token of the end has the place of the last token.
-    place, quoted = _place(token), line.quoted(_place(token))
+    place, quoted = place_of(token), line.quoted(place_of(token))
     after_key = isinstance(before, Token) and before.type == "KEY"
     if "OPERATOR" in expected and token.type in ("$END", "_AND", "_OR", "RPAR"):
-        operand = _place(before)
+        operand = place_of(before)
         return line.error(operand, f"{line.quoted(operand)} alone is no condition; compare it")
     if token.type == "$END":
         if opened:
-            return line.error(_place(opened[-1]), "this parenthesis is not closed")
+            return line.error(place_of(opened[-1]), "this parenthesis is not closed")
         return line.error(place, f"the filter breaks off after {quoted}")
     if token.type == "RPAR":
         if not opened:
             return line.error(place, "this parenthesis closes nothing")
         if before is opened[-1]:
-            empty = Place(_place(before).start, place.end)
+            empty = Place(place_of(before).start, place.end)
             return line.error(empty, "nothing stands between these parentheses")
     if token.type == "LPAR" and after_key:
-        called = _place(before)
+        called = place_of(before)
         return line.error(called, f"there is no function {line.quoted(called)}")
     if token.type == "STRING" and after_key:
-        return line.error(place, f"text is not expected after {line.quoted(_place(before))}")
+        return line.error(place, f"text is not expected after {line.quoted(place_of(before))}")
     if token.type == "NUMBER" and token.startswith("-"):
         return line.error(Place(place.start, place.start + 1), _MINUS)
     if expected == {"STRING"}:
@@ -217,7 +199,7 @@ class _Builder:
                 found = self.filter(part)
                 return found.part if isinstance(found, Not) else Not(found)
             case "comparison", [left, sign, right]:
-                return self._comparison(_place(node), left, _OPERATORS[sign], right)
+                return self._comparison(place_of(node), left, _OPERATORS[sign], right)
             case "missing", [key, negated, _]:
                 exists = Exists(self._key(key), self._spot(key))
                 return exists if negated else Not(exists)
@@ -234,7 +216,7 @@ class _Builder:
                 values = tuple(map(self._value, rest))
                 return OneOf(self._key(left), values, self._spot(left, *rest))
             case "item" if left.type == "KEY":
-                raise self.line.error(_place(rest[0]), _IN)
+                raise self.line.error(place_of(rest[0]), _IN)
             case "item":
                 return self._contains(rest[0], left)
             case "interval":
@@ -262,10 +244,10 @@ class _Builder:
         return Contains(self._key(key), text, spot=self._spot(key, value))
 
     def _spot(self, key: Token, *values: Token) -> Spot:
-        return Spot(self.line, _place(key), tuple(map(_place, values)))
+        return Spot(self.line, place_of(key), tuple(map(place_of, values)))
 
     def _key(self, token: Token) -> str:
-        place = _place(token)
+        place = place_of(token)
         if token.type != "KEY":
             raise self.line.error(place, f"a key is expected here, not {self.line.quoted(place)}")
         names = []
@@ -276,7 +258,7 @@ class _Builder:
         return ".".join(names)
 
     def _value(self, token: Token) -> Scalar:
-        place = _place(token)
+        place = place_of(token)
         match token.type:
             case "STRING":
                 return self._text(token)
@@ -308,12 +290,12 @@ class _Builder:
         try:
             return datetime.date.fromisoformat(token[start + 1 : -1])
         except ValueError:
-            place = Place(_place(token).start + start, _place(token).end)
+            place = Place(place_of(token).start + start, place_of(token).end)
             raise self.line.error(place, "this is no date; write it as date '2024-05-01'") from None
 
     def _text(self, token: Token) -> str:
         if token.type != "STRING":
-            raise self.line.error(_place(token), _TEXT)
+            raise self.line.error(place_of(token), _TEXT)
         return token[1:-1].replace("''", "'")
 
     def _pattern(self, token: Token) -> str:
@@ -322,7 +304,7 @@ class _Builder:
         word = pattern[1:-1]
         if len(pattern) < 3 or {pattern[0], pattern[-1]} != {"%"} or set(word) & set("%_"):
             raise self.line.error(
-                _place(token),
+                place_of(token),
                 "like takes '%word%' only; for a word with % or _ in it, use contains 'word'",
             )
         return word

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from trawl.errors import FilterError, QueryError, UsageError
 
+if TYPE_CHECKING:
+    from lark import Token
+
 _EXCERPT_WIDTH = 72
+QUOTES = '"“”„'
+_ESCAPE = re.compile(r"\\([^\w\s]|_)")
 _SYNTAX = {
     "filter": "allowed: = != < <= > >= in (...) between is null contains 'x' like '%x%' "
     "and or not ( )",
@@ -78,6 +85,39 @@ class Spot:
         """Return an error that points at a value, or at the key if no value is known."""
         place = self.values[min(number, len(self.values) - 1)] if self.values else self.key
         return FilterError(self.line.pointing(place, problem))
+
+
+def place_of(node: Any) -> Place:
+    """Return the place of a token or a tree."""
+    where = getattr(node, "meta", node)
+    return Place(where.start_pos, where.end_pos)
+
+
+def unescaped(text: str) -> str:
+    """Return `text` without the backslashes before signs."""
+    return _ESCAPE.sub(r"\1", text)
+
+
+def plain_signs(text: str, signs: str) -> Iterator[tuple[int, str]]:
+    """Return the `signs` in `text` that have no backslash before them, with their indices."""
+    for found in re.finditer(rf"\\(?:[^\w\s]|_)|[{re.escape(signs)}]", text):
+        if len(found[0]) == 1:
+            yield found.start(), found[0]
+
+
+def quote_inside(quote: str) -> str:
+    """Return the message for a quote inside a word."""
+    return f"a quote opens only where a word begins; write \\{quote} for the sign itself"
+
+
+def text_of(line: Line, token: Token) -> str:
+    """Return the text of a token, quoted or not. Raises `QueryError` for a quote inside."""
+    if token[0] in QUOTES:
+        return unescaped(token[1:-1])
+    for at, sign in plain_signs(token, QUOTES):
+        start = place_of(token).start + at
+        raise line.error(Place(start, start + 1), quote_inside(sign))
+    return unescaped(token)
 
 
 def _width(text: str) -> int:

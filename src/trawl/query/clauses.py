@@ -1,4 +1,4 @@
-"""What a line of search says: its clauses in order, and the views that a search needs."""
+"""A parsed query: its clauses in order, and properties for the search."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from trawl.query.places import Spot
+from trawl.query.places import Place, Spot
 from trawl.query.tree import And, Exists, Filter, Not, Operator, Or, Untyped
 from trawl.types import MODALITIES, Modality
 
@@ -15,9 +15,9 @@ MediaKind: TypeAlias = Literal["image", "audio", "like"]
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of the text to embed, or a phrase in quotes.
+    """A word of the text to embed, or a phrase.
 
-    `distance` is the edit distance of a fuzzy word (1 or 2), and 0 of every other.
+    `distance` is the edit distance of a fuzzy word, 1 or 2, and 0 for other words.
     """
 
     text: str
@@ -27,7 +27,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Words that are a part of their own; a negative weight moves away from them."""
+    """Words that are a part of their own. A negative weight moves away from them."""
 
     words: tuple[Word, ...]
     weight: float = 1.0
@@ -35,26 +35,27 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class MediaPart:
-    """A file, or the id of a chunk; a negative weight moves away from it."""
+    """A file or a chunk id. A negative weight moves away from it."""
 
     kind: MediaKind
     value: str
     weight: float = 1.0
+    place: Place = field(default=Place(0, 0), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A word, or a phrase, that no answer holds."""
+    """A word or phrase that no result contains."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`key:value` and its kin, values as written.
+    """A condition on metadata such as `key:value`; the values are still text.
 
-    `values` holds one text for an operator and ``contains``, any number for ``in``,
-    the ends for ``range``, and none for ``exists``. `spot` is where it stands in the line.
+    `values` has one value for an operator and ``contains``, any number for ``in``, both
+    ends for ``range``, and none for ``exists``.
     """
 
     key: str
@@ -65,7 +66,7 @@ class Condition:
 
     @property
     def filter(self) -> Filter:
-        """The condition as a filter; a negated one lets by documents without the key."""
+        """The condition as a filter; a negated one also matches documents without the key."""
         found = self._filter()
         return Not(found) if self.negated else found
 
@@ -85,7 +86,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`modality:image`, or with `negated` every modality but that."""
+    """`modality:image`, or every other modality if `negated`."""
 
     modality: Modality
     negated: bool = False
@@ -96,7 +97,7 @@ Clause: TypeAlias = Word | TextPart | MediaPart | Excluded | Condition | Choice
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A part of the query to embed: words, a file's path, or a chunk's id (`like`)."""
+    """A part of the query to embed: words, a file path, or a chunk id (`like`)."""
 
     kind: Literal["text", "image", "audio", "like"]
     value: str
@@ -105,15 +106,15 @@ class Term:
 
 @dataclass(frozen=True)
 class ParsedQuery:
-    """What a line says. `clauses` is all there is; the properties are read from it."""
+    """A parsed query. The properties are derived from `clauses`."""
 
     clauses: tuple[Clause, ...]
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The parts in order; all words without a weight are one part, where the first stands.
+        """The parts in order; all words without a weight are one part, at the first word.
 
-        Weights are within ±100 and never 0. Empty for a line of conditions alone.
+        Weights are within ±100 and never 0. Empty for a query of conditions alone.
         """
         plain = _joined([clause for clause in self.clauses if isinstance(clause, Word)])
         found: list[Term] = []
@@ -132,18 +133,18 @@ class ParsedQuery:
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Words and phrases that every answer holds."""
-        return _once(word.text for word in self._words() if word.mark == "required")
+        """Words and phrases that every result contains."""
+        return _unique(word.text for word in self._words() if word.mark == "required")
 
     @property
     def excluded(self) -> tuple[str, ...]:
-        """Words and phrases that no answer holds; they are in no term."""
-        return _once(clause.text for clause in self.clauses if isinstance(clause, Excluded))
+        """Words and phrases that no result contains; they are in no term."""
+        return _unique(clause.text for clause in self.clauses if isinstance(clause, Excluded))
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """Phrases to find word for word; those that are required are not among them."""
-        return _once(word.text for word in self._words() if word.mark == "phrase")
+        """Phrases to match exactly, without the required ones."""
+        return _unique(word.text for word in self._words() if word.mark == "phrase")
 
     @property
     def fuzzy(self) -> tuple[tuple[str, int], ...]:
@@ -153,15 +154,15 @@ class ParsedQuery:
 
     @property
     def where(self) -> Filter | None:
-        """All conditions at once, to be bound to the library's columns; None if there is none."""
-        found = [clause.filter for clause in self.clauses if isinstance(clause, Condition)]
-        if len(found) == 1:
-            return found[0]
-        return And(tuple(found)) if found else None
+        """All conditions as one filter, not yet bound to a library's columns; None for none."""
+        filters = [clause.filter for clause in self.clauses if isinstance(clause, Condition)]
+        if len(filters) == 1:
+            return filters[0]
+        return And(tuple(filters)) if filters else None
 
     @property
     def modalities(self) -> frozenset[Modality]:
-        """What may come back; empty if the line does not say."""
+        """The modalities of results; empty if the query does not restrict them."""
         choices = [clause for clause in self.clauses if isinstance(clause, Choice)]
         wanted = {choice.modality for choice in choices if not choice.negated}
         unwanted = {choice.modality for choice in choices if choice.negated}
@@ -179,5 +180,5 @@ def _joined(words: tuple[Word, ...] | list[Word]) -> str:
     return " ".join(word.text for word in words)
 
 
-def _once(found: Iterator[str]) -> tuple[str, ...]:
+def _unique(found: Iterator[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
