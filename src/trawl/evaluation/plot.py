@@ -36,12 +36,12 @@ def plot(evaluation: Evaluation, file: str | Path, *, title: str = "") -> None:
     groups, measures = list(evaluation.groups), evaluation.measures
     height_in = _LINE_IN * len(evaluation.fusions) + _AROUND_IN
     # Not pyplot, which looks for a display and keeps every figure in memory.
-    picture = Figure(
+    figure = Figure(
         figsize=(1.2 + _CHART_WIDTH_IN * len(measures), 0.75 + height_in * len(groups)),
         layout="constrained",
     )
-    FigureCanvasAgg(picture)
-    charts = picture.subplots(len(groups), len(measures), squeeze=False, sharey=True, sharex="col")
+    FigureCanvasAgg(figure)
+    charts = figure.subplots(len(groups), len(measures), squeeze=False, sharey=True, sharex="col")
     for row, group in enumerate(groups):
         for column, measure in enumerate(measures):
             _draw(charts[row][column], evaluation, measure, group)
@@ -51,15 +51,15 @@ def plot(evaluation: Evaluation, file: str | Path, *, title: str = "") -> None:
         charts[row][0].set_ylabel(
             f"{label}\n{evaluation.groups[group]:,} questions", fontsize=8.5, color=_QUIET
         )
-    picture.suptitle(title or "Retrieval quality", fontsize=12, color=_INK, x=0.01, ha="left")
-    picture.supxlabel(
+    figure.suptitle(title or "Retrieval quality", fontsize=12, color=_INK, x=0.01, ha="left")
+    figure.supxlabel(
         f"mean over questions with its {evaluation.level:.0%} bootstrap interval; "
         f"vertical line: the default, {DEFAULT}",
         fontsize=8,
         color=_QUIET,
     )
     try:
-        picture.savefig(path, dpi=160, facecolor="white")
+        figure.savefig(path, dpi=160, facecolor="white")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
 
