@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from cachetools import TTLCache
 from pydantic import ValidationError
@@ -34,26 +34,6 @@ def cache_key(state: str, *parts: str) -> str:
     return _PREFIX + hashlib.blake2b(text.encode(), digest_size=24).hexdigest()
 
 
-class ResponseStore(Protocol):
-    """Stores response bodies for a while. Never fails: a failed lookup is a miss."""
-
-    async def get(self, key: str) -> bytes | None:
-        """Return a body, or None."""
-        ...
-
-    async def put(self, key: str, body: bytes) -> None:
-        """Store a body, if there is room."""
-        ...
-
-    async def close(self) -> None:
-        """Release all resources."""
-        ...
-
-    def __len__(self) -> int:
-        """Return the number of bodies in this process."""
-        ...
-
-
 class MemoryStore:
     """Stores at most `max_entries` bodies of together at most `max_bytes`, each for `ttl_s`."""
 
@@ -77,7 +57,6 @@ class MemoryStore:
             self._bodies[key] = body
 
     async def close(self) -> None:
-        """Drop all bodies."""
         self._bodies.clear()
 
 
@@ -111,7 +90,6 @@ class RedisStore:
             await self._breaker.call(lambda: self._redis.set(key, body, px=self._ttl_ms))
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._redis.aclose()
 
 
@@ -121,7 +99,7 @@ class ResponseCache:
     Without a store nothing is cached. Use from one event loop.
     """
 
-    def __init__(self, store: ResponseStore | None) -> None:
+    def __init__(self, store: MemoryStore | RedisStore | None) -> None:
         self._store = store
         self._running: dict[str, asyncio.Task[bytes]] = {}
         self._putting: set[asyncio.Task[None]] = set()
@@ -148,7 +126,7 @@ class ResponseCache:
         return await asyncio.shield(task), "miss"
 
     async def _compute(
-        self, key: str, compute: Callable[[], Awaitable[bytes]], store: ResponseStore
+        self, key: str, compute: Callable[[], Awaitable[bytes]], store: MemoryStore | RedisStore
     ) -> bytes:
         try:
             body = await compute()

@@ -61,7 +61,6 @@ class _Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a request, or for a chance to refuse it."""
         super().connection_made(transport)
         count = len(self.connections)
         if count > 2 * self.limit:
@@ -74,7 +73,6 @@ class _Connection(HttpToolsProtocol):
         self._timer = self.loop.call_later(wait_s, self._check)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -102,13 +100,11 @@ class _Connection(HttpToolsProtocol):
                 self._end(431, HTTP_KINDS[413], detail)
 
     def on_message_begin(self) -> None:
-        """Start the clock of a head."""
         self._head_since = self.loop.time()
         self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Stop the clock of a head."""
         self._head_since = None
         super().on_headers_complete()
 

@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import anyio.to_thread
 
@@ -43,8 +43,11 @@ class StoppedError(Exception):
     """Raised by `Progress` to end an ingest early."""
 
 
-class Ingester(Protocol):
-    """Adds files to one library, one call at a time."""
+class Ingester:
+    """Adds files to one library, one call at a time, in a thread of this process."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
 
     async def add(
         self, files: Sequence[str], metadata: Mapping[str, Any], progress: Progress
@@ -53,57 +56,31 @@ class Ingester(Protocol):
 
         `progress` is called after each file, in another thread.
         """
-        ...
+        return await anyio.to_thread.run_sync(partial(self._add, files, metadata, progress))
+
+    def _add(self, files: Sequence[str], metadata: Mapping[str, Any], progress: Progress) -> Report:
+        return self._library.add(files, metadata=metadata, progress=progress)
 
     async def rest(self) -> None:
         """Release resources that are not needed while no job runs."""
-        ...
 
     async def close(self, within_s: float) -> None:
-        """Release all resources; a running `add` is stopped."""
-        ...
+        """Release all resources; a running `add` is stopped if possible."""
 
 
-class ThreadIngester:
-    """Adds files in a thread of this process."""
-
-    def __init__(self, library: Library) -> None:
-        self._library = library
-
-    async def add(
-        self, files: Sequence[str], metadata: Mapping[str, Any], progress: Progress
-    ) -> Report:
-        """Add files. Raises what `Library.add` and `progress` raise."""
-        return await anyio.to_thread.run_sync(
-            partial(self._library.add, files, metadata=metadata, progress=progress)
-        )
-
-    async def rest(self) -> None:
-        """Do nothing."""
-
-    async def close(self, within_s: float) -> None:
-        """Do nothing: a thread cannot be stopped."""
-
-
-class ProcessIngester:
+class ProcessIngester(Ingester):
     """Adds files in another process, which is reused for the next job.
 
     `options` are the library's settings by name. Use from one event loop.
     """
 
     def __init__(self, library: Path, options: Mapping[str, Any]) -> None:
-        self._library = library.absolute()
+        self._path = library.absolute()
         self._options = dict(options)
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._used_at = 0.0
         self._is_closing = False
-
-    async def add(
-        self, files: Sequence[str], metadata: Mapping[str, Any], progress: Progress
-    ) -> Report:
-        """Add files. Raises what `Library.add` and `progress` raise."""
-        return await anyio.to_thread.run_sync(partial(self._add, files, metadata, progress))
 
     def _add(self, files: Sequence[str], metadata: Mapping[str, Any], progress: Progress) -> Report:
         process, pipe = self._started()
@@ -142,7 +119,7 @@ class ProcessIngester:
         if self._process is None or self._pipe is None or not self._process.is_alive():
             self._pipe, theirs = _spawn.Pipe()
             self._process = _spawn.Process(
-                target=run_jobs, args=(theirs, self._library, self._options), name="trawl-jobs"
+                target=run_jobs, args=(theirs, self._path, self._options), name="trawl-jobs"
             )
             self._is_closing = False
             self._process.start()

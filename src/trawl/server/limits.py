@@ -263,7 +263,6 @@ class SharedCount:
         return await self._breaker.call(counted)
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._redis.aclose()
 
 

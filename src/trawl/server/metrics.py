@@ -31,6 +31,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LOAD_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
+_Combine = Literal["livesum", "livemin", "livemostrecent"]
 _ITEMS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -47,19 +48,18 @@ class Metrics:
         self._restarts = restarts
         self._registry = CollectorRegistry()
         self._parts: dict[tuple[object, ...], Histogram] = {}
-        self.requests = self._histogram(
+        seconds = self._histogram
+        self.requests = seconds(
             "trawl_http_request_seconds",
             "Duration of a request, from its head to the end of the response.",
-            "method",
-            "route",
-            "status",
+            "method route status",
         )
-        self.stages = self._histogram(
+        self.stages = seconds(
             "trawl_search_stage_seconds",
             "Duration of a search stage; `total` is the search without decode and queue.",
             "stage",
         )
-        self.sources = self._histogram(
+        self.sources = seconds(
             "trawl_search_source_seconds", "Duration of a source's ranking.", "source"
         )
         self.cache = self._counter(
@@ -70,55 +70,25 @@ class Metrics:
         self.embeddings = self._counter(
             "trawl_embedding_cache_requests",
             "Lookups of cached query vectors: hit or miss.",
-            "model",
-            "modality",
-            "outcome",
+            "model modality outcome",
         )
         self.rejections = self._counter(
             "trawl_rejections", "Requests refused for lack of capacity, by reason.", "reason"
         )
-        self._declare_models()
-        self._declare_ingest()
-        self._declare_gauges()
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether several processes serve the library."""
-        return self._shared is not None
-
-    def _declare_models(self) -> None:
+        encoder = "model modality kind"
         self.batches = self._histogram(
-            "trawl_encoder_batch_items",
-            "Items in one encoder call.",
-            "model",
-            "modality",
-            "kind",
-            buckets=_ITEMS,
+            "trawl_encoder_batch_items", "Items in one encoder call.", encoder, _ITEMS
         )
-        self.encodings = self._histogram(
-            "trawl_encoder_seconds",
-            "Duration of one encoder call.",
-            "model",
-            "modality",
-            "kind",
+        self.encodings = seconds("trawl_encoder_seconds", "Duration of one encoder call.", encoder)
+        self.encoder_waiting = self._sum(
+            "trawl_encoder_waiting", "Requests waiting for an encoder.", encoder
         )
-        self.encoder_waiting = self._gauge(
-            "trawl_encoder_waiting",
-            "Requests waiting for an encoder.",
-            "livesum",
-            "model",
-            "modality",
-            "kind",
-        )
-        self.loads = self._histogram(
+        self.loads = seconds(
             "trawl_model_load_seconds",
             "Duration of loading a model's weights.",
-            "model",
-            "modality",
-            buckets=_LOAD_SECONDS,
+            "model modality",
+            _LOAD_SECONDS,
         )
-
-    def _declare_ingest(self) -> None:
         self.ingested = self._counter(
             "trawl_ingest_documents",
             "Files of jobs by outcome: added, replaced, unchanged or failed.",
@@ -128,77 +98,62 @@ class Metrics:
         self.jobs = self._counter(
             "trawl_jobs", "Finished jobs by outcome: done or failed.", "outcome"
         )
-
-    def _declare_gauges(self) -> None:
-        self.waiting = self._gauge(
-            "trawl_queue_waiting", "Requests waiting for a thread.", "livesum", "queue"
-        )
-        self.running = self._gauge(
-            "trawl_queue_running", "Requests running in a thread.", "livesum", "queue"
-        )
-        self.jobs_waiting = self._gauge("trawl_jobs_waiting", "Queued jobs.", "livemostrecent")
-        self.cache_entries = self._gauge(
-            "trawl_cache_entries", "Responses cached in memory.", "livesum"
-        )
-        self.redis_up = self._gauge(
-            "trawl_redis_up",
-            "Whether Redis responds: 1 or 0; only if it is used.",
-            "livemin",
-            "use",
-        )
         self.redis_errors = self._counter(
             "trawl_redis_errors", "Redis calls that failed or timed out.", "use"
         )
-        self.documents = self._gauge(
-            "trawl_library_documents", "Documents in the library.", "livemostrecent"
+        self._declare_gauges()
+
+    def _declare_gauges(self) -> None:
+        latest, total = self._latest, self._sum
+        self.waiting = total("trawl_queue_waiting", "Requests waiting for a thread.", "queue")
+        self.running = total("trawl_queue_running", "Requests running in a thread.", "queue")
+        self.jobs_waiting = latest("trawl_jobs_waiting", "Queued jobs.")
+        self.cache_entries = total("trawl_cache_entries", "Responses cached in memory.")
+        self.redis_up = self._gauge(
+            "trawl_redis_up",
+            "Whether Redis responds: 1 or 0; only if it is used.",
+            "use",
+            "livemin",
         )
-        self.failed_documents = self._gauge(
-            "trawl_library_failed_documents", "Files that could not be read.", "livemostrecent"
+        self.documents = latest("trawl_library_documents", "Documents in the library.")
+        self.failed_documents = latest(
+            "trawl_library_failed_documents", "Files that could not be read."
         )
-        self.version = self._gauge(
-            "trawl_library_version", "The library's version.", "livemostrecent"
+        self.version = latest("trawl_library_version", "The library's version.")
+        self.chunks = latest("trawl_library_chunks", "Chunks in the library.", "modality")
+        self.unindexed = latest(
+            "trawl_library_unindexed_rows", "Chunks that are not indexed yet; searches scan them."
         )
-        self.chunks = self._gauge(
-            "trawl_library_chunks", "Chunks in the library.", "livemostrecent", "modality"
+        self.fragments = latest("trawl_library_fragments", "Fragments of the chunk table.")
+        self.resident = latest(
+            "trawl_process_resident_bytes", "Resident memory of each process.", "worker"
         )
-        self.unindexed = self._gauge(
-            "trawl_library_unindexed_rows",
-            "Chunks that are not indexed yet; searches scan them.",
-            "livemostrecent",
+        self.restarts = latest(
+            "trawl_worker_restarts", "How often a worker process was replaced.", "worker"
         )
-        self.fragments = self._gauge(
-            "trawl_library_fragments", "Fragments of the chunk table.", "livemostrecent"
-        )
-        self.resident = self._gauge(
-            "trawl_process_resident_bytes",
-            "Resident memory of each process.",
-            "livemostrecent",
-            "worker",
-        )
-        self.restarts = self._gauge(
-            "trawl_worker_restarts",
-            "How often a worker process was replaced.",
-            "livemostrecent",
-            "worker",
-        )
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes serve the library."""
+        return self._shared is not None
 
     def _histogram(
-        self, name: str, text: str, *labels: str, buckets: tuple[float, ...] = _SECONDS
+        self, name: str, text: str, labels: str, buckets: tuple[float, ...] = _SECONDS
     ) -> Histogram:
-        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
+        return Histogram(name, text, labels.split(), buckets=buckets, registry=self._registry)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, registry=self._registry)
+    def _counter(self, name: str, text: str, labels: str = "") -> Counter:
+        return Counter(name, text, labels.split(), registry=self._registry)
 
-    def _gauge(
-        self,
-        name: str,
-        text: str,
-        combine: Literal["livesum", "livemin", "livemostrecent"],
-        *labels: str,
-    ) -> Gauge:
+    def _latest(self, name: str, text: str, labels: str = "") -> Gauge:
+        return self._gauge(name, text, labels, "livemostrecent")
+
+    def _sum(self, name: str, text: str, labels: str = "") -> Gauge:
+        return self._gauge(name, text, labels, "livesum")
+
+    def _gauge(self, name: str, text: str, labels: str, combine: _Combine) -> Gauge:
         """Return a gauge; `combine` says how the values of several processes are combined."""
-        return Gauge(name, text, labels, registry=self._registry, multiprocess_mode=combine)
+        return Gauge(name, text, labels.split(), registry=self._registry, multiprocess_mode=combine)
 
     def _of(self, histogram: Histogram, *labels: str) -> Histogram:
         """Return a histogram's child with these labels. Cached, since a search needs a dozen."""

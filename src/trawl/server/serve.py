@@ -191,7 +191,6 @@ class _Server(uvicorn.Server):
         self._timer.daemon = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept requests."""
         await super().startup(sockets)
         # Exclude modules and routes from garbage collection, which would delay a request
         # by some 80 ms each time.
@@ -335,7 +334,6 @@ class _Supervisor(Multiprocess):
         self.failure: TrawlError | None = None
 
     def init_processes(self) -> None:
-        """Start all workers."""
         for number in range(self.processes_num):
             self.processes.append(self._start(number))
         from trawl.server.logs import configure  # now there is time for it

@@ -16,7 +16,7 @@ from trawl.errors import TrawlError
 from trawl.library import Library
 from trawl.search import QueryPart, SearchOptions
 from trawl.server.cache import Outcome, cache_key, response_cache
-from trawl.server.job_process import Ingester, Progress, ThreadIngester
+from trawl.server.job_process import Ingester, Progress
 from trawl.server.limits import T, WorkPool
 from trawl.server.metrics import Metrics
 from trawl.settings import Settings
@@ -112,7 +112,7 @@ class Service:
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.tracing = tracing
-        self.ingester = ingester or ThreadIngester(library)
+        self.ingester = ingester or Ingester(library)
         events.watch(self.metrics)
         self.pool = WorkPool(
             "search", settings.search_threads, settings.search_queue, settings.search_wait_s

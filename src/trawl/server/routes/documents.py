@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import quote
 
-import anyio
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from fastapi.responses import FileResponse
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
-from starlette.responses import MalformedRangeHeader, RangeNotSatisfiable
-from starlette.types import Receive, Scope, Send
 
 from trawl.errors import NotFoundError
-from trawl.library import Original
 from trawl.search import SearchOptions
 from trawl.server.auth import reads, writes
 from trawl.server.errors import documented
+from trawl.server.files import CACHED, etag, file_response, matches
 from trawl.server.openapi import metadata_body
 from trawl.server.schemas import (
     EXAMPLE_WHERE,
@@ -52,11 +42,6 @@ router = APIRouter(tags=["Documents"])
 
 _PATCHES = ("application/merge-patch+json", "application/json")
 _TEXT = {"type": "string"}
-# A picture that changes keeps its address, so a copy is used for a while and then checked.
-_CACHED = "private, max-age=300, must-revalidate"
-# Files can have any content: browsers may show them, but not run anything.
-_POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
-
 DocumentId = Annotated[
     str,
     Path(
@@ -70,17 +55,6 @@ Where = Annotated[
     Query(min_length=1, max_length=4000, description=WHERE, examples=[EXAMPLE_WHERE]),
 ]
 IfNoneMatch = Annotated[str | None, Header(description="ETags of the client's copies.")]
-
-
-def etag(content: bytes) -> str:
-    """Return the ETag of content."""
-    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-
-
-def matches(header: str, tag: str) -> bool:
-    """Return whether a list of ETags has `tag` (RFC 9110, section 13.1); `*` has all."""
-    tags = [one.strip().removeprefix("W/") for one in header.split(",")]
-    return "*" in tags or tag in tags
 
 
 def _tag(row: DocumentRow) -> str:
@@ -176,7 +150,7 @@ async def change_metadata(
     changes = _changes(request.headers.get("content-type", ""), await request.body())
 
     def check(row: DocumentRow) -> None:
-        if if_match is not None and not matches(if_match, _tag(row)):
+        if if_match is not None and not matches(if_match, _tag(row), weakly=False):
             raise HTTPException(412, "the document has changed; get it again")
 
     def set_metadata() -> DocumentRow:
@@ -317,7 +291,7 @@ async def thumbnail(
 ) -> Response:
     """Return the thumbnail of a picture, as a JPEG."""
     picture = await service.pool.run(service.library.thumbnail, chunk_id)
-    headers = {"ETag": etag(picture), "Cache-Control": _CACHED}
+    headers = {"ETag": etag(picture), "Cache-Control": CACHED}
     if if_none_match is not None and matches(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(picture, media_type="image/jpeg", headers=headers)
@@ -357,71 +331,4 @@ async def media(
     moved or changed since it was added, the response is 410.
     """
     original = await service.pool.run(service.library.original, chunk_id)
-    headers = {
-        "ETag": f'"{original.tag}"',
-        "Last-Modified": _http_date(original.modified_at),
-        "Cache-Control": _CACHED,
-        "Content-Disposition": f"inline; filename*=UTF-8''{quote(original.name, safe='')}",
-        "Content-Security-Policy": _POLICY,
-    }
-    if _is_current(request, headers["ETag"], original.modified_at):
-        original.file.close()
-        return Response(status_code=304, headers=headers)
-    return _OriginalResponse(original, headers)
-
-
-def _http_date(moment: datetime) -> str:
-    return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)
-
-
-def _is_current(request: Request, tag: str, modified_at: datetime) -> bool:
-    """Return whether the client's copy is current; the date counts only without an ETag."""
-    tags = request.headers.get("if-none-match")
-    if tags is not None:
-        return matches(tags, tag)
-    try:
-        since = parsedate_to_datetime(request.headers.get("if-modified-since", ""))
-    except ValueError:
-        return False
-    return modified_at.replace(microsecond=0) <= since.replace(tzinfo=since.tzinfo or UTC)
-
-
-class _OriginalResponse(FileResponse):
-    """Sends the file that was opened and checked, rather than what is now at its path."""
-
-    chunk_size = 256 * 1024
-    max_ranges = 1  # of several ranges, which a server may ignore, the whole file is sent
-
-    def __init__(self, original: Original, headers: Mapping[str, str]) -> None:
-        is_text = original.media_type.startswith("text/")
-        super().__init__(
-            original.name,
-            headers=headers,
-            media_type=f"{original.media_type}; charset=utf-8" if is_text else original.media_type,
-            stat_result=os.fstat(original.file.fileno()),
-        )
-        self._file = original.file
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file or a range of it, and close it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._file.close()
-
-    @asynccontextmanager
-    async def _open_file(self) -> AsyncIterator[anyio.AsyncFile[bytes]]:
-        yield anyio.wrap_file(self._file)
-
-    @classmethod
-    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
-        try:
-            return super()._parse_range_header(http_range, file_size)
-        except MalformedRangeHeader:
-            return []  # ignored, as RFC 9110 requires
-        except RangeNotSatisfiable:
-            raise HTTPException(
-                416,
-                f"the file has {file_size:,} bytes",
-                headers={"Content-Range": f"bytes */{file_size}"},
-            ) from None
+    return file_response(original, request.headers)
