@@ -243,3 +243,17 @@ def test_a_library_without_rows_answers(store: Store) -> None:
     assert snapshot.sample("toy.text", 10).vectors.shape == (0, DIMENSION)
     assert snapshot.take([]) == []
     assert snapshot.chunk("none:0") is None
+
+
+def test_a_version_whose_transaction_cannot_be_read_has_a_state(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pylance raises TypeError for a compaction that rewrites indexes."""
+
+    def unreadable(dataset: lance.LanceDataset, version: int) -> None:
+        raise TypeError("RewrittenIndex.__init__() missing 3 required positional arguments")
+
+    monkeypatch.setattr(lance.LanceDataset, "read_transaction", unreadable)
+    snapshot = store.snapshot()
+    assert snapshot.state.startswith(f"{snapshot.version}-")
+    assert snapshot.state == snapshot.state

@@ -161,7 +161,8 @@ def response_cache(settings: Settings, metrics: Metrics) -> ResponseCache:
 
 def with_query(body: bytes, query: str, took_ms: float) -> bytes:
     """Return the JSON of a response: a cached body with the fields of this request."""
-    head = json.dumps({"query": query, "query_time_ms": round(took_ms, 3)})
+    fields = {"query": query, "query_time_ms": round(took_ms, 3)}
+    head = json.dumps(fields, separators=(",", ":"))
     return head[:-1].encode() + b"," + body[1:]
 
 

@@ -118,11 +118,13 @@ class Snapshot:
         Version numbers start at 1 in every library, so they are not enough.
         """
         # On its own handle, since this call blocks all others on the same one.
-        made_by = lance.dataset(self._dataset.uri, version=self.version).read_transaction(
-            self.version
-        )
+        dataset = lance.dataset(self._dataset.uri, version=self.version)
+        try:
+            transaction = dataset.read_transaction(self.version)
+        except TypeError:  # pylance cannot represent a compaction that rewrites indexes
+            transaction = None
         # A version without a transaction gets an identifier that is never reused.
-        return f"{self.version}-{made_by.uuid if made_by is not None else uuid4()}"
+        return f"{self.version}-{transaction.uuid if transaction is not None else uuid4()}"
 
     @cached_property
     def fragments(self) -> int:
