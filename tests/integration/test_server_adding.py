@@ -1,4 +1,4 @@
-"""Adding in a process of its own, and what happens meanwhile."""
+"""Adding in another process."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_process_adds_job_after_job(library: Library, tmp_path: Path) ->
     assert not process.is_running()
 
 
-async def test_errors_come_from_there_to_here(library: Library, tmp_path: Path) -> None:
+async def test_errors_cross_the_pipe(library: Library, tmp_path: Path) -> None:
     ingester = ingester_of(library)
     files = notes(tmp_path / "notes", 1)
     try:
@@ -86,7 +86,7 @@ async def test_errors_come_from_there_to_here(library: Library, tmp_path: Path) 
         await ingester.close(5)
 
 
-async def test_it_stops_where_it_is_told_to(library: Library, tmp_path: Path) -> None:
+async def test_progress_can_stop_a_job(library: Library, tmp_path: Path) -> None:
     ingester = ingester_of(library)
     files = notes(tmp_path / "notes", 40, words=150)
 
@@ -122,9 +122,7 @@ async def test_a_process_that_is_killed_fails_its_job_and_no_other(
         await ingester.close(5)
 
 
-async def test_a_job_that_is_cut_off_by_the_end_is_stopped(
-    library: Library, tmp_path: Path
-) -> None:
+async def test_closing_stops_a_running_job(library: Library, tmp_path: Path) -> None:
     ingester = ingester_of(library)
     files = notes(tmp_path / "notes", 40, words=150)
     started = asyncio.Event()
@@ -138,7 +136,7 @@ async def test_a_job_that_is_cut_off_by_the_end_is_stopped(
         await job
 
 
-def test_a_change_while_another_writes_is_told_when_to_come_again(
+def test_a_change_while_locked_is_refused_with_retry_after(
     library: Library, tmp_path: Path
 ) -> None:
     library.add(notes(tmp_path / "notes", 1))
@@ -154,7 +152,7 @@ def test_a_change_while_another_writes_is_told_when_to_come_again(
         assert client.delete(f"/v1/documents/{document_id}").status_code == 204
 
 
-def test_pages_of_others_may_ask_only_where_they_are_let(library: Library) -> None:
+def test_cross_origin_requests_need_a_configured_origin(library: Library) -> None:
     origin = {"Origin": "https://search.example"}
     asks = origin | {"Access-Control-Request-Method": "GET"}
     with TestClient(create_app(library)) as client:

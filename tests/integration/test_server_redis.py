@@ -1,4 +1,4 @@
-"""A Redis behind several servers: shared answers and rates, and no harm when it goes away."""
+"""Redis behind several servers: shared responses and rates, and failures of Redis."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def anyio_backend() -> str:
 
 
 class Redis:
-    """A real Redis in a process of its own, which can be killed, held and started again."""
+    """A Redis process that can be killed, stopped and restarted."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
@@ -105,7 +105,7 @@ async def number(client: httpx.AsyncClient, line: str) -> float:
 
 
 async def eventually(client: httpx.AsyncClient, query: str, status: str) -> httpx.Response:
-    """Ask until the cache answers as it should: what is kept elsewhere is kept a moment later."""
+    """Search until the cache has a status: Redis stores responses a moment later."""
     until = time.monotonic() + 30
     while True:
         response = await client.get("/search", params={"query": query})
@@ -203,9 +203,7 @@ async def test_two_libraries_of_one_version_do_not_mix(
             assert [one["source"] for one in found.json()["results"]] == ["muon.txt"]
 
 
-async def test_a_redis_that_dies_and_comes_back_fails_no_request(
-    redis: Redis, library: Library
-) -> None:
+async def test_no_request_fails_while_redis_restarts(redis: Redis, library: Library) -> None:
     statuses: list[int] = []
     async with AsyncExitStack() as stack:
         client = await client_of(stack, library, cache=redis.url, rate_limit="100000/minute")
@@ -235,7 +233,7 @@ async def test_a_redis_that_dies_and_comes_back_fails_no_request(
     assert set(statuses) == {200}
 
 
-async def test_a_redis_that_hangs_is_waited_for_once(redis: Redis, library: Library) -> None:
+async def test_a_hanging_redis_is_waited_for_once(redis: Redis, library: Library) -> None:
     async with AsyncExitStack() as stack:
         client = await client_of(stack, library, cache=redis.url)
         await eventually(client, "muon", "trawl; hit")
@@ -250,7 +248,7 @@ async def test_a_redis_that_hangs_is_waited_for_once(redis: Redis, library: Libr
         await eventually(client, "muon", "trawl; hit")
 
 
-async def test_rates_are_held_without_redis_too(redis: Redis, library: Library) -> None:
+async def test_rates_are_limited_without_redis(redis: Redis, library: Library) -> None:
     redis.signal(signal.SIGKILL)
     async with AsyncExitStack() as stack:
         client = await client_of(
@@ -261,22 +259,20 @@ async def test_rates_are_held_without_redis_too(redis: Redis, library: Library) 
 
 
 @pytest.mark.parametrize("cache", ["redis", "http://localhost", "pickle://x", ""])
-def test_what_is_no_store_is_told(cache: str) -> None:
+def test_an_invalid_store_is_an_error(cache: str) -> None:
     with pytest.raises(SettingsError, match="cache"):
         load_settings(cache=cache)
 
 
 @pytest.mark.parametrize("option", ["cache", "limits_store"])
-def test_a_bad_address_is_told_without_its_password(library: Library, option: str) -> None:
+def test_an_invalid_url_is_reported_without_its_password(library: Library, option: str) -> None:
     settings = load_settings(library.path, **{option: "redis://:secret@localhost:port/0"})
     with pytest.raises(SettingsError, match="not a valid Redis URL") as told:
         create_app(library, settings)
     assert "secret" not in str(told.value)
 
 
-def test_without_the_extra_it_says_how_to_get_it(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_extra_is_explained(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trawl.server.redis.find_spec", lambda name: None)
     for option in ("cache", "limits_store"):
         with pytest.raises(SettingsError, match=r"trawl-multimodal\[redis\]"):

@@ -35,7 +35,7 @@ def workers_of(process: psutil.Process) -> list[psutil.Process]:
 
 @contextmanager
 def serving(library: Path, *options: str) -> Iterator[tuple[psutil.Popen, str]]:
-    """Run `trawl serve --workers 2` on a free port, and give the process and its address."""
+    """Run `trawl serve --workers 2` on a free port, and yield the process and its address."""
     command = [str(TRAWL), "serve", "--library", str(library), "--port", "0", "--workers", "2"]
     with psutil.Popen(
         [*command, *options],
@@ -76,7 +76,7 @@ def numbers(address: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_two_processes_serve_and_end_together(library: Path) -> None:
+def test_two_processes_serve_and_exit_together(library: Path) -> None:
     with serving(library) as (process, address):
         workers = workers_of(process)
         assert len(workers) == 2
@@ -117,7 +117,7 @@ def test_two_processes_serve_and_end_together(library: Path) -> None:
         assert not any(worker.is_running() for worker in workers)
 
 
-def test_one_that_dies_is_replaced(library: Path) -> None:
+def test_a_dead_worker_is_replaced(library: Path) -> None:
     with serving(library) as (process, address):
         first, second = workers_of(process)
         first.kill()
@@ -131,7 +131,7 @@ def test_one_that_dies_is_replaced(library: Path) -> None:
         until(lambda: not (added.is_running() or second.is_running()))
 
 
-def test_a_job_is_seen_and_cancelled_from_both(tmp_path: Path) -> None:
+def test_both_processes_can_show_and_cancel_a_job(tmp_path: Path) -> None:
     library = tmp_path / "lib"
     Library(library, create=True).close()
     note = b"The muon decays. " * 50
@@ -159,7 +159,7 @@ def test_a_job_is_seen_and_cancelled_from_both(tmp_path: Path) -> None:
         until(lambda: httpx.get(f"{address}{job}").json()["state"] == "done")
 
 
-def test_what_keeps_them_from_starting_is_told(tmp_path: Path) -> None:
+def test_an_error_at_the_start_is_reported(tmp_path: Path) -> None:
     done = subprocess.run(
         [str(TRAWL), "serve", "-l", str(tmp_path / "none"), "--port", "0", "--workers", "2"],
         capture_output=True,

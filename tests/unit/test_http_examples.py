@@ -1,4 +1,4 @@
-"""What the pages on the interface tell people to send is what the server takes."""
+"""The examples of the documentation are valid requests and responses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def commands() -> list[str]:
     return re.findall(r"^curl (?:.*\\\n|.*'\{\n(?:.*\n)*?\}'|.*)+", text, re.MULTILINE)
 
 
-def test_questions_of_the_page_can_be_asked() -> None:
+def test_searches_in_the_documentation_are_valid() -> None:
     asked = []
     for command in commands():
         if "<<" in command:
@@ -42,7 +42,7 @@ def test_questions_of_the_page_can_be_asked() -> None:
     assert asked[0].options.where == "year >= 2015 and topic = 'physics'"
 
 
-def test_lines_of_the_page_can_be_added() -> None:
+def test_documents_in_the_documentation_are_valid() -> None:
     found = re.search(r"<<'END'\n(.*?)END\n", PAGE, re.DOTALL)
     assert found is not None
     lines = found[1].replace("<base64>", FILLED["<base64>"]).splitlines()
@@ -51,13 +51,13 @@ def test_lines_of_the_page_can_be_added() -> None:
     assert uploads[0].sidecar == {"year": 1947, "title": "Kaon"}
 
 
-def test_the_question_on_the_first_page_can_be_asked() -> None:
+def test_the_search_in_the_description_is_valid() -> None:
     found = re.search(r"-d '\n(.*?)'\n", openapi.DESCRIPTION, re.DOTALL)
     assert found is not None
     assert SearchBody.model_validate_json(found[1]).query().options.quotas
 
 
-def test_examples_of_answers_are_answers() -> None:
+def test_example_responses_are_valid() -> None:
     assert set(EXAMPLE) == set(SearchResponse.model_fields)
     assert set(DETAILED_EXAMPLE) == set(DetailedResponse.model_fields)
     SearchResponse.model_validate(EXAMPLE)

@@ -16,7 +16,6 @@ __all__ = ["create_app", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `create_app` or `run`."""
     if name == "create_app":
         from trawl.server.app import create_app
 

@@ -139,7 +139,6 @@ def _surround(
     count: SharedCount | None,
     searching: WorkPool,
 ) -> None:
-    """Add the middleware."""
     # The last one added is the outermost.
     app.add_middleware(
         BodyLimit,

@@ -65,12 +65,10 @@ def presented_key(authorization: str, x_api_key: str) -> str | None:
 
 
 def hash_key(key: str) -> str:
-    """Return the SHA-256 of a key in hex."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def new_key() -> str:
-    """Return a new random key."""
     return _PREFIX + secrets.token_urlsafe(32)
 
 

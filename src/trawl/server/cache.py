@@ -48,7 +48,6 @@ class MemoryStore:
         return len(self._bodies)
 
     async def get(self, key: str) -> bytes | None:
-        """Return a body, or None."""
         return self._bodies.get(key)
 
     async def put(self, key: str, body: bytes) -> None:
@@ -142,7 +141,6 @@ class ResponseCache:
         return body
 
     async def close(self) -> None:
-        """Close the store."""
         if self._putting:
             await asyncio.wait(self._putting)
         if self._store is not None:

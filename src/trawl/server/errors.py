@@ -159,7 +159,6 @@ def problem_json(
     request_id: str,
     invalid: list[InvalidParameter] | None = None,
 ) -> bytes:
-    """Return a problem document."""
     document = Problem(
         type=_URN + kind.name,
         title=kind.title,

@@ -25,7 +25,6 @@ _POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sand
 
 
 def etag(content: bytes) -> str:
-    """Return the ETag of content."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 

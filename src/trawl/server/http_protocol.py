@@ -78,7 +78,6 @@ class _Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse input, within bounds."""
         if self._is_ended or self.transport.is_closing():
             return
         if self._is_refused:
@@ -109,7 +108,6 @@ class _Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse input that is not HTTP."""
         self._end(400, HTTP_KINDS[400], msg)
 
     def _check(self) -> None:

@@ -84,7 +84,6 @@ class JobStore:
             yield connection
 
     def add(self, files: Sequence[str], metadata: Mapping[str, Any]) -> Job:
-        """Add a job to the queue."""
         job_id, now = uuid.uuid4().hex, time.time()
         with self._connected() as connection:
             connection.execute(
@@ -95,7 +94,6 @@ class JobStore:
         return Job(job_id, "queued", now, now, tuple(files), metadata, 0, None, None)
 
     def get(self, job_id: str) -> Job | None:
-        """Return a job, or None."""
         with self._connected() as connection:
             row = connection.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         return _job(row) if row is not None else None
@@ -126,7 +124,6 @@ class JobStore:
         return self._change(job_id, "done = ?", (done,), "running")
 
     def finish(self, job_id: str, report: Report) -> None:
-        """Record the report of a finished job."""
         fields = {
             "added": report.added,
             "unchanged": report.unchanged,
@@ -143,11 +140,9 @@ class JobStore:
         )
 
     def fail(self, job_id: str, error: str) -> None:
-        """Record that the job as a whole failed."""
         self._change(job_id, "state = 'failed', error = ?", (error,), "running")
 
     def put_back(self, job_id: str) -> None:
-        """Queue a running job again."""
         self._change(job_id, "state = 'queued'", (), "running")
 
     def cancel(self, job_id: str) -> bool:
@@ -201,7 +196,6 @@ class JobRunner:
         self._wakeup = asyncio.Event()
 
     def wake(self) -> None:
-        """Look for a new job at once."""
         self._wakeup.set()
 
     async def run(self) -> None:
@@ -218,7 +212,6 @@ class JobRunner:
             self._lock.release()
 
     async def _step(self) -> None:
-        """Run the next job, or wait for one."""
         if not await anyio.to_thread.run_sync(self._acquire):
             await asyncio.sleep(_LOCK_S)
             return

@@ -166,12 +166,10 @@ class Metrics:
     # --- recorded by the server -----------------------------------------------------------
 
     def search(self, took_ms: Mapping[str, float]) -> None:
-        """Record the stages of one search."""
         for stage, milliseconds in took_ms.items():
             self.stage(stage, milliseconds / 1000)
 
     def stage(self, stage: str, seconds: float) -> None:
-        """Record one stage."""
         self._of(self.stages, stage).observe(seconds)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -179,11 +177,9 @@ class Metrics:
         self._of(self.requests, method, route, str(status)).observe(seconds)
 
     def rejected(self, reason: str) -> None:
-        """Record a refused request."""
         self.rejections.labels(reason).inc()
 
     def ingest(self, report: Report) -> None:
-        """Record the outcome of a job."""
         self.jobs.labels("done").inc()
         counts = {
             "added": report.added,
@@ -196,7 +192,6 @@ class Metrics:
         self.ingested_chunks.inc(report.chunks)
 
     def library(self, status: Status) -> None:
-        """Record the counts of the library."""
         self.documents.set(status.documents)
         self.failed_documents.set(len(status.failed))
         self.version.set(status.version)
@@ -206,7 +201,6 @@ class Metrics:
             self.chunks.labels(modality).set(count)
 
     def process(self) -> None:
-        """Record the memory and restarts of this process."""
         self.resident.labels(self._worker).set(resident_bytes())
         self.restarts.labels(self._worker).set(self._restarts)
 
@@ -215,27 +209,22 @@ class Metrics:
     def encoded(
         self, model: str, modality: Modality, kind: Kind, *, items: int, seconds: float
     ) -> None:
-        """Record an encoder call."""
         self._of(self.batches, model, modality, kind).observe(items)
         self._of(self.encodings, model, modality, kind).observe(seconds)
 
     def encoder_queue(self, model: str, modality: Modality, kind: Kind, *, waiting: int) -> None:
-        """Record the length of an encoder's queue."""
         self.encoder_waiting.labels(model, modality, kind).set(waiting)
 
     def encoder_refused(self, model: str, modality: Modality) -> None:
         """Do nothing: the refused request is counted by `rejected`."""
 
     def model_loaded(self, model: str, modality: Modality, *, seconds: float) -> None:
-        """Record that a model was loaded."""
         self.loads.labels(model, modality).observe(seconds)
 
     def embedding(self, model: str, modality: Modality, *, hit: bool) -> None:
-        """Record a lookup of a cached query vector."""
         self.embeddings.labels(model, modality, "hit" if hit else "miss").inc()
 
     def source_searched(self, source: str, *, seconds: float) -> None:
-        """Record a source's ranking."""
         self._of(self.sources, source).observe(seconds)
 
     # --- read by Prometheus -------------------------------------------------------------------

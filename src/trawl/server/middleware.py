@@ -125,7 +125,6 @@ class RequestContext:
 
 
 def _request_id(scope: Scope) -> str:
-    """Return the id of a request, or a new one."""
     for name, value in scope["headers"]:
         if name == _REQUEST_ID:
             given = str(value.decode("latin-1"))

@@ -85,11 +85,15 @@ class _Options(BaseModel):
         return {name: getattr(self, name) for name in names}
 
 
-class LineQuery(_Options):
-    """The parameters of a search by a line of the query language."""
-
+class _Line(BaseModel):
     q: Text = Field(description=LINE, examples=["muon decay -cosmic year:>=2015"])
     modality: list[Modality] | None = Field(None, description=MODALITY)
+
+
+# Fields of the last base class come first in the documentation.
+class LineQuery(_Options, _Line):
+    """The parameters of a search by a line of the query language."""
+
     facet: list[Column] | None = Field(
         None, max_length=20, description=SearchOptions.model_fields["facets"].description
     )
@@ -136,11 +140,7 @@ class FuzzyBody(BaseModel):
     letters: int = Field(1, ge=1, le=2, description="Maximum edit distance.")
 
 
-class SearchBody(_Options):
-    """A search: text, pictures, sounds and chunks, in any number and weight."""
-
-    model_config = ConfigDict(extra="forbid")
-
+class _Parts(BaseModel):
     text: Text | None = Field(None, description="Query text.")
     q: Text | None = Field(None, description=f"Instead of `text`: {LINE}")
     image: Base64File | None = Field(
@@ -157,6 +157,13 @@ class SearchBody(_Options):
         [], max_length=MOST_PARTS, description="Further query parts, each with its own weight."
     )
     modalities: list[Modality] = Field([], max_length=3, description=MODALITY)
+
+
+class SearchBody(_Options, _Parts):
+    """A search: text, pictures, sounds and chunks, in any number and weight."""
+
+    model_config = ConfigDict(extra="forbid")
+
     required: list[Words] = option("required", max_length=20)
     excluded: list[Words] = option("excluded", max_length=20)
     phrases: list[Words] = option("phrases", max_length=20)

@@ -292,7 +292,6 @@ class _Worker(Process):
         os._exit(0)  # threads that still wait for input or a file do not delay the exit
 
     def failure(self) -> TrawlError:
-        """Return the error that ended the process."""
         if self.failures.poll():
             error: TrawlError = self.failures.recv()
             return error
