@@ -21,7 +21,7 @@
 
     [text]                        # one table per tower: the options of its family
     graph = "onnx/text_model.onnx"
-    max_tokens = 77               # special tokens included
+    max_tokens = 77               # special tokens included; no limit (0) in mini
     [text.files]
     "onnx/text_model.onnx" = ""   # SHA-256; "": recorded at the first download
     "tokenizer.json" = "<sha-256>"
