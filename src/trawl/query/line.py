@@ -206,7 +206,7 @@ class _Builder:
         return word if number is None else TextPart((word,), number)
 
     def _group(self, place: Place, sign: Sign, opened: Token, *rest: Any) -> TextPart:
-        """`(some words)^0.5`, `-(some words)`."""
+        """Parse `(some words)^0.5` or `-(some words)`."""
         *members, closed, weight = rest
         if sign == "+":
             raise self.line.error(
