@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -13,6 +14,9 @@ import typer.main
 from typer.core import TyperGroup
 
 from trawl.cli.main import app
+from trawl.errors import UsageError
+from trawl.query import bind, parse_filter, parse_query
+from trawl.types import ColumnType
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -142,3 +146,32 @@ def test_options_named_alone_exist() -> None:
             if re.match(r"--[a-z]", code):
                 option = re.split(r"[ =]", code)[0]
                 assert option in known | others, f"{page.name}: {code}"
+
+
+@pages
+def test_modules_benchmarks_and_make_targets_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for module in re.findall(r"python -m (trawl[\w.]*)", text):
+        assert importlib.util.find_spec(module) is not None, module
+    for module in re.findall(r"python -m benchmarks\.(\w+)", text):
+        assert (ROOT / "benchmarks" / f"{module}.py").is_file(), module
+    scripts = {path.stem for path in (ROOT / "benchmarks").rglob("*.py")}
+    for names in re.findall(r"python -m benchmarks((?: [a-z_]+)+)", text):
+        assert set(names.split()) <= scripts, names
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for target in re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE):
+        assert target in targets, target
+
+
+def test_errors_on_the_page_are_those_of_the_parser() -> None:
+    columns: dict[str, ColumnType] = {"source": "text", "tags": "list", "year": "integer"}
+    page = (ROOT / "docs" / "queries.md").read_text("utf-8")
+    for raise_error in (
+        lambda: parse_query("muon ^two words"),
+        lambda: bind(parse_query("muon yaer:>=2020").where, columns),
+        lambda: bind(parse_filter("year in (2019, 'x')"), columns),
+    ):
+        with pytest.raises(UsageError) as error:
+            raise_error()
+        message = str(error.value).split("\nallowed:")[0]
+        assert message in page
