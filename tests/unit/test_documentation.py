@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import importlib.util
 import re
 import shlex
@@ -161,6 +163,18 @@ def test_modules_benchmarks_and_make_targets_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for target in re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE):
         assert target in targets, target
+
+
+@pages
+def test_python_examples_parse_and_their_imports_exist(page: Path) -> None:
+    for language, block in BLOCK.findall(page.read_text("utf-8")):
+        if language != "python":
+            continue
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(str(node.module))
+                for name in node.names:
+                    assert hasattr(module, name.name), name.name
 
 
 def test_errors_on_the_page_are_those_of_the_parser() -> None:
