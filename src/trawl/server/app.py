@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -82,6 +82,38 @@ def create_app(
         metrics.jobs_waiting.set(await anyio.to_thread.run_sync(job_store.queued))
         await service.measure()
 
+    app = FastAPI(
+        title=openapi.TITLE,
+        description=openapi.DESCRIPTION,
+        version=__version__,
+        openapi_tags=openapi.TAGS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(service, runner, measure, count),
+        # FastAPI's own telemetry would cost each request time; see `metrics` and `tracing`.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    app.state.service = service
+    app.state.jobs = job_store
+    app.state.runner = runner
+    app.state.uploads = UploadStore(library.path)
+    app.state.measure = measure
+    _add_middleware(app, settings, metrics, tracing, count, service.pool)
+    errors.install(app, library.path, metrics.rejected)
+    openapi.install(app, has_keys=bool(settings.api_keys))
+    for routes in (search, documents, jobs, operation):
+        app.include_router(routes.router)
+    return app
+
+
+def _lifespan(
+    service: Service,
+    runner: JobRunner,
+    measure: Callable[[], Awaitable[None]],
+    count: SharedCount | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return the lifespan: load the models and run jobs, and stop both in time."""
+
     async def keep_measuring() -> None:
         while not service.stopping:
             await measure()
@@ -90,7 +122,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(service.warm()), asyncio.create_task(runner.run())]
-        if metrics.is_shared:
+        if service.metrics.is_shared:
             # The process that serves /metrics cannot ask the others for their gauges.
             tasks.append(asyncio.create_task(keep_measuring()))
         try:
@@ -104,34 +136,13 @@ def create_app(
             await service.close()
             if count is not None:
                 await count.close()
-            if tracing is not None:
-                await anyio.to_thread.run_sync(tracing.close)
+            if service.tracing is not None:
+                await anyio.to_thread.run_sync(service.tracing.close)
 
-    app = FastAPI(
-        title=openapi.TITLE,
-        description=openapi.DESCRIPTION,
-        version=__version__,
-        openapi_tags=openapi.TAGS,
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan,
-        # FastAPI's own telemetry would cost each request time; see `metrics` and `tracing`.
-        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-    )
-    app.state.service = service
-    app.state.jobs = job_store
-    app.state.runner = runner
-    app.state.uploads = UploadStore(library.path)
-    app.state.measure = measure
-    _surround(app, settings, metrics, tracing, count, service.pool)
-    errors.install(app, library.path, metrics.rejected)
-    openapi.install(app, has_keys=bool(settings.api_keys))
-    for routes in (search, documents, jobs, operation):
-        app.include_router(routes.router)
-    return app
+    return lifespan
 
 
-def _surround(
+def _add_middleware(
     app: FastAPI,
     settings: Settings,
     metrics: Metrics,

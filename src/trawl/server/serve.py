@@ -61,8 +61,9 @@ def run(
 
     `host` and `port` default to the settings; port 0 selects a free one. `announce` is called
     with the server's address once it accepts requests; without it, the address is printed.
-    `options` are settings by name; with `workers` above 1, that many processes serve. Raises
-    what `Library` raises, and `SettingsError` if the address is not available.
+    `options` are settings by name; with `workers` above 1, that many processes serve. Other
+    processes are spawned by `multiprocessing`, so scripts need an `if __name__ == "__main__"`.
+    Raises what `Library` raises, and `SettingsError` if the address is not available.
     """
     options = {"lock_wait_s": _LOCK_WAIT_S, **options, "host": host, "port": port}
     settings = load_settings(library, **options)
