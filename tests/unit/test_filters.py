@@ -1,4 +1,4 @@
-"""What a filter can say, what it refuses, and where it points when it does."""
+"""Filters: what parses, what is refused, and the place that errors point at."""
 
 import datetime
 
@@ -80,7 +80,7 @@ READS = {
 
 
 @pytest.mark.parametrize("text", READS)
-def test_reads_to_the_tree(text):
+def test_parses_to_the_tree(text):
     found = parse_filter(text)
 
     assert found == READS[text]
@@ -189,12 +189,12 @@ def test_caret_stands_under_wide_characters():
         "a in (" * 300,
     ],
 )
-def test_too_deep_is_an_error_of_ours(text):
+def test_deep_nesting_is_refused(text):
     with pytest.raises(FilterError, match="nested deeper than 20"):
         parse_filter(text)
 
 
-def test_depth_and_length_at_the_limit_are_read():
+def test_depth_and_length_at_the_limit_parse():
     assert parse_filter("(" * MAX_DEPTH + "a = 1" + ")" * MAX_DEPTH) == A1
     wide = " or ".join(["a = 1"] * 220)
     assert len(wide) <= MAX_LENGTH
@@ -259,7 +259,7 @@ def test_bind_coerces_to_the_columns_type():
         ("source = '\udcff'", "not valid Unicode"),
     ],
 )
-def test_bind_says_what_does_not_fit(text, message):
+def test_bind_reports_type_errors(text, message):
     with pytest.raises(FilterError) as caught:
         bind(parse_filter(text), COLUMNS)
 

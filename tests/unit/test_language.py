@@ -1,7 +1,9 @@
-"""What one line of search can say, what it refuses, and where it points when it does."""
+"""The query language: what parses, what is refused, and the place that errors point at."""
 
 import datetime
 import re
+import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from trawl.query import (
     Term,
     Untyped,
     bind,
+    grammar,
     matches,
     parse_filter,
     parse_query,
@@ -123,7 +126,7 @@ def test_marks():
     )
 
 
-def test_what_is_behind_a_minus_is_no_phrase():
+def test_quotes_behind_a_minus_are_no_phrase():
     assert parse_query('muon -("cosmic rays" far)').phrases == ()
 
 
@@ -273,7 +276,7 @@ def test_conditions_that_fit_no_column(line, message):
     assert message in str(caught.value)
 
 
-def test_an_unbound_condition_is_not_asked():
+def test_an_unbound_condition_cannot_be_evaluated():
     with pytest.raises(ValueError, match="bind"):
         matches(Untyped("a", "=", "b"), {})
     with pytest.raises(ValueError, match="bind"):
@@ -380,7 +383,7 @@ def test_errors_point_at_the_place(line, under, message):
         ("x" * (MAX_QUERY_LENGTH + 1), "4,001 characters; the maximum is 4,000"),
     ],
 )
-def test_lines_that_cannot_be_meant(line, message):
+def test_empty_and_overlong_lines_are_refused(line, message):
     with pytest.raises(QueryError, match=message):
         parse_query(line)
 
@@ -394,7 +397,7 @@ def test_limits():
             parse_query(over)
 
 
-def test_the_page_of_the_language_says_what_is_so():
+def test_the_examples_of_the_documentation_parse():
     query = parse_query("muon +decay -cosmic image:plot.png^0.5 year:>=2020 modality:image")
     assert query.terms == (Term("text", "muon decay"), Term("image", "plot.png", 0.5))
     assert (query.required, query.excluded) == (("decay",), ("cosmic",))
@@ -406,3 +409,19 @@ def test_the_page_of_the_language_says_what_is_so():
     assert len(examples) > 40
     for example in examples:
         assert parse_query(f"muon {example}") != parse_query("muon")
+
+
+def test_a_damaged_table_file_is_rebuilt(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path))
+    tables = Path(cache_from_source(str(Path(grammar.__file__).with_name("line_lark.py"))))
+    tables = tables.with_suffix(".tables")
+    tables.parent.mkdir(parents=True)
+    for damaged in (None, b"", b"damaged\n\x80"):
+        if damaged is not None:
+            tables.write_bytes(damaged)
+        grammar.parser.cache_clear()
+        assert parse_query("muon -cosmic").excluded == ("cosmic",)
+        assert tables.stat().st_size > 10_000
+    grammar.parser.cache_clear()
+    assert parse_query("muon -cosmic").excluded == ("cosmic",)

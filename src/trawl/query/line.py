@@ -30,7 +30,6 @@ from trawl.query.places import (
     Place,
     place_of,
     plain_signs,
-    quote_inside,
     text_of,
     unescaped,
 )
@@ -46,9 +45,10 @@ MAX_WEIGHT = 100
 _LONG_WORD = 5
 _MEDIA: dict[str, MediaKind] = {"image": "image", "audio": "audio", "like": "like"}
 _SIGNS = re.compile(r'["“”„()\\^~:]|(?<!\S)[+-]')
+_UNCLOSED = "this parenthesis is not closed; write \\( for the sign itself"
 _WEIGHT = re.compile(r"[0-9]{1,9}(\.[0-9]{0,6})?|\.[0-9]{1,6}")
 
-Sign: TypeAlias = Literal["+", "-"] | None
+_Sign: TypeAlias = Literal["+", "-"] | None
 
 
 def parse_query(text: str) -> ParsedQuery:
@@ -99,13 +99,10 @@ def _tree(line: Line) -> Tree[Token]:
 
 
 def _unexpected_character(line: Line, start: int) -> UsageError:
-    place, character = Place(start, start + 1), line.text[start]
-    if character not in QUOTES:
-        return line.error(place, f"{line.quoted(place)} is not expected here")
-    closing = '"' if character == '"' else "“”"
-    if any(sign in closing for _, sign in plain_signs(line.text[start + 1 :], closing)):
-        return line.error(place, quote_inside(character))
-    return line.error(place, "this quote is not closed")
+    place = Place(start, start + 1)
+    if line.text[start] in QUOTES:
+        return line.error(place, "this quote is not closed")
+    return line.error(place, f"{line.quoted(place)} is not expected here")
 
 
 def _unexpected_token(line: Line, error: UnexpectedToken) -> UsageError:
@@ -113,26 +110,19 @@ def _unexpected_token(line: Line, error: UnexpectedToken) -> UsageError:
 
     token, place = error.token, place_of(error.token)
     stack = error.interactive_parser.parser_state.value_stack
-    last = stack[-1]
-    if token.type == "$END":
-        opened = [node for node in stack if isinstance(node, Token) and node.type == "LPAR"]
-        if opened:
-            return line.error(place_of(opened[-1]), _UNCLOSED)
+    opened = [node for node in stack if isinstance(node, Token) and node.type == "LPAR"]
+    if token.type == "$END" and opened:
+        return line.error(place_of(opened[-1]), _UNCLOSED)
     if "ITEM" in error.accepts:
         return line.error(place, "a value is missing here: (arXiv, CERN)")
     if "COMMA" in error.accepts:
         start = Place(place.start, place.start + 1)
         return line.error(start, "commas stand between the values: (arXiv, CERN)")
     if token.type in ("DOTS", "OPEN_DOTS"):
-        if isinstance(last, Token) and last.type == "DOTS":
-            return line.error(place, "a range has two dots: 2019..2021")
         return line.error(place, "a range stands alone, key:2019..2021; put dots in quotes")
     if "WEIGHT" in token.type:
         check_unweighted(line, token)
     return line.error(place, f"{line.quoted(place)} is not expected here")
-
-
-_UNCLOSED = "this parenthesis is not closed; write \\( for the sign itself"
 
 
 class _Builder:
@@ -182,7 +172,7 @@ class _Builder:
             )
 
     def _word(
-        self, place: Place, sign: Sign, token: Token, fuzzy: Token | None, weight: Token | None
+        self, place: Place, sign: _Sign, token: Token, fuzzy: Token | None, weight: Token | None
     ) -> Clause:
         """`muon`, `muon~1`, `muon^2`, `+muon`, `-muon`."""
         self._pair_parentheses(token)
@@ -196,7 +186,7 @@ class _Builder:
             word = Word(word.text, "required")
         return word if number is None else TextPart((word,), number)
 
-    def _phrase(self, place: Place, sign: Sign, token: Token, weight: Token | None) -> Clause:
+    def _phrase(self, place: Place, sign: _Sign, token: Token, weight: Token | None) -> Clause:
         """`"exact words"`, `+"exact words"^2`, `-"exact words"`."""
         text = self._phrase_text(place, token)
         number = self._weight(weight)
@@ -205,7 +195,7 @@ class _Builder:
         word = Word(text, "required" if sign == "+" else "phrase")
         return word if number is None else TextPart((word,), number)
 
-    def _group(self, place: Place, sign: Sign, opened: Token, *rest: Any) -> TextPart:
+    def _group(self, place: Place, sign: _Sign, opened: Token, *rest: Any) -> TextPart:
         """Parse `(some words)^0.5` or `-(some words)`."""
         *members, closed, weight = rest
         if sign == "+":
@@ -264,7 +254,7 @@ class _Builder:
         return self._fuzzy("".join(text_of(self.line, piece) for piece in pieces), fuzzy)
 
     def _part(
-        self, place: Place, sign: Sign, form: Token, token: Token, weight: Token | None
+        self, place: Place, sign: _Sign, form: Token, token: Token, weight: Token | None
     ) -> Clause:
         """`image:plot.png^0.5`, `audio:"my siren.wav"`, `like:CHUNK`, `text:word`."""
         name = form[:-1]
@@ -282,10 +272,11 @@ class _Builder:
             return MediaPart(_MEDIA[name], value, signed, place)
         return TextPart(tuple(Word(word) for word in value.split()), signed)
 
-    def _empty_part(self, place: Place, sign: Sign, form: Token, *_: Token) -> Any:
-        raise self.line.error(Place(place_of(form).end, place.end), f"nothing stands behind {form}")
+    def _empty_part(self, place: Place, sign: _Sign, form: Token, *_: Token) -> UsageError:
+        behind = Place(place_of(form).end, place.end)
+        raise self.line.error(behind, f"nothing stands behind {form}")
 
-    def _modality(self, place: Place, sign: Sign, form: Token, token: Token) -> Choice:
+    def _modality(self, place: Place, sign: _Sign, form: Token, token: Token) -> Choice:
         """`modality:image`, or `-modality:image` for all others."""
         name = unescaped(token)
         for modality in MODALITIES:
@@ -298,22 +289,22 @@ class _Builder:
         )
 
     def _condition(
-        self, place: Place, sign: Sign, key: Token, test: Any, weight: Token | None
+        self, place: Place, sign: _Sign, key: Token, test: Any, weight: Token | None
     ) -> Condition:
         check_unweighted(self.line, weight)
         return build_condition(self.line, place, sign == "-", key, test)
 
     def _presence(
-        self, place: Place, sign: Sign, form: Token, key: Token, weight: Token | None
+        self, place: Place, sign: _Sign, form: Token, key: Token, weight: Token | None
     ) -> Condition:
         """`has:doi`."""
         check_unweighted(self.line, weight)
         return build_condition(self.line, place, sign == "-", key, None)
 
-    def _no_value(self, place: Place, sign: Sign, key: Token) -> Clause:
+    def _no_value(self, place: Place, sign: _Sign, key: Token) -> Clause:
         raise self.line.error(place, missing_value(unescaped(key[1:-2])))
 
-    def _no_form(self, place: Place, sign: Sign, form: Token) -> Clause:
+    def _no_form(self, place: Place, sign: _Sign, form: Token) -> Clause:
         raise self.line.error(
             place,
             f"nothing stands directly behind {form} ; write {form[:-1]}\\: for the word itself",
