@@ -148,9 +148,9 @@ def test_what_cannot_be_meant(opened: Library, options: dict[str, Any], message:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weight", "bm25"], "--weight bm25: write it as SOURCE=NUMBER, such as bm25=0.5"),
-        (["--weight", "bm25=much"], "--weight bm25=much: write it as SOURCE=NUMBER"),
-        (["--weight", "=2"], "--weight =2: write it as SOURCE=NUMBER"),
+        (["--weight", "bm25"], "--weight bm25: expected SOURCE=NUMBER, such as bm25=0.5"),
+        (["--weight", "bm25=much"], "--weight bm25=much: expected SOURCE=NUMBER"),
+        (["--weight", "=2"], "--weight =2: expected SOURCE=NUMBER"),
         (["--cursor", "next"], "invalid cursor 'next'"),
         (["yaer:>=2020"], "      ^^^^\n"),
         (["year:new"], "query, character 11"),

@@ -337,7 +337,7 @@ def test_the_command_on_a_judgement_file(opened: Library, base: Path, tmp_path: 
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
     shown = trawl(*asked, "--weight", "bm25=0.5").stdout
-    assert "answers that are image (4)" in shown
+    assert "queries with image answers (4)" in shown
     assert "mini.audio" in shown
     assert all(len(line) <= 80 for line in shown.splitlines())
 
@@ -360,8 +360,8 @@ def test_the_command_on_a_collection(tmp_path: Path) -> None:
     [
         (["gone.jsonl"], "cannot read gone.jsonl"),
         (["gone.jsonl", "--plot", "a.gif"], "cannot plot to"),
-        (["gone.jsonl", "--weight", "bm25"], "--weight bm25: write it as SOURCE=NUMBER"),
-        (["gone.jsonl", "--profile", "mini"], "--profile is for a new library"),
+        (["gone.jsonl", "--weight", "bm25"], "--weight bm25: expected SOURCE=NUMBER"),
+        (["gone.jsonl", "--profile", "mini"], "--profile is for test collections"),
         (["judged.jsonl", "--weight", "bm52=1"], "unknown source 'bm52'; sources of this library"),
         (["judged.jsonl", "-k", "0"], "k 0 is out of range: 1 to 1,000"),
         (["."], ". is not a test collection"),

@@ -170,7 +170,7 @@ def test_editing_here(place: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_is_said_plainly(place: Path, server: str) -> None:
     for arguments, code, said in (
-        (["--server", server, "init"], 2, "leave --server out"),
+        (["--server", server, "init"], 2, "omit --server"),
         (["--server", "localhost:8000", "status"], 2, "http://"),
         (["--server", "http://127.0.0.1:9", "status"], 1, "trawl serve"),
         (["--server", server, "search", "muon", "--where", "colour = 1"], 2, "colour"),
@@ -210,4 +210,4 @@ def test_a_missing_extra_is_named(package: str, arguments: list[str]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     extra = {"httpx": "client"}.get(package, package)
     install = f"pip install 'trawl-multimodal[{extra}]'"
-    assert f"needs {package}; install it with: {install}" in done.stderr
+    assert f"requires {package}; install it with: {install}" in done.stderr

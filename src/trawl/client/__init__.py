@@ -1,8 +1,6 @@
-"""Asking a Trawl server from Python: the answers are those of `trawl.Library`.
+"""A client for Trawl servers. Its answers are those of `trawl.Library`.
 
-`Client` and `AsyncClient` differ in waiting alone: what is asked, asked again and made of
-the answers is described once, in `operations`. Needs httpx:
-`pip install "trawl-multimodal[client]"`.
+Requires httpx: `pip install "trawl-multimodal[client]"`.
 
 ::
 
@@ -10,6 +8,8 @@ the answers is described once, in `operations`. Needs httpx:
         job = client.add(["figure.png", "notes.md"], metadata={"topic": "physics"})
         for hit in client.search("decay of the muon", modality="image").hits:
             print(hit.score, hit.title)
+
+`AsyncClient` has the same methods to await. `operations` defines each of them once.
 """
 
 from trawl.client.clients import AsyncClient, Client

@@ -211,4 +211,5 @@ def _model_directory(directory: Path | None) -> Path:
 
 def _suggest(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    return (f"did you mean {near[0]!r}? " if near else "") + f"There are: {', '.join(known)}"
+    names = ", ".join(known)
+    return f"did you mean {near[0]!r}? There are: {names}" if near else f"there are: {names}"

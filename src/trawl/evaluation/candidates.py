@@ -15,7 +15,8 @@ from trawl.evaluation.questions import Question
 from trawl.ingest import document_id_of, uri_of
 from trawl.library import Library
 from trawl.ranking import Fusion, Method
-from trawl.search import Gathered, Reranker, rerank
+from trawl.search import Gathered
+from trawl.search.rerank import Reranker, rerank
 from trawl.store import DocumentRow, Snapshot
 from trawl.types import Modality
 

@@ -52,13 +52,13 @@ def typed_cell(text: str) -> Value:
 
 
 def coerce_option(option: str) -> tuple[str, Value]:
-    """Parse ``key=value`` of ``--meta``, typed like a CSV cell. Raises `UsageError`."""
+    """Parse ``key=value``, typed like a CSV cell. Raises `UsageError`."""
     key, equals, text = option.partition("=")
     key = key.strip()
     if not equals or not key:
-        raise UsageError(f"--meta {option!r} is not key=value; example: --meta year=2024")
+        raise UsageError(f"{option!r} is not KEY=VALUE, such as year=2024")
     if not _encodable(key + text):
-        raise UsageError(f"--meta {option!r} is not valid UTF-8")
+        raise UsageError(f"{option!r} is not valid UTF-8")
     return key, typed_cell(text)
 
 

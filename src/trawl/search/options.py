@@ -71,7 +71,7 @@ class SearchOptions(BaseModel):
     )
     rerank: str | None = Field(
         default=None,
-        description="Rerank the first 50 passages with this cross-encoder.",
+        description="Rerank the first 50 passages with a cross-encoder.",
         examples=["ms-marco-minilm-l6"],
     )
     required: tuple[str, ...] = Field(
@@ -86,7 +86,7 @@ class SearchOptions(BaseModel):
         description="Words to match despite misspellings, each with its maximum edit distance.",
     )
     balance: bool = Field(
-        default=False, description="Give each modality an equal share of the results."
+        default=False, description="Divide the results equally between the modalities."
     )
     quotas: Annotated[dict[Modality, _Places], AfterValidator(_sorted)] = Field(
         default={},
