@@ -18,7 +18,7 @@ import numpy as np
 import audio_material as material
 import common
 import sounds_more
-from trawl.encoders import melspectrogram
+from trawl.encoders import sounds as melspectrogram
 
 PATCH_FRAMES = 96
 PART_CLIPS = 256
@@ -148,7 +148,7 @@ def _teach_part(path, todo, partners, teacher, rng, augmented) -> None:
                 entry["with"] = partners[1][j]["label"]
         samples = melspectrogram.levelled(samples[: 5 * material.RATE_HZ])
         samples = np.pad(samples, (0, max(0, material.RATE_HZ - len(samples))))
-        frames.append(melspectrogram.log_mel(samples).astype(np.float16))
+        frames.append(melspectrogram.audioset_frames(samples).astype(np.float16))
         answers.append(teacher.patches(samples).astype(np.float16))
         described.append(entry)
     common.save_atomically(

@@ -51,12 +51,12 @@ class Item:
 
     def decode(self) -> Image.Image:
         """Return the picture, RGB."""
-        from trawl.encoders import pixels
+        from trawl.encoders.images import as_rgb
 
         if not self.member:
             with Image.open(self.path) as image:
-                return pixels.as_rgb(image).copy()
-        return pixels.as_rgb(Image.open(io.BytesIO(_tar_bytes(self.path)[self.member])))
+                return as_rgb(image).copy()
+        return as_rgb(Image.open(io.BytesIO(_tar_bytes(self.path)[self.member])))
 
 
 _TARS: dict[str, dict[str, bytes]] = {}
@@ -136,13 +136,13 @@ def items(data: Path) -> list[Item]:
 
 def pack(images: Iterable[Image.Image]) -> dict[str, NDArray[np.generic]]:
     """Return pictures as joined WebP files: ``data`` uint8, ``ends`` of each file int64."""
-    from trawl.encoders import pixels
+    from trawl.encoders.images import squash
 
     files = []
     for image in images:
         side = min(VIEW_PX, max(image.size))
         buffer = io.BytesIO()
-        Image.fromarray(pixels.squash(image, side)).save(buffer, "WEBP", quality=_QUALITY)
+        Image.fromarray(squash(image, side)).save(buffer, "WEBP", quality=_QUALITY)
         files.append(buffer.getvalue())
     return {
         "data": np.frombuffer(b"".join(files), np.uint8),
