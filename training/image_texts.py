@@ -80,7 +80,7 @@ def load(cache: Path, device: str) -> Texts:
     shipped = _shipped(cache, texts)
     return Texts(
         {text: row for row, text in enumerate(texts)},
-        torch.from_numpy(common.project(raw, cache)).to(device),
+        torch.from_numpy(common.project(raw)).to(device),
         torch.from_numpy(shipped).to(device),
     )
 
