@@ -59,9 +59,27 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     if len(samples) < FRAME_SAMPLES:
         samples = np.pad(samples, (0, FRAME_SAMPLES - len(samples)))
     windows = np.lib.stride_tricks.sliding_window_view(samples, FRAME_SAMPLES)[::HOP_SAMPLES]
-    spectrum = np.abs(np.fft.rfft(windows * _hann(), FFT_SAMPLES, axis=1))
-    frames: NDArray[np.float32] = np.log(spectrum.astype(np.float32) @ _mel_matrix() + _LOG_OFFSET)
+    shaped = windows * _hann()
+    after, before = shaped[:, FRAME_SAMPLES // 2 :], shaped[:, FRAME_SAMPLES // 2 - 1 :: -1]
+    cosines, sines, matrix = _transform()
+    power = np.square((after + before) @ cosines)
+    power += np.square((after - before) @ sines)
+    frames: NDArray[np.float32] = np.log(np.sqrt(power, out=power) @ matrix + _LOG_OFFSET)
     return frames
+
+
+@cache
+def _transform() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Cosines and sines [200, B] of a frame's halves, and the mel matrix [B, 64], of B bins.
+
+    Only magnitudes are wanted, so time may begin in the middle of a frame: its even part then
+    has cosines alone and its odd part sines. That halves the work and beats numpy's FFT.
+    """
+    matrix = _mel_matrix()
+    used = np.flatnonzero(matrix.any(axis=1))
+    time = np.arange(FRAME_SAMPLES // 2)[:, None] + 0.5
+    angle = 2 * np.pi / FFT_SAMPLES * time * used
+    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32), matrix[used]
 
 
 @cache
