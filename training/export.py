@@ -25,7 +25,7 @@ dimension = {dimension}
 """
 
 TOWER_FILES = {
-    "text": ("text.npz", "tokenizer.json"),
+    "text": ("text.npz", "text_table.npy", "tokenizer.json"),
     "image": ("image.onnx",),
     "audio": ("audio.onnx",),
 }

@@ -54,16 +54,20 @@ class TextStudent(nn.Module):
 
 
 def export(checkpoint: Path, tokenizer: Path, folder: Path) -> None:
-    """Write `text.npz` (int8 table, one scale a row, the rest float32) and `tokenizer.json`."""
+    """Write `text_table.npy` (int8), `text.npz` (the rest, float32) and `tokenizer.json`.
+
+    The table is a file of its own, so that it can be mapped into memory instead of read.
+    """
     with np.load(checkpoint) as state:
         arrays = dict(state)
     folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "text_table.npy", arrays.pop("table"))
     np.savez(folder / "text.npz", **arrays)
     shutil.copyfile(tokenizer, folder / "tokenizer.json")
 
 
 def arrays_of(model: TextStudent) -> dict[str, np.ndarray]:
-    """Return what `text.npz` holds of a student."""
+    """Return a student's int8 table, its scales (one a row), and the rest in float32."""
     table = model.table.weight.detach().float().cpu().numpy()
     dimension = table.shape[1]
     scale = np.maximum(np.abs(table).max(1), 1e-9) / 127.0

@@ -152,7 +152,8 @@ class Choices:
         }
 
 
-def _read(cache: Path) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+def read(cache: Path) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """Return what `prepare.py` wrote: (source, text) of all texts, and the supervision."""
     with (cache / "texts.jsonl").open(encoding="utf-8") as file:
         rows = [(row["source"], row["text"]) for row in map(json.loads, file)]
     return rows, json.loads((cache / "supervision.json").read_text("utf-8"))
@@ -261,7 +262,7 @@ def train(cache: Path, recipe: Recipe, seed: int = 1, folder: str | None = None)
     began = time.monotonic()
     tutor, space = Tutor(folder), common.load_space()
     tokenizer = text_losses.load_tokenizer(folder)
-    rows, known = _read(cache)
+    rows, known = read(cache)
     rows = rows[: recipe.texts]
     pairs = text_losses.Pairs(known, tokenizer, np.random.default_rng(seed))
     choices = Choices(known, rows, tokenizer)
