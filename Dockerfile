@@ -1,19 +1,19 @@
-# The server for CPUs, with the built-in model `mini` in it. Two stages: the first builds the wheel
-# and installs it with the locked dependencies, the second holds what is needed to run.
+# The server for CPUs, with the built-in model `mini`. The first stage builds the wheel and installs
+# it with the locked dependencies; the second contains only the runtime.
 ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv /opt/trawl
-# The locks first: as long as they are the same, this layer is, too.
+# Lock files first: this layer is reused as long as they are unchanged.
 COPY requirements.lock requirements-dev.lock ./
 RUN /opt/trawl/bin/pip install --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN /opt/trawl/bin/pip wheel --no-deps --wheel-dir dist .
-# Redis and traces are extras; the lock of the development tools says which versions.
-RUN wheel="$(ls dist/trawl-*.whl)" \
+# Redis and traces are extras, pinned in the lock file for development.
+RUN wheel="$(ls dist/*.whl)" \
     && /opt/trawl/bin/pip install --constraint requirements-dev.lock "${wheel}[redis,otel]"
 RUN /opt/trawl/bin/python -m compileall -q /opt/trawl/lib
 RUN /opt/trawl/bin/pip uninstall --yes pip setuptools
@@ -26,7 +26,7 @@ RUN groupadd --gid 10001 trawl \
     && install --directory --owner=trawl --group=trawl --mode=0750 /library
 COPY --from=build /opt/trawl /opt/trawl
 COPY --chmod=0755 deploy/container/serve deploy/container/healthcheck /usr/local/bin/
-# The root file system may be read-only: what is written is the library, and uploads on their way.
+# The root file system may be read-only: the server writes only the library, and uploads to /tmp.
 ENV PATH=/opt/trawl/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

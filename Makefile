@@ -1,4 +1,4 @@
-# Everything that a developer or CI runs. `make demo` and `make test` set up what they need.
+# Targets for developers and CI. Each sets up the virtual environment that it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo serve test parity check unit format bench lock fuzz image-check clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,8 +18,8 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	@touch $@
 
-demo: $(VENV)/.runtime  ## build the example collection, index it, ask five questions
-	$(BIN)/python examples/demo.py
+demo: $(VENV)/.runtime  ## index the example collection in .demo and search it
+	$(BIN)/trawl demo .demo
 
 serve: $(VENV)/.runtime  ## serve the demo's library on http://127.0.0.1:8000
 	@test -f .demo/library/library.json || $(MAKE) demo
@@ -32,7 +32,7 @@ check: $(VENV)/.dev  ## lint, types, layers and unit tests: under a minute
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest tests/unit tests/property
 
-test: check $(VENV)/.parity  ## everything but the benchmarks: about ten minutes on two cores
+test: check $(VENV)/.parity  ## all tests, with `check`: about ten minutes on two cores
 	$(BIN)/pytest --ignore=tests/unit --ignore=tests/property --ignore=tests/parity --ignore=tests/quality/test_minilm.py
 	$(BIN)/pytest tests/parity -k "not full and not int8 and not wrong"
 
@@ -40,27 +40,30 @@ $(VENV)/.parity: $(VENV)/.dev requirements-parity.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-parity.lock
 	@touch $@
 
-parity: $(VENV)/.parity  ## all of the model families against transformers, and MiniLM's figures: over half an hour
+parity: $(VENV)/.parity  ## compare all model families with transformers, and run MiniLM's figures: over half an hour
 	$(BIN)/pytest tests/parity tests/quality/test_minilm.py
 
-unit: $(VENV)/.dev  ## the unit tests alone
+unit: $(VENV)/.dev  ## unit tests only
 	$(BIN)/pytest tests/unit
 
-format: $(VENV)/.dev  ## put the code in its form
+format: $(VENV)/.dev  ## format the code and apply lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## measure; see docs/benchmarks.md
+bench: $(VENV)/.dev  ## run the benchmarks; see docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
-fuzz: $(VENV)/.dev  ## thousands of random requests against the OpenAPI document: minutes
+fuzz: $(VENV)/.dev  ## send thousands of random requests generated from the OpenAPI document: minutes
 	$(BIN)/python -m benchmarks.fuzz
 
-image-check: $(VENV)/.dev  ## do what the Dockerfile says, without a container engine: minutes
+image-check: $(VENV)/.dev  ## run the Dockerfile without a container engine: minutes
 	$(BIN)/python deploy/replay.py
 
-lock:  ## resolve the newest dependencies that fit, and pin them
+lock:  ## resolve and pin the newest compatible dependencies
 	$(PYTHON) scripts/lock.py
 
-clean:  ## remove what the targets made
-	rm -rf $(VENV) .demo build dist .mypy_cache .ruff_cache .hypothesis
+screenshot: $(VENV)/.runtime  ## render docs/search.svg, the picture in the README
+	$(BIN)/python scripts/screenshot.py
+
+clean:  ## remove generated files
+	rm -rf $(VENV) .demo trawl-demo build dist .mypy_cache .ruff_cache .hypothesis

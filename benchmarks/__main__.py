@@ -1,7 +1,7 @@
-"""`make bench`: run every benchmark, or those named, each in a process of its own.
+"""Run every benchmark, or the named ones, each in its own process: `make bench`.
 
-Each prints ratios against a baseline of the same run, or says why it is skipped. What
-was seen on which machine is recorded in docs/benchmarks.md.
+Each prints ratios to a baseline measured in the same run, or the reason why it is skipped.
+docs/benchmarks.md records results and machines.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_RUN = {"common", "fuzz"}  # and what begins with an underscore
+NOT_RUN = {"common", "fuzz"}  # nor files with a leading underscore
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What Schemathesis cannot make up: files that are pictures and sounds."""
+"""Hooks for Schemathesis: valid image and audio files, which it cannot generate."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ schemathesis.openapi.format(
 
 @schemathesis.serializer("application/jsonl", "application/x-ndjson")
 def lines(context: Any, value: Any) -> bytes:
-    """Send text as it is, and anything else as one line of JSON."""
+    """Serialize strings as they are, and other values as one line of JSON."""
     return (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "replace")
 
 
 @schemathesis.hook
 def map_body(context: Any, body: Any) -> Any:
-    """Put a file that may be read in the place of some random bytes."""
+    """Replace some random bytes by a valid file."""
     if isinstance(body, dict) and isinstance(body.get("file"), str) and len(body["file"]) != 1:
         body["file"] = FILES[len(body["file"]) % len(FILES)]
     return body
@@ -53,7 +53,7 @@ def map_body(context: Any, body: Any) -> Any:
 
 @schemathesis.hook
 def map_query(context: Any, query: Any) -> Any:
-    """Ask for columns that there are in place of some that there are not."""
+    """Replace some unknown columns by existing ones."""
     keys = query.get("key") if isinstance(query, dict) else None
     if isinstance(keys, list) and keys and len(str(keys[0])) % 2:
         query["key"] = ["year", "modality"]

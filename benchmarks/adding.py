@@ -1,6 +1,6 @@
-"""Adding photos: pictures a second and peak memory, against the bare tower.
+"""Add photos: pictures per second and peak memory, relative to the encoder alone.
 
-Usage: python adding.py [PICTURES] (default 2000), from the reference data's flickr8k.
+Usage: python adding.py [PICTURES] (default 2000), from Flickr8k in the reference data.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ print(report.added, len(report.failed), report.seconds, again.seconds, again.unc
 
 
 def bare(paths: list[Path]) -> float:
-    """Give seconds for the image tower alone, on pictures that are decoded already."""
+    """Return the seconds per picture of the image encoder alone, on decoded pictures."""
     from PIL import Image
 
     from trawl.encoders import load_model
@@ -57,10 +57,10 @@ def main() -> None:
         ).stdout.split()
     added, failed, seconds, again_s, unchanged, peak = (float(value) for value in out)
     alone_s = bare(paths)
-    print(f"{added:.0f} pictures in, {failed:.0f} failed, {added / seconds:.0f} a second")
-    print(f"the tower alone, pictures decoded (baseline): {1 / alone_s:.0f} a second")
+    print(f"{added:.0f} pictures added, {failed:.0f} failed, {added / seconds:.0f} per second")
+    print(f"encoder alone, decoded pictures (baseline): {1 / alone_s:.0f} per second")
     print(f"ratio: {added / seconds * alone_s:.2f}")
-    print(f"again, {unchanged:.0f} unchanged: {again_s:.2f} s; peak memory {peak:.0f} MB")
+    print(f"added again, {unchanged:.0f} unchanged: {again_s:.2f} s; peak memory {peak:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Random requests against the interface's own description: `python -m benchmarks.fuzz`.
+"""Fuzz the HTTP API with its own OpenAPI document: `python -m benchmarks.fuzz`.
 
-A server with a small library is started on a free port, and Schemathesis makes requests of
-its OpenAPI document: the examples, the edges of every parameter, random ones that fit and
-that do not, and chains in which one answer's ids go into the next request. All its checks
-are on. The test `tests/integration/test_fuzz.py` runs a few of them, this some thousands.
+Starts a server with a small library on a free port. Schemathesis generates requests from the
+OpenAPI document: the examples, the boundaries of every parameter, random valid and invalid
+values, and chains of requests that use ids of earlier responses. All its checks are enabled.
+`tests/integration/test_fuzz.py` runs a few requests, this script some thousands.
 """
 
 from __future__ import annotations
@@ -24,22 +24,21 @@ from PIL import Image
 
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.keys import hash_key, new_key
+from trawl.server.auth import hash_key, new_key
 from trawl.settings import load_settings
 
 _HOOKS = Path(__file__).with_name("_fuzz_hooks.py")
-# A question that fits the schema can still be one that cannot be meant: a filter that names no
-# column, words that only exclude. That is 422, with a problem document that says why.
+# A request that fits the schema can still be invalid: a filter on an unknown column, a query that
+# only excludes. The response is 422, with a problem document.
 _ACCEPTED = ("2xx", "304", "400", "401", "403", "404", "408", "409", "410", "412", "413", "415")
 _ACCEPTED += ("416", "422", "429")
-_MEANT = {
+_VALID = {
     "where": ["year >= 2019", "topic = 'physics' and not year = 1", "modality in ('image')"],
     "q": ["muon -bread year:>=2000", '"hot oven" modality:text', "muoon~"],
     "sort": ["year", "-topic"],
 }
-# A job that is cancelled can still be looked at. The one route that makes something answers 202:
-# its documents are there when the job is done, and not at once. An empty field of a form is one
-# that was not filled in, as browsers send it.
+# A cancelled job can still be read. The route that creates documents responds 202: they exist once
+# the job is done. An empty form field counts as absent, as browsers send it.
 _BY_DESIGN = """
 [[operations]]
 include-path = "/v1/jobs/{job_id}"
@@ -69,14 +68,14 @@ _CHECKS = (
     "ignored_auth",
     "object_level_authorization",
 )
-# Requests take documents out; there have to be enough of them for the others.
+# Requests remove documents; enough must remain for the others.
 _DOCUMENTS = 60
 _MUON = "---\nyear: 2019\ntopic: physics\n---\n# Muon\n\nThe muon decays to an electron.\n"
 
 
 @contextmanager
 def served() -> Iterator[tuple[str, str, Library]]:
-    """Serve a small library; gives its address, a key that may do all, and the library."""
+    """Serve a small library; yield its address, an admin key and the library."""
     with TemporaryDirectory(prefix="trawl-fuzz-") as folder:
         place = Path(folder)
         files = place / "files"
@@ -103,10 +102,10 @@ def served() -> Iterator[tuple[str, str, Library]]:
 
 
 def _configuration(library: Library) -> str:
-    """Give Schemathesis' configuration, with ids that are there and filters that can be meant."""
+    """Return Schemathesis' configuration, with existing ids and valid filters."""
     documents = [row.document_id for row in library.documents()]
     chunks = [chunk.chunk_id for one in documents for chunk in library.show(one).chunks]
-    known = {"document_id": documents, "chunk_id": chunks, "like": chunks, **_MEANT}
+    known = {"document_id": documents, "chunk_id": chunks, "like": chunks, **_VALID}
     lines = [f"hooks = {json.dumps(str(_HOOKS))}"]
     for name, values in known.items():
         lines += [f"[dictionaries.{name}]", f"values = {json.dumps(values)}"]
@@ -120,7 +119,7 @@ def _configuration(library: Library) -> str:
 
 
 def fuzz(cases: int, *, seed: int, phases: str, report: Path | None = None) -> int:
-    """Make about `cases` random requests of each operation; gives Schemathesis' exit code."""
+    """Send about `cases` random requests per operation; return Schemathesis' exit code."""
     with served() as (address, key, library), TemporaryDirectory() as folder:
         configuration = Path(folder) / "schemathesis.toml"
         configuration.write_text(_configuration(library), "utf-8")
@@ -143,19 +142,19 @@ def fuzz(cases: int, *, seed: int, phases: str, report: Path | None = None) -> i
         ]
         if report is not None:
             command += ["--report-json-path", str(report.absolute())]
-        # It keeps notes of its runs in the directory that it runs in.
+        # Schemathesis writes a cache to its working directory.
         return subprocess.run(command, cwd=folder, check=False).returncode
 
 
 def main() -> None:
-    """Run as many as the options say, and exit as Schemathesis does."""
+    """Fuzz a server, and exit with Schemathesis' exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=main.__doc__)
-    parser.add_argument("--cases", type=int, default=150, help="random requests an operation")
+    parser.add_argument("--cases", type=int, default=150, help="random requests per operation")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--phases", default="examples,coverage,fuzzing,stateful")
-    parser.add_argument("--report", type=Path, help="where the JSON report goes")
-    given = parser.parse_args()
-    code = fuzz(given.cases, seed=given.seed, phases=given.phases, report=given.report)
+    parser.add_argument("--report", type=Path, help="path of the JSON report")
+    options = parser.parse_args()
+    code = fuzz(options.cases, seed=options.seed, phases=options.phases, report=options.report)
     print(json.dumps({"exit_code": code}))
     raise SystemExit(code)
 

@@ -1,11 +1,11 @@
-"""What HTTP adds to a search.
+"""Measure the overhead of HTTP on a search.
 
-Usage: python http_overhead.py [FOLDER] (default: the collection that `make demo` makes).
+Usage: python http_overhead.py [FOLDER] (default: the example collection).
 
-Starts `trawl serve` on a library made from the folder and asks it from this process, one
-question after the other. Prints milliseconds: the time at the client less the server's
-`query_time_ms` (transport, parsing, formatting), a cached question, and the least that
-the same server can do (`/health/live`), which says how busy the machine is.
+Starts `trawl serve` on a library of the folder and sends one query after another from this
+process. Prints milliseconds: the time at the client minus the server's `query_time_ms`
+(transport, parsing, formatting), a cached search, and the smallest route (`/health/live`), which
+indicates how busy the machine is.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from trawl.library import Library
 
 WORDS = ["muon", "electron", "jet", "boson", "detector", "event", "trigger", "energy", "decay"]
 ROUNDS = 100
-DEMO = Path(__file__).parent.parent / ".demo" / "collection"
+EXAMPLES = Path(__file__).resolve().parent.parent / "src" / "trawl" / "examples"
 
 
-def ask(connection: http.client.HTTPConnection, path: str) -> tuple[float, bytes]:
+def get(connection: http.client.HTTPConnection, path: str) -> tuple[float, bytes]:
     began = time.perf_counter()
     connection.request("GET", path)
     body = connection.getresponse().read()
     return (time.perf_counter() - began) * 1000, body
 
 
-def said(name: str, values: list[float]) -> str:
+def line(name: str, values: list[float]) -> str:
     ordered = sorted(values)
     p50, p95 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.95)]
-    return f"{name:34} p50 {p50:7.2f}   p95 {p95:7.2f}   least {ordered[0]:7.2f}"
+    return f"{name:34} p50 {p50:7.2f}   p95 {p95:7.2f}   min {ordered[0]:7.2f}"
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEMO
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else EXAMPLES
     if not folder.is_dir():
-        raise SystemExit(f"skipped: no folder {folder}; `make demo` makes one")
+        raise SystemExit(f"skipped: no folder {folder}")
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "lib"
         with Library(path, create=True) as library:
@@ -64,7 +64,7 @@ def main() -> None:
             found = re.search(r"http://([\d.]+):(\d+)", server.stdout.readline())
             assert found is not None
             connection = http.client.HTTPConnection(found[1], int(found[2]), timeout=60)
-            while b'"ok"' not in ask(connection, "/health")[1]:
+            while b'"ok"' not in get(connection, "/health")[1]:
                 time.sleep(0.05)
             measure(connection)
         finally:
@@ -73,20 +73,20 @@ def main() -> None:
 
 
 def measure(connection: http.client.HTTPConnection) -> None:
-    questions = list(itertools.combinations(WORDS, 3))
-    random.Random(0).shuffle(questions)
+    queries = list(itertools.combinations(WORDS, 3))
+    random.Random(0).shuffle(queries)
     overhead, search = [], []
-    for words in questions[:ROUNDS]:
-        took, body = ask(connection, "/search?query=" + quote(" ".join(words)))
+    for words in queries[:ROUNDS]:
+        took, body = get(connection, "/search?query=" + quote(" ".join(words)))
         inside = json.loads(body)["query_time_ms"]
         overhead.append(took - inside)
         search.append(inside)
-    cached = [ask(connection, "/search?query=muon%20decay")[0] for _ in range(ROUNDS + 1)][1:]
-    least = [ask(connection, "/health/live")[0] for _ in range(ROUNDS)]
-    print(said("search (query_time_ms)", search))
-    print(said("HTTP and formatting around it", overhead))
-    print(said("a cached search, in all", cached))
-    print(said("the least route there is", least))
+    cached = [get(connection, "/search?query=muon%20decay")[0] for _ in range(ROUNDS + 1)][1:]
+    smallest = [get(connection, "/health/live")[0] for _ in range(ROUNDS)]
+    print(line("search (query_time_ms)", search))
+    print(line("HTTP and formatting", overhead))
+    print(line("cached search, total", cached))
+    print(line("smallest route", smallest))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A full-size ViT-B/32 with random weights: through Trawl, bare, and in transformers.
+"""A full-size ViT-B/32 with random weights: in Trawl, as a bare session, and in transformers.
 
-Usage: python models.py [PICTURES] (default 256; peak memory was taken over 2000). Needs
-`make parity`'s packages and the reference data's flickr8k. Each line is a ratio of two
-measurements of the same run; what is compared takes turns, and the better of two counts.
+Usage: python models.py [PICTURES] (default 256; peak memory was measured over 2000). Needs the
+packages of `make parity`, and Flickr8k in the reference data. Each line is a ratio of two
+measurements of the same run, which alternate; the better of two runs counts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ paths = open(sys.argv[3]).read().splitlines()
 with Library(sys.argv[1], create=True, profile=sys.argv[2]) as library:
     library.add(paths[:16])
     report = library.add(paths[16:])
-# Not ru_maxrss: that begins with what the process that started this one takes.
+# Not ru_maxrss: it starts at the value of the parent process.
 with open("/proc/self/status") as status:
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 print(report.added, report.seconds, peak)
@@ -44,8 +44,8 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def made(folder: Path) -> tuple[Path, Path, Path]:
-    """Give a checkpoint, and its towers in float32 and in int8."""
+def create_models(folder: Path) -> tuple[Path, Path, Path]:
+    """Create a checkpoint; return it with its encoders in float32 and in int8."""
     sys.path.insert(0, str(HERE.parents[1] / "tests" / "parity"))
     import small
 
@@ -61,7 +61,7 @@ def made(folder: Path) -> tuple[Path, Path, Path]:
 
 
 def added(model: Path, paths: list[Path], work: Path) -> tuple[float, float]:
-    """Give pictures a second through `add`, and the peak memory in MB."""
+    """Return the pictures per second of `add`, and the peak memory in MB."""
     with tempfile.TemporaryDirectory(dir=work) as folder:
         listing = Path(folder) / "paths"
         listing.write_text("\n".join(map(str, paths)), "utf-8")
@@ -75,7 +75,7 @@ def added(model: Path, paths: list[Path], work: Path) -> tuple[float, float]:
 
 
 def bare(model: Path, count: int) -> float:
-    """Give pictures a second of the session alone, fed with arrays that are ready."""
+    """Return the pictures per second of the session alone, on prepared arrays."""
     from trawl.encoders.onnx_session import OnnxNetwork
 
     network = OnnxNetwork(lambda: model / "image.onnx")
@@ -90,7 +90,7 @@ def bare(model: Path, count: int) -> float:
 
 
 def reference(checkpoint: Path, count: int) -> float:
-    """Give pictures a second of transformers on the CPU, fed with tensors that are ready."""
+    """Return the pictures per second of transformers on the CPU, on prepared tensors."""
     import torch
     from transformers import AutoModel
 
@@ -106,7 +106,7 @@ def reference(checkpoint: Path, count: int) -> float:
 
 
 def whole(checkpoint: Path, models: list[Path], paths: list[Path]) -> list[float]:
-    """Give pictures a second from decoded photos to vectors: transformers', then each model's."""
+    """Return the pictures per second from decoded photos: of transformers, then of each model."""
     import torch
     from PIL import Image
     from transformers import AutoModel, CLIPImageProcessorPil
@@ -117,32 +117,32 @@ def whole(checkpoint: Path, models: list[Path], paths: list[Path]) -> list[float
     batches = [pictures[at : at + BATCH] for at in range(0, len(pictures), BATCH)]
     model, processor = AutoModel.from_pretrained(checkpoint).eval(), CLIPImageProcessorPil()
 
-    def asked(batch: list[Image.Image]) -> None:
+    def transformers_encode(batch: list[Image.Image]) -> None:
         with torch.inference_mode():
             model.get_image_features(**processor(batch, return_tensors="pt"))
 
-    ways: list[Callable[[list[Image.Image]], object]] = [asked]
+    ways: list[Callable[[list[Image.Image]], object]] = [transformers_encode]
     ways += [load_model(str(each)).encoders["image"].encode for each in models]
-    found = []
+    rates = []
     for way in ways:
         way(batches[0])
-        found.append(len(pictures) / seconds(lambda way=way: [way(batch) for batch in batches]))
-    return found
+        rates.append(len(pictures) / seconds(lambda way=way: [way(batch) for batch in batches]))
+    return rates
 
 
-def joined(model: Path) -> tuple[float, float]:
-    """Give queries a second of 16 clients, without and with the queue that joins them."""
+def batched(model: Path) -> tuple[float, float]:
+    """Return the queries per second of 16 clients, without and with the batching queue."""
     from trawl.encoders import load_model
 
     tower: Any = load_model(str(model)).text
     queries = [f"a photo of {number} dogs in the snow" for number in range(CLIENTS * 12)]
-    found = []
+    rates = []
     for encode in (tower.encoder.encode_queries, tower.encode_queries):
         encode(["warm"])
         with ThreadPoolExecutor(CLIENTS) as pool:
             took = seconds(lambda e=encode, p=pool: list(p.map(lambda q: e([q]), queries)))
-        found.append(len(queries) / took)
-    return found[0], found[1]
+        rates.append(len(queries) / took)
+    return rates[0], rates[1]
 
 
 def main() -> None:
@@ -156,7 +156,7 @@ def main() -> None:
     paths = sorted(photos.iterdir())[:count]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        checkpoint, full, int8 = made(work)
+        checkpoint, full, int8 = create_models(work)
         report(checkpoint, full, int8, paths, work)
 
 
@@ -168,9 +168,9 @@ def report(checkpoint: Path, full: Path, int8: Path, paths: list[Path], work: Pa
         session = max(session, bare(full, rounds))
         through = max(through, added(full, paths[:272], work)[0])
         small = max(small, bare(int8, rounds))
-        found, peak = added(int8, paths, work)
-        through_small = max(through_small, found)
-    print(f"transformers, float32, ready tensors (baseline): {peer:.1f} pictures/s")
+        rate, peak = added(int8, paths, work)
+        through_small = max(through_small, rate)
+    print(f"transformers, float32, prepared tensors (baseline): {peer:.1f} pictures/s")
     print(f"ONNX Runtime, float32: {session:.1f} pictures/s, ratio {session / peer:.2f}")
     print(f"ONNX Runtime, int8: {small:.1f} pictures/s, ratio {small / peer:.2f}")
     print(f"`add`, float32: {through:.1f} pictures/s, {through / session:.2f} of the session")
@@ -179,13 +179,13 @@ def report(checkpoint: Path, full: Path, int8: Path, paths: list[Path], work: Pa
     )
     theirs, ours, ours_small = whole(checkpoint, [full, int8], paths[:128])
     print(f"transformers and its processor, decoded photos (baseline): {theirs:.1f} pictures/s")
-    print(f"Trawl's tower, float32, the same: {ours:.1f} pictures/s, ratio {ours / theirs:.2f}")
-    print(f"Trawl's tower, int8: {ours_small:.1f} pictures/s, ratio {ours_small / theirs:.2f}")
+    print(f"Trawl's encoder, float32, the same: {ours:.1f} pictures/s, ratio {ours / theirs:.2f}")
+    print(f"Trawl's encoder, int8: {ours_small:.1f} pictures/s, ratio {ours_small / theirs:.2f}")
     print(f"peak memory of `add`, int8, {len(paths)} pictures: {peak:.0f} MB")
     for name, model in (("float32", full), ("int8", int8)):
-        alone, together = joined(model)
+        alone, together = batched(model)
         print(
-            f"{CLIENTS} clients, {name}: {together:.0f} queries/s joined, {alone:.0f} one by one "
+            f"{CLIENTS} clients, {name}: {together:.0f} queries/s batched, {alone:.0f} one by one "
             f"(baseline), ratio {together / alone:.2f}"
         )
 

@@ -1,7 +1,7 @@
-"""One vector search in a library of 100,000 chunks, against the same search in other ways.
+"""Vector search in a library of 100,000 chunks, compared with other implementations.
 
-Usage: python nearest.py [CHUNKS] (default 100000). The vectors are clustered, as real
-ones are: 500 centres with noise of the same size, 256 dimensions.
+Usage: python nearest.py [CHUNKS] (default 100000). The vectors are clustered like real ones: 500
+centres with noise of the same size, 256 dimensions.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ BATCH = 2_000
 
 def vectors(count: int, generator: np.random.Generator, centres: np.ndarray) -> np.ndarray:
     noise = generator.standard_normal((count, DIMENSION))
-    found = centres[generator.integers(0, len(centres), count)] + noise
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    points = centres[generator.integers(0, len(centres), count)] + noise
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
 
 
 def fill(store: Store, directory: Path, rows: np.ndarray) -> tuple[float, float]:
@@ -94,15 +94,15 @@ def main() -> None:
             )
 
         ways = {
-            "a NumPy matrix in memory (baseline)": matrix,
+            "NumPy matrix in memory (baseline)": matrix,
             "Trawl, top 10": lambda query: snapshot.nearest(SOURCE, query, 10, None),
             "Trawl, top 100": lambda query: snapshot.nearest(SOURCE, query, 100, None),
             "the same index through the lancedb package, top 10": through_lancedb(),
-            "Trawl, words, top 100": lambda query: snapshot.words(
+            "Trawl, full text, top 100": lambda query: snapshot.words(
                 Words("word77 of text"), 100, None
             ),
         }
-        print("| search | p50 ms | p95 ms | times the baseline |\n|---|---|---|---|")
+        print("| search | p50 ms | p95 ms | ratio to baseline |\n|---|---|---|---|")
         baseline = None
         for name, search in ways.items():
             p50, p95 = measure(search, queries)

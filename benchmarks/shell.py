@@ -1,4 +1,4 @@
-"""What the command line costs before it does anything, against a bare Typer program."""
+"""Startup time of the command line, relative to a bare Typer program."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main() -> None:
         subprocess.run([trawl, "init"], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([trawl, "add", str(texts)], check=True, stdout=subprocess.DEVNULL)
         baseline = timed([sys.executable, "-c", BARE, "--help"])
-        print("| command | median s | times the baseline |\n|---|---|---|")
+        print("| command | median s | ratio to baseline |\n|---|---|---|")
         print(f"| a bare Typer program, --help (baseline) | {baseline:.2f} | 1.00 |")
         for words in (["--help"], ["search", "muon decay"], ["status"]):
             took = timed([trawl, *words])

@@ -1,9 +1,9 @@
-"""Does what the Dockerfile says, without a container engine: `python deploy/replay.py`.
+"""Run the Dockerfile without a container engine: `python deploy/replay.py`.
 
-The stages become folders in a temporary one, paths of the image are mapped into them, and RUN,
-COPY and ENV are carried out in their order; what needs root (a user, an owner) is left out and
-said. Then the entry point is started with a read-only root in mind: its only places to write are
-the volume and /tmp. It must answer the health check and a search, and end within 10 s of SIGTERM.
+Each stage becomes a temporary folder, the image's paths are mapped into it, and RUN, COPY and ENV
+are executed in order. Commands that need root (users, owners) are skipped and printed. Then the
+entry point is started on an empty volume. The server must pass the health check, add and find a
+document, and exit within 10 s of SIGTERM.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ NEEDS_ROOT = re.compile(r"^(groupadd|useradd)\b")
 
 @dataclass
 class Stage:
-    """One FROM: its folder, its working directory in it, and its environment."""
+    """A build stage: its folder, working directory and environment."""
 
     name: str
     folder: Path
-    at: str = "/"
+    workdir: str = "/"
     environment: dict[str, str] = field(default_factory=dict)
 
     def path(self, inside: str) -> Path:
-        """Give where a path of the image lies."""
-        return self.folder / (Path(self.at) / inside).as_posix().lstrip("/")
+        """Return the local path of a path in the image."""
+        return self.folder / (Path(self.workdir) / inside).as_posix().lstrip("/")
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
-    """Give the Dockerfile's instructions, with continued lines joined and comments left out."""
+    """Return the Dockerfile's instructions, without comments and with continued lines joined."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
-    found = []
+    parsed = []
     for line in joined.splitlines():
         if line.strip():
             word, _, rest = line.strip().partition(" ")
-            found.append((word.upper(), rest.strip()))
-    return found
+            parsed.append((word.upper(), rest.strip()))
+    return parsed
 
 
 def is_sent(path: str, rules: list[str]) -> bool:
-    """Tell whether .dockerignore lets a path into the build: the last rule that fits decides."""
+    """Return whether .dockerignore sends a path to the build: the last matching rule decides."""
     sent = True
     for rule in rules:
         keep = rule.startswith("!")
@@ -68,7 +68,7 @@ def is_sent(path: str, rules: list[str]) -> bool:
 
 
 class Replay:
-    """Carries the instructions out in a folder."""
+    """Executes the instructions in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -80,14 +80,14 @@ class Replay:
         self.rules = [line.strip() for line in rules if line.strip() and line[0] != "#"]
 
     def run(self) -> Stage:
-        """Do all of it, and give the last stage."""
+        """Execute all instructions and return the last stage."""
         for word, rest in instructions((ROOT / "Dockerfile").read_text("utf-8")):
             getattr(self, f"do_{word.lower()}")(rest)
         assert self.stage is not None
         return self.stage
 
     def do_from(self, rest: str) -> None:
-        """Begin a stage: an empty folder, with this Python where the image has its own."""
+        """Start a stage in an empty folder. This Python takes the place of the base image's."""
         _, _, name = rest.partition(" AS ")
         name = name.strip() or "last"
         stage = Stage(name, self.folder / name)
@@ -95,20 +95,20 @@ class Replay:
         self.stage = self.stages[name] = stage
 
     def do_env(self, rest: str) -> None:
-        """Set variables."""
+        """Set environment variables."""
         assert self.stage is not None
         for pair in shlex.split(rest):
             key, _, value = pair.partition("=")
             self.stage.environment[key] = value
 
     def do_workdir(self, rest: str) -> None:
-        """Go to a folder, which is made."""
+        """Create and enter a directory."""
         assert self.stage is not None
-        self.stage.at = rest
+        self.stage.workdir = rest
         self.stage.path(".").mkdir(parents=True, exist_ok=True)
 
     def do_copy(self, rest: str) -> None:
-        """Copy from the project, as far as .dockerignore sends it, or from another stage."""
+        """Copy from the project, if .dockerignore sends the file, or from another stage."""
         assert self.stage is not None
         words = shlex.split(rest)
         options = [word for word in words if word.startswith("--")]
@@ -117,11 +117,11 @@ class Replay:
         for source in sources:
             if other is not None:
                 origin = self.stages[other].path(source)
-                assert origin.exists(), f"COPY --from={other}: no {source} there"
+                assert origin.exists(), f"COPY --from={other}: no {source}"
             else:
                 origin = ROOT / source
                 assert origin.exists(), f"COPY: no {source} in the project"
-                assert is_sent(source, self.rules), f".dockerignore leaves {source} out"
+                assert is_sent(source, self.rules), f".dockerignore excludes {source}"
             place = self.stage.path(target)
             if target.endswith("/") or target in (".", "./"):
                 place.mkdir(parents=True, exist_ok=True)
@@ -133,13 +133,13 @@ class Replay:
                 shutil.copy2(origin, place)
 
     def do_run(self, rest: str) -> None:
-        """Run a command, with the image's own paths mapped; what needs root is left out."""
+        """Run a command with the image's paths mapped, without the parts that need root."""
         assert self.stage is not None
         parts = [part.strip() for part in rest.split(" && ")]
         kept = [part for part in parts if not NEEDS_ROOT.match(part)]
         for part in parts:
             if part not in kept:
-                print(f"left out (needs root): RUN {part}", flush=True)
+                print(f"skipped (needs root): RUN {part}", flush=True)
         command = re.sub(r" --(owner|group)=\S+", "", " && ".join(kept))
         for path in ("/opt/trawl", "/library"):
             command = re.sub(rf"(?<![\w/]){path}\b", str(self.stage.path(path)), command)
@@ -155,15 +155,15 @@ class Replay:
         )
 
     def do_entrypoint(self, rest: str) -> None:
-        """Remember what is started."""
+        """Keep the command of the entry point."""
         self.entry = json.loads(rest)
 
     def do_healthcheck(self, rest: str) -> None:
-        """Remember what is asked."""
+        """Keep the command of the health check."""
         self.check = json.loads(rest.partition(" CMD ")[2])
 
     def _pass(self, rest: str) -> None:
-        """Nothing to do without a container engine."""
+        """Ignore an instruction that only concerns a container engine."""
 
     do_arg = do_label = do_user = do_volume = do_expose = do_stopsignal = _pass
 
@@ -180,8 +180,8 @@ def _without_path(environment: dict[str, str]) -> dict[str, str]:
 
 
 def start(replay: Replay, stage: Stage) -> None:
-    """Start the entry point on an empty volume, and ask it."""
-    # What was installed knows the first stage's folder: it stands where the image has /opt/trawl.
+    """Start the entry point on an empty volume and check the server."""
+    # Installed scripts contain the path of the first stage, which takes the place of /opt/trawl.
     installed = replay.stages["build"].path("/opt/trawl")
     bin_folder = stage.path("/usr/local/bin")
     volume = stage.path("/library")
@@ -197,37 +197,38 @@ def start(replay: Replay, stage: Stage) -> None:
     }
     process = subprocess.Popen(replay.entry, env=environment, cwd="/")
     try:
-        ask = [str(installed / "bin" / "python"), str(bin_folder / replay.check[0])]
+        health_check = [str(installed / "bin" / "python"), str(bin_folder / replay.check[0])]
         until = time.monotonic() + 60
-        while subprocess.run(ask, env=environment, capture_output=True).returncode != 0:
-            assert process.poll() is None, "the server ended"
+        while subprocess.run(health_check, env=environment, capture_output=True).returncode != 0:
+            assert process.poll() is None, "the server exited"
             assert time.monotonic() < until, "the health check fails"
             time.sleep(0.2)
         body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="muon.txt"\r\n\r\n'
         body += b"The muon decays into an electron and two neutrinos.\r\n--x--\r\n"
-        sent = Request(
+        request = Request(
             f"http://127.0.0.1:{port}/v1/documents",
             body,
             {"Content-Type": "multipart/form-data; boundary=x"},
         )
-        assert urlopen(sent).status == 202
-        found: list[object] = []
-        while not found:
-            assert time.monotonic() < until, "what was added is not found"
+        assert urlopen(request).status == 202
+        results: list[object] = []
+        while not results:
+            assert time.monotonic() < until, "the added document was not found"
             time.sleep(0.5)
-            with urlopen(f"http://127.0.0.1:{port}/search?query=muon") as answer:
-                found = json.load(answer)["results"]
+            with urlopen(f"http://127.0.0.1:{port}/search?query=muon") as response:
+                results = json.load(response)["results"]
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0, "the server ended with an error"
-        print(f"it serves, adds, finds, and ended {time.monotonic() - began:.1f} s after SIGTERM")
+        assert process.wait(15) == 0, "the server exited with an error"
+        stop_s = time.monotonic() - began
+        print(f"served, added and found a document; exited {stop_s:.1f} s after SIGTERM")
     finally:
         if process.poll() is None:
             process.kill()
 
 
 def main() -> None:
-    """Build and start."""
+    """Build the image's stages and start the server."""
     with tempfile.TemporaryDirectory() as folder:
         replay = Replay(Path(folder))
         start(replay, replay.run())

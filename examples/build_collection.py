@@ -1,16 +1,15 @@
-"""Builds the example collection: texts, figures and sounds with their metadata.
+"""Draw the figures and synthesise the sounds of the example collection.
 
     python examples/build_collection.py [--out DIR]
 
-Needs numpy, Pillow and soundfile. Two builds on one machine give the same bytes.
-The texts and the metadata are copied from `texts/`; the figures and the sounds are made.
+Writes into the package's `src/trawl/examples` by default, beside the texts and metadata that are
+written by hand. Needs numpy, Pillow and soundfile. Two builds on one machine are byte-identical.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from PIL import Image
 
 from parts import biology, physics, scenes, sounds
 
-HERE = Path(__file__).resolve().parent
+COLLECTION = Path(__file__).resolve().parent.parent / "src" / "trawl" / "examples"
 
 FIGURES: dict[str, Callable[[], Image.Image]] = {
     "physics/figures/muon-decay-track.png": scenes.muon_decay_track,
@@ -45,28 +44,24 @@ FIGURES: dict[str, Callable[[], Image.Image]] = {
 
 
 def build(out: Path) -> list[Path]:
-    """Writes the collection into `out` and returns its files, sorted.
+    """Write the figures and sounds into `out`; return their paths, sorted.
 
-    A file whose bytes would not change is left alone, so that its time stamp stays.
+    A file with the same bytes is not rewritten, so that its modification time stays.
     """
-    made: dict[Path, bytes] = {}
-    for source in sorted((HERE / "texts").rglob("*")):
-        if source.is_file():
-            made[out / source.relative_to(HERE / "texts")] = source.read_bytes()
+    contents: dict[Path, bytes] = {}
     for name, draw in FIGURES.items():
-        made[out / name] = encode_picture(draw(), Path(name).suffix)
+        contents[out / name] = encode_picture(draw(), Path(name).suffix)
     for name, synthesise in sounds.SOUNDS.items():
-        made[out / "sounds" / name] = sounds.encode(synthesise(), Path(name).suffix)
-    made[out / "sounds" / "spoken.ogg"] = (HERE / "spoken.ogg").read_bytes()
-    for path, data in made.items():
+        contents[out / "sounds" / name] = sounds.encode(synthesise(), Path(name).suffix)
+    for path, data in contents.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file() or path.read_bytes() != data:
             path.write_bytes(data)
-    return sorted(made)
+    return sorted(contents)
 
 
 def encode_picture(picture: Image.Image, suffix: str) -> bytes:
-    """The file's bytes: `.jpg` for what looks like a photograph, else `.png`."""
+    """Return the picture's bytes as JPEG for `.jpg` (photographs), else as PNG."""
     buffer = io.BytesIO()
     if suffix == ".jpg":
         picture.save(buffer, "JPEG", quality=90)
@@ -76,19 +71,13 @@ def encode_picture(picture: Image.Image, suffix: str) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Builds Trawl's example collection.")
-    parser.add_argument("--out", type=Path, default=HERE / "collection", help="where to put it")
-    parser.add_argument("--clean", action="store_true", help="empty that place first")
-    options = parser.parse_args()
+    parser = argparse.ArgumentParser(description="Build the media of Trawl's example collection.")
+    parser.add_argument("--out", type=Path, default=COLLECTION, help="output directory")
+    out: Path = parser.parse_args().out
     started = time.perf_counter()
-    if options.clean and options.out.exists():
-        if not (options.out / "sounds" / "metadata.jsonl").is_file():
-            parser.error(f"{options.out} is not an example collection; nothing was removed")
-        shutil.rmtree(options.out)
-    files = build(options.out)
-    size = sum(path.stat().st_size for path in files) / 1e6
-    took = time.perf_counter() - started
-    print(f"{len(files)} files, {size:.1f} MB in {took:.1f} s: {options.out}")
+    files = build(out)
+    size_mb = sum(path.stat().st_size for path in files) / 1e6
+    print(f"{len(files)} files, {size_mb:.1f} MB in {time.perf_counter() - started:.1f} s: {out}")
 
 
 if __name__ == "__main__":

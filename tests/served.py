@@ -1,4 +1,4 @@
-"""What tests of the server share: ways to serve a library, and how a refusal looks."""
+"""Helpers of the server tests: serve a library, and check a refusal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trawl.settings import load_settings
 
 @contextmanager
 def asked(library: Library) -> Iterator[TestClient]:
-    """Give a client of a server without a limit of requests, in this process."""
+    """Yield a client of an application without a rate limit, in this process."""
     settings = load_settings(library.path, rate_limit="")
     with TestClient(create_app(library, settings)) as client:
         yield client
@@ -28,7 +28,7 @@ def asked(library: Library) -> Iterator[TestClient]:
 
 @contextmanager
 def over_http(app: FastAPI) -> Iterator[str]:
-    """Serve an application on a free port, from a thread of this process; give its address."""
+    """Serve an application on a free port from a thread, and yield its address."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
@@ -42,7 +42,7 @@ def over_http(app: FastAPI) -> Iterator[str]:
 
 
 def muon_library(path: Path) -> Path:
-    """Make a library of one note beside it."""
+    """Create a library with one note."""
     note = path.parent / "muon.txt"
     note.write_text("The muon decays into an electron and two neutrinos.", "utf-8")
     with Library(path, create=True) as library:
@@ -51,7 +51,7 @@ def muon_library(path: Path) -> Path:
 
 
 def refused(response: Any, status: int, kind: str) -> dict[str, Any]:
-    """Give the problem document of a response, which tells nothing of the folder `secret-place`."""
+    """Return the problem document of a response, which must not name `secret-place`."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert "secret-place" not in response.text

@@ -18,7 +18,7 @@ import audio_views
 import common
 import yamnet
 from audio_student import SoundStudent, TeacherGuess
-from trawl.encoders import melspectrogram
+from trawl.encoders import sounds as frontend
 
 HELD_OUT_EVERY = 9  # one recording in so many is kept aside for choices
 
@@ -116,8 +116,8 @@ class Aside:
                     entry["collection"] == collection
                     and (entry["label"], entry["recording"]) in kept
                 ):
-                    floats = melspectrogram.levelled(samples.astype(np.float32) / 32767)
-                    frames = melspectrogram.log_mel(floats)
+                    floats = frontend.levelled(samples.astype(np.float32) / 32767)
+                    frames = frontend.audioset_frames(floats)
                     count = max(1, len(frames) // yamnet.PATCH_FRAMES) * yamnet.PATCH_FRAMES
                     frames = torch.from_numpy(np.resize(frames, (count, 64))).to(device)[None]
                     self.clips.append((collection, frames, captions, names.index(entry["label"])))

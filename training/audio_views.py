@@ -17,7 +17,7 @@ from torch import Tensor
 
 import audio
 import yamnet
-from trawl.encoders import melspectrogram
+from trawl.encoders import sounds as frontend
 
 PATCH_SAMPLES = 160 * yamnet.PATCH_FRAMES
 FRAME_MEAN, FRAME_STD = -3.0, 2.0
@@ -33,12 +33,12 @@ _SHARES = {
 
 
 class LogMel(torch.nn.Module):
-    """`trawl.encoders.melspectrogram` for batches on the device, with the same numbers."""
+    """`trawl.encoders.sounds.audioset_frames` for batches on the device, with the same numbers."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("window", torch.from_numpy(melspectrogram._hann()))
-        self.register_buffer("matrix", torch.from_numpy(melspectrogram._mel_matrix()))
+        self.register_buffer("window", torch.from_numpy(frontend._audioset_hann()))
+        self.register_buffer("matrix", torch.from_numpy(frontend._audioset_bank()))
 
     def forward(self, samples: Tensor, frames: int) -> Tensor:
         """Return `[N, frames, 64]` of samples `[N, T]`, brought to one loudness first."""

@@ -20,7 +20,7 @@ import figure_plots
 import figure_scenes
 from figure_style import Canvas, sample
 from image_data import VIEW_PX
-from trawl.encoders import pixels
+from trawl.encoders import images as pixels
 
 KINDS = {
     **figure_plots.KINDS,
@@ -87,7 +87,7 @@ def write_shard(out: Path, drawn: list[Figure]) -> None:
     with part.open("wb") as file:
         np.savez(
             file,
-            pixels=pixels.batch([f.image for f in drawn], VIEW_PX),
+            pixels=pixels.squash_all([f.image for f in drawn], VIEW_PX),
             kind=np.array([f.kind for f in drawn]),
             caption=np.array([f.caption for f in drawn]),
         )

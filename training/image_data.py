@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trawl.encoders import pixels
+from trawl.encoders import images as pixels
 
 VIEW_PX = 112
 TEACHER_PX = 224

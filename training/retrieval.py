@@ -105,9 +105,9 @@ class _Stems(dict[str, str]):
     """Snowball's English stems, each worked out once."""
 
     def __init__(self) -> None:
-        import snowballstemmer
+        import Stemmer
 
-        self.stemmer = snowballstemmer.stemmer("english")
+        self.stemmer = Stemmer.Stemmer("english")
 
     def __missing__(self, word: str) -> str:
         stem: str = self.stemmer.stemWord(word)

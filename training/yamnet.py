@@ -1,7 +1,7 @@
 """YAMNet as a PyTorch module, so that it can listen to a whole batch on a GPU.
 
 The weights are those of the TFLite file: int8 with one scale a channel, widened to floats. The
-front end is left out, since it is the package's own (`trawl.encoders.melspectrogram`).
+front end is left out, since it is the package's own (`trawl.encoders.sounds`).
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""What two sources of one facet agree on: by chance, and beside pictures.
+"""Agreement of two sources on the same texts: by chance, and beside pictures.
 
-How surprising is it that words and vectors are both surprised by the same text? The first
-table is what libraries give to excerpts of their own, the excerpt's document left out: the
-best sum of both surprises, which ``fusion`` takes for nothing. The second is the pool of
-``half_and_half.py`` with BM25 over its texts: texts of garments like the one that is asked
-for have its words too, and must not push its picture out.
+The first table measures chance agreement of full-text and vector search: the best sum of both
+surprises for excerpts of the library's own texts, without the excerpt's document. The second
+uses the pool of ``half_and_half.py`` with BM25 over its texts: texts about garments like the
+queried one contain its words too, and must not displace its picture.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def main() -> None:
         best_sum(*asked, row) for pool in pools[:2] for asked, row in pool.texts()
     ]
     table(
-        "The best sum of the surprises of words and vectors, for a library's own excerpts",
+        "Best sum of the surprises of full-text and vector search, for a library's own excerpts",
         ["mean", "median", "standard deviation", "middle half / 1.35"],
         [
             (
@@ -76,7 +75,7 @@ def main() -> None:
                 ranks.append(found.index(answer) + 1 if answer in found else len(found) + 1)
         lines.append((name, [recall_at(ranks, k) for k in (1, 5, 10)]))
     table(
-        f"Query: text; answer: image, among texts with words (mean of {len(HALVES)} halves)",
+        f"Query: text; answer: image, full-text search on texts (mean of {len(HALVES)} halves)",
         ["R@1", "R@5", "R@10"],
         lines,
     )
@@ -86,7 +85,7 @@ Asked = tuple[list[Ranking], dict[str, Background]]
 
 
 class WithWords:
-    """A pool of ``half_and_half.py`` whose texts are found by their words as well."""
+    """A pool of ``half_and_half.py`` with full-text search over its texts."""
 
     def __init__(self, data: Shopsphere, seed: int) -> None:
         self.pool = Pool(data, seed, "text")
@@ -103,13 +102,13 @@ class WithWords:
         return Ranking(WORDS, self.text_rows[found.rows], found.similarities, found.searched)
 
     def pictures(self) -> Iterator[tuple[Asked, int]]:
-        """Every description whose picture is there, and that picture's row."""
+        """Yield every description whose picture is in the pool, with the picture's row."""
         for i, text in enumerate(self.asked):
             rankings = [*self.pool.rankings(i), self._by_words(text)]
             yield (rankings, self.pool.backgrounds(i)), int(self.pool.rows[i])
 
     def texts(self) -> Iterator[tuple[Asked, int]]:
-        """The first 64 of the texts that are there, asked of the texts alone."""
+        """Yield queries for the first 64 texts in the pool, run against the texts only."""
         for i, text in enumerate(self.told[:64]):
             query = self.pool.rivals[i]
             dense = next(r for r in self.pool.rankings_of(query) if r.source == self.pool.same_name)
@@ -118,7 +117,7 @@ class WithWords:
 
 
 def best_sum(rankings: list[Ranking], backgrounds: dict[str, Background], own: int) -> float:
-    """The largest sum of surprises of a chunk, -5 where a source has it not, without `own`."""
+    """Return the largest sum of surprises of a chunk other than `own`; -5 for a missing source."""
     sums: dict[int, float] = {}
     for ranking in rankings:
         kept = ranking.rows != own

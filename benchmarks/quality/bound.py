@@ -1,11 +1,10 @@
-"""How well could any score do in the half-and-half experiment?
+"""An upper bound for any score in the half-and-half experiment.
 
-A logistic regression is taught, with the answers in hand, to tell the lists of pictures
-(or texts) that hold the answer from those whose answer was removed; taught on halves 0
-to 4 and tried on 5 to 9. It is then made to compete with itself: a right list against
-the list of another query without an answer, as a source that is treated like any other
-must. No score that is made from what the regression sees does better than it by more
-than what a straight line cannot express.
+A logistic regression is trained, with the answers known, to distinguish lists of pictures (or
+texts) that contain the answer from lists whose answer was removed: trained on halves 0 to 4,
+tested on 5 to 9. It then competes with itself: a list with the answer against the list of another
+query without one. A score computed from the same features can exceed it only by what a linear
+model cannot express.
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ from common import area_under_curve, shopsphere, table
 
 Floats = NDArray[np.float64]
 
-TAUGHT, TRIED = range(5), range(5, 10)
+TRAINED, TESTED = range(5), range(5, 10)
 FEATURES = {
     "the best similarity": slice(0, 1),
     "the 20 best, mean and spread of all": slice(0, 10),
-    "and how near the best is to other questions": slice(0, 14),
+    "and the similarity of the best to other queries": slice(0, 14),
 }
 
 
 def features(pool: Pool, removed: bool) -> tuple[Floats, NDArray[np.bool_]]:
-    """For each query what its answers' modality shows, [Q, 14], and whether the best is right."""
+    """Return the features of each query's list, [Q, 14], and whether its best is the answer."""
     similarities = (pool.queries @ pool.answers.T).astype(np.float64)
     own = np.arange(len(similarities))
     if removed:
         similarities[own, own] = np.nan
     ordered = -np.sort(-similarities, axis=1)
     candidate = np.nanargmax(similarities, axis=1)
-    # The candidate's similarities to other questions of the library.
+    # Similarities of the candidate to other queries.
     back = (pool.rivals @ pool.answers.T).astype(np.float64)
     nearest = -np.sort(-back, axis=0)[:10, candidate].T
     best = ordered[:, :1]
@@ -56,8 +55,8 @@ def features(pool: Pool, removed: bool) -> tuple[Floats, NDArray[np.bool_]]:
     return found, candidate == own
 
 
-def taught(present: Floats, removed: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean, spread and weights (the last the constant) of a logistic regression."""
+def fit(present: Floats, removed: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return mean, spread and weights (the last is the constant) of a logistic regression."""
     rows = np.vstack([present, removed])
     mean, spread = rows.mean(axis=0), rows.std(axis=0)
     inputs = np.hstack([(rows - mean) / spread, np.ones((len(rows), 1))])
@@ -76,17 +75,17 @@ def main() -> None:
     data = shopsphere()
     random = np.random.default_rng(0)
     for asking in ("text", "image"):
-        pools = [Pool(data, seed, asking) for seed in (*TAUGHT, *TRIED)]
+        pools = [Pool(data, seed, asking) for seed in (*TRAINED, *TESTED)]
         present = [features(pool, removed=False) for pool in pools]
         removed = [features(pool, removed=True)[0] for pool in pools]
         lines = []
         for name, columns in FEATURES.items():
-            mean, spread, weights = taught(
-                np.vstack([present[i][0][:, columns] for i in TAUGHT]),
-                np.vstack([removed[i][:, columns] for i in TAUGHT]),
+            mean, spread, weights = fit(
+                np.vstack([present[i][0][:, columns] for i in TRAINED]),
+                np.vstack([removed[i][:, columns] for i in TRAINED]),
             )
             figures = []
-            for i in TRIED:
+            for i in TESTED:
                 there, gone = (
                     (rows[:, columns] - mean) / spread @ weights[:-1]
                     for rows in (present[i][0], removed[i])
@@ -102,8 +101,8 @@ def main() -> None:
                 )
             lines.append((name, np.mean(figures, axis=0).tolist()))
         table(
-            f"Query: {asking}. Taught with the answers in hand, from:",
-            ["AUC, answers' modality alone", "R@1, mixed", "AUC, mixed"],
+            f"Query: {asking}. Trained with known answers, on:",
+            ["AUC, answers' modality only", "R@1, mixed", "AUC, mixed"],
             lines,
         )
 

@@ -1,4 +1,4 @@
-"""What the quality benchmarks share: the data, the usual rankings, the measures, a table."""
+"""Shared by the quality benchmarks: data, rankings, measures, tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Vectors = NDArray[np.float32]
 
 
 def data_folder(name: str) -> Path:
-    """Give a folder of the reference data, or leave the script with the reason."""
+    """Return a folder of the reference data, or exit with the reason."""
     beside = Path(__file__).resolve().parents[3] / "shared" / "data"
     folder = Path(os.environ.get("TRAWL_DATA", beside)) / name
     if not folder.is_dir():
@@ -36,7 +36,7 @@ def data_folder(name: str) -> Path:
 def nearest(
     source: str, query: Vectors, vectors: Vectors, rows: Rows | None = None, depth: int = DEPTH
 ) -> Ranking:
-    """Rank by cosine: what the store gives, without one. `rows` are the ids of `vectors`."""
+    """Rank by cosine, like the store. `rows` are the ids of `vectors`."""
     similarities = vectors @ query
     order = np.lexsort((np.arange(len(vectors)), -similarities))[:depth]
     ids = np.arange(len(vectors)) if rows is None else rows
@@ -44,12 +44,12 @@ def nearest(
 
 
 def sample_rows(count: int, size: int = SAMPLE) -> Rows:
-    """Draw a source's background sample as the library does: at random, once."""
+    """Draw a source's background sample like the library: at random, once."""
     return np.random.default_rng(0).permutation(count)[:size]
 
 
 def excerpt_rows(count: int) -> Rows:
-    """The chunks out of whose texts the library cuts the questions for itself."""
+    """Return the chunks from which the library takes excerpts as queries."""
     return sample_rows(count, 64)
 
 
@@ -99,7 +99,7 @@ def scifact() -> Collection:
 
 
 def cranfield() -> Collection:
-    """Cranfield, every judgement but "of no interest" a gain of 1."""
+    """Return Cranfield. Every judgement except "of no interest" has gain 1."""
     folder = data_folder("cranfield")
     judgements: dict[int, dict[int, int]] = {}
     for line in (folder / "cranqrel").read_text("ascii").splitlines():
@@ -120,7 +120,7 @@ def _json_lines(path: Path) -> list[dict[str, str]]:
 
 
 def _smart(path: Path) -> list[dict[str, str]]:
-    """Read SMART's format: ".I n" begins a record, ".W" and the like a field."""
+    """Read the SMART format: ".I n" starts a record, ".W" and similar lines a field."""
     records: list[dict[str, list[str]]] = []
     field = ""
     for line in path.read_text("ascii").splitlines():
@@ -134,12 +134,12 @@ def _smart(path: Path) -> list[dict[str, str]]:
 
 
 def recall_at(ranks: Sequence[int], k: int) -> float:
-    """The share of answers among the first k; `ranks` count from 1."""
+    """Return the fraction of answers among the first k; ranks start at 1."""
     return float(np.mean(np.asarray(ranks) <= k))
 
 
 def ndcg_at_10(rows: Iterable[int], gains: Mapping[int, int]) -> float:
-    """Discounted cumulative gain over the ideal one (Jarvelin & Kekalainen 2002), 10 deep."""
+    """Return nDCG@10 (Jarvelin & Kekalainen 2002)."""
     discounts = 1 / np.log2(np.arange(2, 12))
     got = [gains.get(int(row), 0) for row in rows][:10]
     ideal = sorted(gains.values(), reverse=True)[:10]
@@ -147,14 +147,14 @@ def ndcg_at_10(rows: Iterable[int], gains: Mapping[int, int]) -> float:
 
 
 def best_of(fused: Fusion, method: str) -> float:
-    """What a list says of its being worth anything: its confidence, or the best score."""
+    """Return a list's confidence, or its best score if the method has none."""
     if method == "calibrated" or not len(fused):
         return fused.confidence
     return float(fused.scores[0])
 
 
 def area_under_curve(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
-    """The probability that a positive stands above a negative, ties by half."""
+    """Return the probability that a positive exceeds a negative; ties count half."""
     above = (positive[:, None] > negative[None, :]).mean()
     return float(above + 0.5 * (positive[:, None] == negative[None, :]).mean())
 

@@ -1,4 +1,4 @@
-"""What calibration and fusion cost: four sources of 200 candidates, samples of 1,024."""
+"""Time of calibration and fusion: four sources of 200 candidates, samples of 1,024."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main() -> None:
     null = Null(2.4, 0.5, level=1.6, slope=0.8, std=0.4, growth=0.3, size=SAMPLE)
     rankings, backgrounds = [], {}
     for source in SOURCES:
-        # The words and the vectors of texts find many of the same chunks.
+        # Full-text and vector search find many of the same chunks.
         rows = random.choice(400 if source in ("bm25", "mini.text") else CHUNKS, CANDIDATES, False)
         best = np.sort(random.normal(3, 0.3, CANDIDATES).astype(np.float32))[::-1]
         rankings.append(Ranking(source, rows, best, CHUNKS))
@@ -33,7 +33,7 @@ def main() -> None:
             began = time.perf_counter()
             fuse(rankings, method, backgrounds=backgrounds)[:10]
             taken.append((time.perf_counter() - began) * 1000)
-        print(f"| {method}, first 10 spelled out | {np.median(taken):.2f} | {min(taken):.2f} |")
+        print(f"| {method}, first 10 with evidence | {np.median(taken):.2f} | {min(taken):.2f} |")
 
 
 if __name__ == "__main__":

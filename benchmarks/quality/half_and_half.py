@@ -1,8 +1,8 @@
 """The images of half the products and the texts of the other half in one pool.
 
-The only right answer is of the other modality than the query, so that the list is
-right only if the scores of two modalities compare. Five random halves, real CLIP
-vectors; nothing is fitted to them but what a library measures on itself.
+The only correct answer has the other modality than the query, so that a list is correct
+only if the scores of two modalities are comparable. Five random halves, real CLIP
+vectors; nothing is fitted to them except what a library measures on itself.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from common import (
 )
 from trawl.ranking import Background, Null, fuse, measure_null
 
-# The few constants of the ranking were settled on halves 0 to 4.
+# The constants of the ranking were chosen on halves 0 to 4.
 HALVES = range(5, 10)
 Method = Callable[[list[Ranking], dict[str, Background]], tuple[list[int], float]]
 
 
 class Pool:
-    """One half-and-half pool: `queries` find their answers in `answers`, row for row."""
+    """A half-and-half pool: the answer of each row of `queries` is the same row of `answers`."""
 
     def __init__(
         self, data: Shopsphere, seed: int, asking: str, products: int | None = None
@@ -49,9 +49,9 @@ class Pool:
             self.same_name: self.rivals,
             self.other_name: self.answers,
         }
-        # Row ids at random, so that ties fall to neither side.
+        # Random row ids, so that ties favour neither side.
         self.rows = np.random.default_rng(seed).permutation(len(first) + len(second))
-        # The library asks itself: its own vectors of the query's modality are the queries.
+        # The library queries itself with its own vectors of the query's modality.
         asked = self.rivals[:256]
         groups = np.arange(len(self.rivals))
         self.nulls: dict[str, Null | None] = {
@@ -62,7 +62,7 @@ class Pool:
         }
 
     def rankings(self, i: int, removed: bool = False) -> list[Ranking]:
-        """Both sources' answers to query i."""
+        """Return both sources' rankings for query i."""
         return self.rankings_of(self.queries[i], i if removed else None)
 
     def backgrounds(self, i: int, removed: bool = False) -> dict[str, Background]:
@@ -85,7 +85,7 @@ class Pool:
 
 
 def by(score: Callable[[Ranking, Background], Vectors]) -> Method:
-    """Merge by a score of each candidate."""
+    """Merge by a score per candidate."""
 
     def method(
         rankings: list[Ranking], backgrounds: dict[str, Background]
@@ -98,7 +98,7 @@ def by(score: Callable[[Ranking, Background], Vectors]) -> Method:
 
 
 def package(name: str, with_null: bool = True) -> Method:
-    """Merge by this package."""
+    """Merge with this package's fusion."""
 
     def method(
         rankings: list[Ranking], backgrounds: dict[str, Background]
@@ -176,7 +176,7 @@ def alone(source: str) -> Method:
 
 
 def measure_itself(pool: Pool, method: Method) -> list[float]:
-    """The other way about: every fifth of the rivals is asked for by its own vector."""
+    """Measure the reverse: every fifth rival is queried by its own vector."""
     ranks = []
     for i in range(0, len(pool.rivals), 5):
         query = pool.rivals[i]

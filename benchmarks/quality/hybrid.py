@@ -1,10 +1,10 @@
-"""BM25 and vectors on SciFact and Cranfield, each alone and fused: nDCG@10.
+"""BM25 and vector search on SciFact and Cranfield, alone and fused: nDCG@10.
 
     python benchmarks/quality/hybrid.py [FOLDER]
 
-The vectors are the built-in model's, and MiniLM's where FOLDER holds those that
-``embed.py`` made. BM25 is Lance's, as the store asks it. The questions of the one
-collection are put to the other as well, which has no answer to them.
+The vectors are from the built-in model, and from MiniLM if FOLDER holds the output of
+``embed.py``. BM25 is Lance's, as in the store. The queries of each collection are also run
+against the other collection, which has no answers to them.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def package(name: str, **options: object) -> Method:
 
 
 def convex_z(share: float) -> Method:
-    """Weighted sum of z-scores within the candidates; the lowest where there is none."""
+    """Return the weighted sum of z-scores among the candidates; the lowest for a missing one."""
 
     def method(rankings: Rankings, _: Backgrounds) -> tuple[list[int], float]:
         rows = np.unique(np.concatenate([r.rows for r in rankings]))
@@ -114,7 +114,7 @@ CONVEX: dict[str, Method] = {
 
 
 class Embedded(NamedTuple):
-    """float32 vectors of a collection's documents, its queries, and the library's questions."""
+    """Float32 vectors of a collection's documents, its queries, and the library's excerpts."""
 
     documents: Vectors
     queries: Vectors
@@ -137,7 +137,7 @@ def main() -> None:
             ]
             measured = [measure(library) for library in libraries]
             figures = {name: measured[0][name] + measured[1][name] for name in METHODS | CONVEX}
-            # The share of BM25 that is best on one collection, used on the other.
+            # The BM25 weight that is best on one collection, applied to the other.
             best = [max(CONVEX, key=lambda name: figures[name][column]) for column in (2, 0)]
             figures["convex by z-score, share learned on the other collection"] = [
                 *figures[best[0]][:2],
@@ -177,7 +177,7 @@ def stored(folder: str, name: str) -> Embedded:
 
 
 class Searched:
-    """A collection as a library has it: vectors, words, and what it measures on itself."""
+    """A collection as in a library: vectors, full-text index, self-measured statistics."""
 
     def __init__(self, collection: Collection, embedded: Embedded, folder: str) -> None:
         self.collection, self.embedded = collection, embedded
@@ -202,7 +202,7 @@ class Searched:
 
 
 def strangers(library: Searched, other: Searched) -> list[float]:
-    """AUC of the confidence, and the shares that are marked as having no good match."""
+    """Return the AUC of the confidence, and the fractions marked as having no good match."""
     confidences = [
         np.array(
             [
@@ -219,12 +219,12 @@ def strangers(library: Searched, other: Searched) -> list[float]:
 
 
 def measure(library: Searched) -> dict[str, list[float]]:
-    """nDCG@10 and AUC of each method."""
+    """Return nDCG@10 and AUC of each method."""
     methods = METHODS | CONVEX
     gains: dict[str, list[float]] = {name: [] for name in methods}
     best: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
     for i, relevant in library.collection.judgements.items():
-        # Deeper, so that enough is left when the answers are removed.
+        # More candidates, so that enough remain without the answers.
         rankings, backgrounds = library.ask(
             library.collection.queries[i], library.embedded.queries[i], DEPTH + len(relevant)
         )
@@ -244,7 +244,7 @@ def measure(library: Searched) -> dict[str, list[float]]:
 
 
 def first(ranking: Ranking, without: set[int]) -> Ranking:
-    """Give the first `DEPTH` of a ranking without some rows."""
+    """Return the first `DEPTH` of a ranking without some rows."""
     kept = ~np.isin(ranking.rows, list(without))
     return Ranking(
         ranking.source,

@@ -1,11 +1,10 @@
-"""Photos, sounds and abstracts in one library, asked for in words: `trawl.evaluation` on all.
+"""Photos, sounds and abstracts in one library, searched by text and measured by `trawl.evaluation`.
 
     python benchmarks/quality/mixed.py [PLOT]
 
-400 photos of Flickr8k (asked for by one caption each, 200 of them), the 80 clips of ESC-10's
-fold 4 (asked for by their labels) and the first 600 abstracts of Cranfield (asked for by its
-first 100 queries with answers among them), with the model `mini`. What is hard here is that
-no question says which modality its answers are of.
+400 photos of Flickr8k (200 queries, one caption each), the 80 clips of fold 4 of ESC-10 (queries:
+their labels) and the first 600 abstracts of Cranfield (its first 100 queries with answers among
+them), with the model `mini`. The difficulty: queries do not state the modality of their answers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Are queries whose answer is there told from those whose answer was removed?
+"""Separation of queries with an answer from queries whose answer was removed.
 
-Half-and-half pools of real CLIP vectors, as in ``half_and_half.py``, in libraries of
-several sizes: the area under the curve of a list's confidence (of its best score, where
-a method has none), and what the flag `no_good_match` says at its threshold.
+Half-and-half pools of real CLIP vectors, as in ``half_and_half.py``, in libraries of several
+sizes: the area under the curve of a list's confidence (its best score for methods without one),
+and the rate of the flag `no_good_match` at its threshold.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from half_and_half import METHODS, Method, Pool, alone
 from common import area_under_curve, shopsphere, table
 from trawl.ranking import GOOD_MATCH
 
-# The constants of the ranking were settled on halves 0 to 4 of the largest.
+# The constants of the ranking were chosen on halves 0 to 4 of the largest library.
 FIRST = 5
 
-# Products in the library, and how many libraries are drawn.
+# Products per library, and number of libraries drawn.
 LIBRARIES = ((20, 20), (100, 6), (300, 3), (1126, 3))
 
 
@@ -45,7 +45,7 @@ def main() -> None:
                     flags["answer removed"].append(float((removed < GOOD_MATCH).mean()))
         columns = [f"{products} products" for products, _ in LIBRARIES]
         table(f"Query: {asking}. Area under the curve", columns, curves.items())
-        table(f"Query: {asking}. Share of lists marked `no_good_match`", columns, flags.items())
+        table(f"Query: {asking}. Fraction of lists marked `no_good_match`", columns, flags.items())
 
 
 def among(source: str, method: Method) -> Method:
@@ -55,7 +55,7 @@ def among(source: str, method: Method) -> Method:
 
 
 def bests(pools: list[Pool], method: Method) -> tuple[np.ndarray, np.ndarray]:
-    """The best scores with the answers and without them."""
+    """Return the best scores with and without the answers."""
     present, removed = [], []
     for pool in pools:
         for i in range(len(pool.queries)):

@@ -1,8 +1,8 @@
 """Sounds (ESC-10) and photo captions (Flickr8k) in one pool, by the built-in model.
 
-The name of a sound asks: the 32 sounds of that name are the answers, among 288 others
-and 4,000 captions of photos (many of dogs, babies and the sea). And the other way about:
-a fifth caption asks for its photo's other four.
+Each query is a sound's label. Its answers are the 32 sounds with that label, among 288 others and
+4,000 captions of photos (many of dogs, babies and the sea). Reverse: a photo's fifth caption is
+the query for its other four.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def compare(
 ) -> None:
     told = [caption for five in captions for caption in five[1:]]
     groups = np.repeat(np.arange(len(captions)), 4)
-    # Row ids at random, so that ties fall to neither side.
+    # Random row ids, so that ties favour neither side.
     ids = np.random.default_rng(0).permutation(len(sounds) + len(told))
     sound_rows, text_rows = ids[: len(sounds)], ids[len(sounds) :]
     vectors = {
@@ -106,7 +106,7 @@ def measure(
     questions: list[tuple[tuple[list[Ranking], dict[str, Background]], np.ndarray]],
     method: Method,
 ) -> list[float]:
-    """Precision among the first 10; whether any answer is among the first 1 and 10."""
+    """Return precision@10, and whether any answer is among the first 1 and 10."""
     precision, ranks = [], []
     for asked, answers in questions:
         rows, _ = method(*asked)

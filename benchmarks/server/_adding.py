@@ -1,4 +1,4 @@
-"""Files added to a server for as long as something else is measured."""
+"""Add files to a server while something else is measured."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from _load import Served
 import common
 
 FILES_AT_ONCE = 100
-"""What a person adds with one request: half figures, half texts of 20 passages."""
+"""Files per request: half figures, half texts of 20 passages."""
 
 Form: TypeAlias = list[tuple[str, tuple[str, bytes]]]
 Add: TypeAlias = Callable[[httpx.Client, Form], None]
 
 
 def forms(folder: Path) -> Iterator[Form]:
-    """Give forms of files that no one has added yet, without end. `folder` is to work in."""
+    """Yield forms of new files without end. `folder` is a working directory."""
     words = common.sentences()
     pictures = sorted((common.place() / "pictures-to-add").glob("*.jpg"))
     if not pictures:
@@ -40,14 +40,14 @@ def forms(folder: Path) -> Iterator[Form]:
             form.append(("files", (f"{uuid.uuid4().hex}.txt", path.read_bytes())))
         for _ in range(FILES_AT_ONCE // 2):
             picture, at = pictures[at % len(pictures)], at + 1
-            # Bytes after a JPEG's end are not looked at, and make it another file.
+            # Bytes after the end of a JPEG are ignored, and make it a different file.
             content = picture.read_bytes() + uuid.uuid4().bytes
             form.append(("files", (f"{uuid.uuid4().hex}.jpg", content)))
         yield form
 
 
 def add_to_trawl(client: httpx.Client, form: Form) -> None:
-    """Add by a job, and wait for its end."""
+    """Add files in a job and wait for its end."""
     job = client.post("/v1/documents", files=form).raise_for_status().headers["location"]
     while (state := client.get(job).json()["state"]) not in ("done", "failed"):
         time.sleep(0.25)
@@ -55,15 +55,15 @@ def add_to_trawl(client: httpx.Client, form: Form) -> None:
 
 
 def add_to_tutorial(client: httpx.Client, form: Form) -> None:
-    """Add by one request."""
+    """Add files in one request."""
     client.post("/ingest", files=form).raise_for_status()
 
 
 @contextmanager
 def adding(served: Served, folder: Path, add: Add) -> Iterator[Callable[[], float]]:
-    """Add files for as long as the block runs; gives a function that says how many a second.
+    """Add files while the block runs; yield a function that returns the files per second.
 
-    What is under way at the end of the block is finished, so that no file is forgotten.
+    The last request is completed, so that all its files count.
     """
     stop, ended, added = threading.Event(), [0.0], [0]
     made = forms(folder)
@@ -91,7 +91,7 @@ def adding(served: Served, folder: Path, add: Add) -> Iterator[Callable[[], floa
 
 @contextmanager
 def copied(library: Path) -> Iterator[Path]:
-    """Give a copy of a library, so that what is added is added to no one's next run."""
+    """Yield a copy of a library, so that added files do not affect the next run."""
     folder = library.parent / "measured"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(library, folder / "library")

@@ -1,7 +1,7 @@
-"""Loads for a server on loopback: a closed loop of clients, and an open one at a given rate.
+"""Load generators for a server on loopback: a closed loop of clients, and an open loop.
 
-The closed loop is `wrk` where it is installed (a client in C leaves the two cores to the server),
-and otherwise the client of this file, which is also the open loop.
+The closed loop uses `wrk` if it is installed, since a client in C leaves the cores to the server,
+or else the client in this file. The open loop always uses the latter.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load saw: answers a second, and the milliseconds that they and refusals took."""
+    """Result of a load: responses per second, and latencies including refusals."""
 
     requests: int
-    a_second: float
+    per_second: float
     p50_ms: float
     p95_ms: float
     p99_ms: float
@@ -59,21 +59,21 @@ class Load:
     lost: int
 
     def row(self, name: str) -> str:
-        """Give a line of a table in Markdown."""
+        """Return a row of a Markdown table."""
         wrong = f" ({self.refused} refused, {self.lost} lost)" if self.refused + self.lost else ""
         return (
-            f"| {name} | {self.a_second:,.0f}{wrong} | {self.p50_ms:.1f} | {self.p95_ms:.1f} "
+            f"| {name} | {self.per_second:,.0f}{wrong} | {self.p50_ms:.1f} | {self.p95_ms:.1f} "
             f"| {self.p99_ms:.1f} |"
         )
 
 
-HEADER = "| load | answers a second | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|---|"
+HEADER = "| load | responses/s | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|---|"
 
 
 def closed_loop(address: str, paths: Sequence[str], clients: int, seconds: float) -> Load:
-    """Let `clients` ask one question after the other for so long.
+    """Run `clients` that send one request after another for `seconds`.
 
-    Each question is asked once, as long as `paths` last; then they come again.
+    Each path is requested once; when `paths` are used up, they repeat.
     """
     if shutil.which("wrk"):
         return _wrk(address, paths, clients, seconds)
@@ -95,15 +95,15 @@ def _wrk(address: str, paths: Sequence[str], clients: int, seconds: float) -> Lo
         )
     found = re.search(r"^LOAD (.*)$", done.stdout, re.MULTILINE)
     assert found is not None, done.stdout + done.stderr
-    said = json.loads(found[1])
+    summary = json.loads(found[1])
     return Load(
-        said["requests"],
-        (said["requests"] - said["status"]) / (said["us"] / 1e6),
-        said["p50"],
-        said["p95"],
-        said["p99"],
-        said["status"],
-        said["lost"],
+        summary["requests"],
+        (summary["requests"] - summary["status"]) / (summary["us"] / 1e6),
+        summary["p50"],
+        summary["p95"],
+        summary["p99"],
+        summary["status"],
+        summary["lost"],
     )
 
 
@@ -111,28 +111,28 @@ def _wrk(address: str, paths: Sequence[str], clients: int, seconds: float) -> Lo
 
 
 @dataclass(slots=True)
-class Seen:
-    """The answers to an open or a closed loop: seconds each took, by status; 0 is none."""
+class Responses:
+    """Durations of responses in seconds, by status; status 0 is a lost connection."""
 
     began: float = field(default_factory=time.perf_counter)
     seconds: dict[int, list[float]] = field(default_factory=dict)
 
     def note(self, status: int, took_s: float) -> None:
-        """Count an answer."""
+        """Record a response."""
         self.seconds.setdefault(status, []).append(took_s)
 
     def statuses(self) -> Counter[int]:
-        """Give how many answers there were by status."""
+        """Return the number of responses by status."""
         return Counter({status: len(took) for status, took in self.seconds.items()})
 
     def percentile_ms(self, percent: float, *statuses: int) -> float:
-        """Give a percentile of the milliseconds of answers with one of some statuses."""
+        """Return a percentile of the latency of responses with one of `statuses`, in ms."""
         took = sorted(s for status in statuses for s in self.seconds.get(status, ()))
         return took[min(len(took) - 1, int(len(took) * percent / 100))] * 1000 if took else 0.0
 
 
 class Connection:
-    """One connection that asks one question after the other."""
+    """A connection that sends one request after another."""
 
     def __init__(self, address: str) -> None:
         found = re.search(r"http://([\d.]+):(\d+)", address)
@@ -142,7 +142,7 @@ class Connection:
         self._writer: asyncio.StreamWriter | None = None
 
     async def get(self, path: str) -> tuple[int, bytes]:
-        """Ask, and give the status and the body; status 0 where the connection broke."""
+        """Return the status and body; status 0 if the connection broke."""
         try:
             if self._reader is None or self._writer is None:
                 self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
@@ -158,14 +158,14 @@ class Connection:
             return 0, b""
 
     async def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         if self._writer is not None:
             self._writer.close()
         self._reader = self._writer = None
 
 
 async def _closed_loop(address: str, paths: Sequence[str], clients: int, seconds: float) -> Load:
-    seen, at = Seen(), 0
+    responses, at = Responses(), 0
     until = time.perf_counter() + seconds
 
     async def client() -> None:
@@ -174,72 +174,72 @@ async def _closed_loop(address: str, paths: Sequence[str], clients: int, seconds
         while (began := time.perf_counter()) < until:
             path, at = paths[at % len(paths)], at + 1
             status, _ = await connection.get(path)
-            seen.note(status, time.perf_counter() - began)
+            responses.note(status, time.perf_counter() - began)
         await connection.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))
-    took = time.perf_counter() - seen.began
-    counts = seen.statuses()
+    took = time.perf_counter() - responses.began
+    counts = responses.statuses()
     every = tuple(counts)
     return Load(
         counts.total(),
         counts[200] / took,
-        seen.percentile_ms(50, *every),
-        seen.percentile_ms(95, *every),
-        seen.percentile_ms(99, *every),
+        responses.percentile_ms(50, *every),
+        responses.percentile_ms(95, *every),
+        responses.percentile_ms(99, *every),
         counts.total() - counts[200] - counts[0],
         counts[0],
     )
 
 
-async def ask_each(address: str, paths: Sequence[str], clients: int) -> Seen:
-    """Ask every question once, `clients` of them at a time."""
-    seen, left = Seen(), iter(paths)
+async def request_each(address: str, paths: Sequence[str], clients: int) -> Responses:
+    """Request every path once, from `clients` clients."""
+    responses, left = Responses(), iter(paths)
 
     async def client() -> None:
         connection = Connection(address)
         for path in left:
             began = time.perf_counter()
             status, _ = await connection.get(path)
-            seen.note(status, time.perf_counter() - began)
+            responses.note(status, time.perf_counter() - began)
         await connection.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))
-    return seen
+    return responses
 
 
 async def open_loop(
-    address: str, paths: Iterable[str], a_second: float, seconds: float, connections: int = 400
-) -> Seen:
-    """Ask `a_second` questions a second, whatever becomes of those before.
+    address: str, paths: Iterable[str], per_second: float, seconds: float, connections: int = 400
+) -> Responses:
+    """Send `per_second` requests per second, regardless of earlier responses.
 
-    At most `connections` are open; a question that finds none free is noted as not answered
-    (status -1), so that the client itself cannot pile up.
+    At most `connections` are open. A request without a free connection is recorded as lost
+    (status -1), so that the client itself has no backlog.
     """
-    # As if each question came from somebody else: by the connection that was quiet for longest.
-    seen, free = Seen(), deque(Connection(address) for _ in range(connections))
-    questions, tasks = iter(paths), set()
+    # Use the connection that was idle longest, as if each request came from a different client.
+    responses, free = Responses(), deque(Connection(address) for _ in range(connections))
+    remaining, tasks = iter(paths), set()
 
-    async def ask(connection: Connection, path: str, due: float) -> None:
+    async def send(connection: Connection, path: str, due: float) -> None:
         status, _ = await connection.get(path)
-        seen.note(status, time.perf_counter() - due)
+        responses.note(status, time.perf_counter() - due)
         free.append(connection)
 
-    count = int(a_second * seconds)
+    count = int(per_second * seconds)
     for number in range(count):
-        due = seen.began + number / a_second
+        due = responses.began + number / per_second
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
         if not free:
-            seen.note(-1, 0.0)
+            responses.note(-1, 0.0)
             continue
-        task = asyncio.create_task(ask(free.popleft(), next(questions), time.perf_counter()))
+        task = asyncio.create_task(send(free.popleft(), next(remaining), time.perf_counter()))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
     for connection in free:
         await connection.close()
-    return seen
+    return responses
 
 
 # --- the server ----------------------------------------------------------------------------
@@ -247,20 +247,20 @@ async def open_loop(
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server that runs: its address, and its process."""
+    """A running server: its address and process."""
 
     address: str
     process: psutil.Process
 
     def peer(self) -> tuple[str, int]:
-        """Give the host and the port."""
+        """Return the host and the port."""
         host, _, port = self.address.removeprefix("http://").partition(":")
         return host, int(port)
 
     def refusals(self) -> dict[str, int]:
-        """Give how many searches were answered with a status other than 200, by status."""
-        with urlopen(f"{self.address}/metrics") as answer:
-            page = answer.read().decode()
+        """Return the number of searches with a status other than 200, by status."""
+        with urlopen(f"{self.address}/metrics") as response:
+            page = response.read().decode()
         found = re.findall(
             r'^trawl_http_request_seconds_count\{.*route="/search".*status="(\d+)"\} (\S+)',
             page,
@@ -269,19 +269,19 @@ class Served:
         return {status: int(float(count)) for status, count in found if status != "200"}
 
     def memory_mb(self) -> float:
-        """Give the resident memory of the server and its workers, in MB."""
+        """Return the resident memory of the server and its workers, in MB."""
         every = [self.process, *self.process.children(recursive=True)]
         return sum(one.memory_info().rss for one in every) / 1e6
 
     def cpu_s(self) -> float:
-        """Give the seconds of CPU that it has used."""
+        """Return the CPU time used, in seconds."""
         every = [self.process, *self.process.children(recursive=True)]
         return sum(sum(one.cpu_times()[:2]) for one in every)
 
 
 @contextmanager
 def serving(command: Sequence[str], **environment: str) -> Iterator[Served]:
-    """Run a server that prints its address, until it is ready and until the block ends."""
+    """Run a server that prints its address; wait until it is ready; stop it after the block."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -306,7 +306,7 @@ def serving(command: Sequence[str], **environment: str) -> Iterator[Served]:
 
 
 def trawl_serve(library: Path, *options: str) -> list[str]:
-    """Give the command that serves a library on a free port."""
+    """Return the command that serves a library on a free port."""
     trawl = str(Path(sys.executable).parent / "trawl")
     return [trawl, "serve", "--library", str(library), "--port", "0", *options]
 
@@ -326,7 +326,7 @@ def _wait_until_ready(address: str) -> None:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

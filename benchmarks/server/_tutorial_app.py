@@ -1,8 +1,8 @@
-"""The tutorial's design, written anew: what a first server for a LanceDB table looks like.
+"""The design of a typical tutorial, reimplemented: a first server for a LanceDB table.
 
-One table for all modalities, with one vector column; routes that are `async` and call what
-blocks; a dict as a cache. It is a peer to measure against, and shares with Trawl the `mini`
-towers and the readers of files, so that what differs is the design.
+One table for all modalities with one vector column, `async` routes with blocking calls, and a
+dict as cache. It is a baseline for Trawl and uses the same `mini` encoders, so that only the
+design differs.
 
 `python _tutorial_app.py FOLDER PORT` serves the table `items` of the LanceDB database in FOLDER.
 """

@@ -1,9 +1,9 @@
-"""What the server's benchmarks share: a library of 100,000 chunks, questions, a server, a load.
+"""Shared by the server benchmarks: a library of 100,000 chunks, and queries.
 
-The library is made once and kept below the folder for temporary files (`TRAWL_BENCH` names
-another place). Its passages are drawn from sentences of the reference data (captions, and
-abstracts of SciFact), its pictures are figures and photos, its sounds noises of every day; where
-there is no reference data all of it is generated, which the scripts say.
+The library is built once and kept in the temporary directory (`TRAWL_BENCH` sets another place).
+Passages are assembled from sentences of the reference data (captions, SciFact abstracts), pictures
+are figures and photos, sounds are everyday noises. Without the reference data everything is
+generated, and the scripts say so.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from urllib.parse import quote
 CHUNKS = 100_000
 PICTURES = 10_000
 SOUNDS = 600
-PASSAGES_A_FILE = 20
-WORDS_A_PASSAGE = 90  # with the model's tokens and the chunker's 200, one chunk each
+PASSAGES_PER_FILE = 20
+WORDS_PER_PASSAGE = 90  # one chunk each: fewer than the chunker's 200 tokens
 
 _WORD = re.compile(r"[a-z]{3,}")
 
 
 def place() -> Path:
-    """Give the folder that keeps what is made once."""
+    """Return the folder for files that are built once."""
     default = Path(tempfile.gettempdir()) / f"trawl-bench-{os.getuid()}"
     folder = Path(os.environ.get("TRAWL_BENCH", default))
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,27 +39,27 @@ def place() -> Path:
 
 
 def reference() -> Path | None:
-    """Give the reference data's folder, or None where it is missing."""
+    """Return the folder of the reference data, or None."""
     beside = Path(__file__).resolve().parents[3] / "shared" / "data"
     folder = Path(os.environ.get("TRAWL_DATA", beside))
     return folder if folder.is_dir() else None
 
 
-class Questions:
-    """Questions that were never asked before: three to six words in a row, of two sentences."""
+class Queries:
+    """Queries that never repeat: words in a row from two sentences, two to six in all."""
 
     def __init__(self, seed: int | None = None) -> None:
         self._sentences = sentences()
         self._draw = random.Random(seed)
-        self._asked: set[str] = set()
+        self._used: set[str] = set()
 
     def __next__(self) -> str:
         while True:
             words = [word for _ in range(2) for word in self._some()]
-            question = " ".join(words)
-            if words and question not in self._asked:
-                self._asked.add(question)
-                return question
+            query = " ".join(words)
+            if words and query not in self._used:
+                self._used.add(query)
+                return query
 
     def _some(self) -> list[str]:
         words = self._draw.choice(self._sentences).split()
@@ -67,7 +67,7 @@ class Questions:
         return words[start : start + self._draw.randint(1, 3)]
 
     def paths(self, count: int) -> list[str]:
-        """Give as many addresses of questions."""
+        """Return the paths of `count` searches."""
         return [f"/search?query={quote(next(self))}" for _ in range(count)]
 
 
@@ -75,7 +75,7 @@ class Questions:
 
 
 def sentences() -> list[str]:
-    """Give the sentences that passages and questions are made of."""
+    """Return the sentences for passages and queries."""
     data = reference()
     found = list(_reference_sentences(data)) if data is not None else []
     return found or list(_generated_sentences(50_000))
@@ -95,7 +95,7 @@ def _reference_sentences(data: Path) -> Iterator[str]:
 
 
 def _generated_sentences(count: int) -> Iterator[str]:
-    """Make sentences of made-up words, frequent ones and rare ones as in a language (Zipf)."""
+    """Yield sentences of invented words with a Zipf distribution."""
     draw = random.Random(0)
     syllables = [c + v + e for c in "bdfgklmnprstv" for v in "aeiou" for e in ("", "n", "r", "s")]
     words = ["".join(draw.choices(syllables, k=draw.randint(1, 4))) for _ in range(20_000)]
@@ -105,23 +105,23 @@ def _generated_sentences(count: int) -> Iterator[str]:
 
 
 def write_texts(folder: Path, files: int, sentences: Sequence[str], seed: int) -> None:
-    """Write files of `PASSAGES_A_FILE` passages each, below `folder`."""
+    """Write files of `PASSAGES_PER_FILE` passages each to `folder`."""
     draw = random.Random(seed)
     for number in range(files):
         path = folder / f"{number // 500:03}" / f"text{seed}-{number:06}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n\n".join(_passage(draw, sentences) for _ in range(PASSAGES_A_FILE)))
+        path.write_text("\n\n".join(_passage(draw, sentences) for _ in range(PASSAGES_PER_FILE)))
 
 
 def _passage(draw: random.Random, sentences: Sequence[str]) -> str:
     words: list[str] = []
-    while len(words) < WORDS_A_PASSAGE:
+    while len(words) < WORDS_PER_PASSAGE:
         words += draw.choice(sentences).split()
-    return " ".join(words[:WORDS_A_PASSAGE])
+    return " ".join(words[:WORDS_PER_PASSAGE])
 
 
 def write_pictures(folder: Path, most: int) -> None:
-    """Put pictures below `folder`, with what is said of them beside them."""
+    """Write pictures with their captions to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     data = reference()
     listed = data / "openstax_figures" / "figures.jsonl" if data is not None else None
@@ -135,8 +135,8 @@ def write_pictures(folder: Path, most: int) -> None:
         if source is None:
             continue
         shutil.copy(source, folder / source.name)
-        said = {"caption": figure["caption"] or figure["alt"], "book": figure["book"]}
-        (folder / f"{source.name}.json").write_text(json.dumps(said), "utf-8")
+        sidecar = {"caption": figure["caption"] or figure["alt"], "book": figure["book"]}
+        (folder / f"{source.name}.json").write_text(json.dumps(sidecar), "utf-8")
     left = most - sum(1 for _ in folder.glob("*.jpg"))
     for photo in sorted((data / "flickr8k" / "images").iterdir())[: max(0, left)]:
         shutil.copy(photo, folder / photo.name)
@@ -157,7 +157,7 @@ def _write_generated_pictures(folder: Path, most: int) -> None:
 
 
 def write_sounds(folder: Path, most: int) -> None:
-    """Put sounds below `folder`."""
+    """Write sounds to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     data = reference()
     if data is not None:
@@ -178,7 +178,7 @@ def write_sounds(folder: Path, most: int) -> None:
 
 
 def served_library(chunks: int = CHUNKS) -> Path:
-    """Give the library of `chunks` chunks, made at the first call."""
+    """Return the library of `chunks` chunks; build it at the first call."""
     from trawl import Library
 
     folder = place() / f"library-{chunks}"
@@ -192,16 +192,16 @@ def served_library(chunks: int = CHUNKS) -> Path:
     write_pictures(folder / "files" / "pictures", pictures)
     write_sounds(folder / "files" / "sounds", min(SOUNDS, chunks // 100))
     words = sentences()
-    files = (chunks - pictures - min(SOUNDS, chunks // 100)) // PASSAGES_A_FILE
+    files = (chunks - pictures - min(SOUNDS, chunks // 100)) // PASSAGES_PER_FILE
     write_texts(folder / "files" / "texts", files, words, seed=0)
     with Library(path, create=True) as library:
         report = library.add(folder / "files")
         counts = dict(library.status().chunks)
     kind = "reference data" if reference() is not None else "generated material"
-    said = f"{sum(counts.values()):,} chunks of {kind}: {counts}"
+    summary = f"{sum(counts.values()):,} chunks of {kind}: {counts}"
     print(f"{report.added} files added in {time.monotonic() - began:.0f} s", file=sys.stderr)
-    made.write_text(said, "utf-8")
-    print(said, flush=True)
+    made.write_text(summary, "utf-8")
+    print(summary, flush=True)
     return path
 
 

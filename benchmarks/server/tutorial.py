@@ -1,13 +1,12 @@
-"""Trawl's server against the tutorial's design, on the same data, model, questions and machine.
+"""Trawl's server compared with the tutorial's design, on the same data, model and machine.
 
-`_tutorial_app.py` is that design, of our own writing: one LanceDB table, blocking calls in async
-routes, a dict as cache. It asks one source (a vector column); Trawl asks all four and words too.
-Measured: questions never asked before, by 1, 16 and 64 clients; and while files are added, 100
-with one request. The table is measured as it is (every search reads all vectors) and with the
-index that LanceDB makes when it is told no more (IVF_PQ), for which the share of the exact top 10
-that it finds is given: it is faster than what is exact.
+`_tutorial_app.py` implements that design: one LanceDB table, blocking calls in async routes, a
+dict as cache. It searches one vector column; Trawl searches all sources and the full-text index.
+Measured are new queries from 1, 16 and 64 clients, and while files are added, 100 per request.
+The table is measured without an index (each search scans all vectors) and with LanceDB's default
+index (IVF_PQ), which is faster but not exact; its recall@10 is printed.
 
-Usage: python tutorial.py [SECONDS a load, default 8] [CHUNKS, default 100000]
+Usage: python tutorial.py [SECONDS per load, default 8] [CHUNKS, default 100000]
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ DIMENSION = 256
 
 
 def tutorial_table(library: Path, index: bool) -> Path:
-    """Give a database with the library's chunks in the tutorial's one table; made once."""
+    """Return a database with the library's chunks in the tutorial's table; build it once."""
     import lance
     import lancedb
     import numpy as np
@@ -65,13 +64,13 @@ def tutorial_table(library: Path, index: bool) -> Path:
 
 
 def _recall(table: object, vectors: object) -> float:
-    """Give the share of the exact ten nearest that a search finds, over 50 questions."""
+    """Return the recall@10 of a search, over 50 queries."""
     import numpy as np
 
     from trawl.encoders import load_model
 
-    questions, matrix = common.Questions(1), np.asarray(vectors)
-    queries = load_model("mini").text.encode([next(questions) for _ in range(50)])
+    texts, matrix = common.Queries(1), np.asarray(vectors)
+    queries = load_model("mini").text.encode([next(texts) for _ in range(50)])
     hits = 0
     for query in queries:
         found = table.search(query).distance_type("cosine").limit(10)  # type: ignore[attr-defined]
@@ -82,29 +81,29 @@ def _recall(table: object, vectors: object) -> float:
 
 
 def measure(
-    name: str, served: Served, questions: common.Questions, seconds: float, folder: Path, add: Add
+    name: str, served: Served, queries: common.Queries, seconds: float, folder: Path, add: Add
 ) -> dict[str, Load]:
-    """Give the loads by name, and print each as it is there."""
-    found: dict[str, Load] = {}
-    # What is read into memory at the start, and what is read once, is read by then.
-    closed_loop(served.address, questions.paths(2_000), 4, 8)
+    """Run the loads, print each, and return them by name."""
+    loads: dict[str, Load] = {}
+    # Warm up: load the library into memory.
+    closed_loop(served.address, queries.paths(2_000), 4, 8)
     for clients in CLIENTS:
-        load = closed_loop(served.address, questions.paths(40_000), clients, seconds)
-        found[f"{clients} clients"] = load
+        load = closed_loop(served.address, queries.paths(40_000), clients, seconds)
+        loads[f"{clients} clients"] = load
         print(load.row(f"{name}: {clients} clients"), flush=True)
     for clients in (1, 16):
-        with adding(served, folder, add) as a_second:
-            load = closed_loop(served.address, questions.paths(40_000), clients, max(seconds, 10))
-        found[f"{clients} clients, adding"] = load
-        said = f"{clients} clients, while {a_second():.0f} files a second are added"
-        print(load.row(f"{name}: {said}"), flush=True)
-    return found
+        with adding(served, folder, add) as per_second:
+            load = closed_loop(served.address, queries.paths(40_000), clients, max(seconds, 10))
+        loads[f"{clients} clients, adding"] = load
+        label = f"{clients} clients, while adding {per_second():.0f} files/s"
+        print(load.row(f"{name}: {label}"), flush=True)
+    return loads
 
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 8.0
     library = common.served_library(int(sys.argv[2]) if len(sys.argv) > 2 else common.CHUNKS)
-    questions = common.Questions()
+    queries = common.Queries()
     results: dict[str, dict[str, Load]] = {}
     app = str(Path(__file__).with_name("_tutorial_app.py"))
     for index in (False, True):
@@ -121,15 +120,15 @@ def main() -> None:
                 command = trawl_serve(table, "--workers", "2" if name == OURS[1] else "1")
                 add = add_to_trawl
             served = stack.enter_context(serving(command))
-            results[name] = measure(name, served, questions, seconds, table.parent, add)
+            results[name] = measure(name, served, queries, seconds, table.parent, add)
     print(
-        "\n| Trawl against the tutorial | throughput at 16 clients | p95 while adding, 1 client "
+        "\n| Trawl and tutorial | throughput at 16 clients | p95 while adding, 1 client "
         "| p95 while adding, 16 clients |\n|---|---|---|---|"
     )
     for mine in OURS:
         for peer in PEERS:
             ours, theirs = results[mine], results[peer]
-            more = ours["16 clients"].a_second / theirs["16 clients"].a_second
+            more = ours["16 clients"].per_second / theirs["16 clients"].per_second
             lower = [
                 theirs[key].p95_ms / ours[key].p95_ms
                 for key in ("1 clients, adding", "16 clients, adding")

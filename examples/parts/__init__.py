@@ -1,1 +1,1 @@
-"""What draws the figures and makes the sounds of the example collection."""
+"""Figures and sounds of the example collection."""

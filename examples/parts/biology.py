@@ -169,7 +169,7 @@ def phylogenetic_tree() -> Image.Image:
     leaves = iter(range(12))
 
     def draw(node: Tree, x: float) -> tuple[float, str]:
-        """Draws a subtree starting at column `x`; its middle row and its colour."""
+        """Draw a subtree starting at column `x`; its middle row and its colour."""
         inside, length = node
         end = x + 34 * length
         if isinstance(inside, str):

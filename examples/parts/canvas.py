@@ -160,7 +160,7 @@ class Canvas:
         self._image.paste(colour, (left, top), strip)
 
     def pixels(self, box: Box, rgb: NDArray[np.uint8]) -> None:
-        """Puts uint8 [H, W, 3] into a box, its pixels as sharp squares."""
+        """Draw uint8 [H, W, 3] into a box, without smoothing its pixels."""
         left, top, right, bottom = (_big(v) for v in box)
         picture = Image.fromarray(rgb).resize(
             (right - left, bottom - top), Image.Resampling.NEAREST
@@ -332,7 +332,7 @@ def powers_of_ten(low: int, high: int) -> list[tuple[float, str]]:
 
 
 def colours(values: Floats, stops: Sequence[str]) -> NDArray[np.uint8]:
-    """Maps values in 0..1 onto a colour scale: [..] to uint8 [.., 3]."""
+    """Map values in 0..1 onto a colour scale: [..] to uint8 [.., 3]."""
     table = np.array([[int(s[i : i + 2], 16) for i in (1, 3, 5)] for s in stops], dtype=float)
     where = np.linspace(0.0, 1.0, len(stops))
     clipped = np.clip(values, 0.0, 1.0)

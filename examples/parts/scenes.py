@@ -53,7 +53,7 @@ def muon_decay_track() -> Image.Image:
 def _droplets(
     canvas: Canvas, path: list[Point], first_px: float, last_px: float, rng: np.random.Generator
 ) -> None:
-    """Draws a track as droplets whose size grows from one end to the other."""
+    """Draw a track as droplets whose size grows from one end to the other."""
     for i, (x, y) in enumerate(path):
         size = first_px + (last_px - first_px) * (i / len(path)) ** 2
         for _ in range(1 + round(2 * size)):
@@ -167,7 +167,7 @@ def _blob(
     size: float,
     bright: float,
 ) -> None:
-    """Adds one smooth elliptical galaxy at a random place (exponential profile)."""
+    """Add one smooth elliptical galaxy at a random place (exponential profile)."""
     height, width = rows.shape
     x, y = rng.uniform(0, width), rng.uniform(0, height)
     angle, flat = rng.uniform(0, math.pi), rng.uniform(0.35, 1.0)
@@ -191,7 +191,7 @@ def _spiral(
     size: float,
     rng: np.random.Generator,
 ) -> None:
-    """Adds one two-armed spiral: a yellow bulge, blue logarithmic arms, knots of young stars."""
+    """Add one two-armed spiral: a yellow bulge, blue logarithmic arms, knots of young stars."""
     tilt, flat = rng.uniform(0, math.pi), rng.uniform(0.55, 0.85)
     dx, dy = columns - centre[0], rows - centre[1]
     along = dx * math.cos(tilt) + dy * math.sin(tilt)
@@ -208,7 +208,7 @@ def _spiral(
 
 
 def _star(light: Floats, rows: Floats, columns: Floats, centre: Point, bright: float) -> None:
-    """Adds a foreground star with a cross of diffraction spikes."""
+    """Add a foreground star with a cross of diffraction spikes."""
     dx, dy = np.abs(columns - centre[0]), np.abs(rows - centre[1])
     core = 1.6 * np.exp(-((dx**2 + dy**2) / 9.0))
     spikes = np.exp(-dx / 9 - dy / 0.8) + np.exp(-dy / 9 - dx / 0.8)

@@ -27,7 +27,7 @@ def _tone(frequency_hz: Floats) -> Floats:
 
 
 def _level(samples: Floats, peak: float = 0.7) -> Floats:
-    """Brings the loudest sample to `peak` and fades 10 ms at both ends."""
+    """Scale the loudest sample to `peak` and fade 10 ms at both ends."""
     fade = np.minimum(1.0, np.arange(len(samples)) / (0.01 * RATE_HZ))
     return np.asarray(samples * fade * fade[::-1] * peak / np.abs(samples).max())
 

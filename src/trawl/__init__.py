@@ -1,4 +1,4 @@
-"""Trawl: find passages, figures and sounds by words, by a picture or by a sound.
+"""Search text, images and audio with text, an image or a sound.
 
 >>> from trawl import Library
 >>> with Library("my-library", create=True) as library:  # doctest: +SKIP
@@ -6,7 +6,7 @@
 ...     for hit in library.search("muon decay signature").hits:
 ...         print(hit.rank, hit.modality, hit.title, hit.score)
 
-`Library` is loaded when it is first named, so that ``import trawl`` costs nothing.
+`Library` is imported at its first use, so that ``import trawl`` stays fast.
 """
 
 from typing import TYPE_CHECKING, Any

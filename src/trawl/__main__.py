@@ -1,4 +1,4 @@
-"""`python -m trawl` is `trawl`."""
+"""Run the command line with ``python -m trawl``."""
 
 from trawl.cli.main import run
 

@@ -1,55 +1,55 @@
-"""Every error that Trawl raises on purpose.
+"""Trawl's exceptions.
 
 ::
 
     TrawlError
-    ├── UsageError             what was asked cannot be meant       exit 2, HTTP 422
-    │   ├── QueryError         an empty, over-long or unreadable query
-    │   ├── FilterError        a filter that cannot be parsed, or names no known column
-    │   └── SettingsError      a setting, option or environment variable out of range
-    ├── NotFoundError          no such path, document or chunk      exit 1, HTTP 404
-    │   └── GoneError          a document's file is gone or changed exit 1, HTTP 410
-    ├── ReadError              one file cannot be read or indexed   exit 3, HTTP 415
-    │   └── MetadataError      its metadata does not fit the library
-    ├── LibraryError           the library cannot be used as asked  exit 1, HTTP 503
-    │   ├── LibraryMissingError    there is no library at that place
-    │   ├── LibraryLockedError     another process is writing       exit 1, HTTP 409
-    │   └── SpaceMismatchError     made with another model          exit 1, HTTP 409
-    ├── ModelError             a model's files are missing or damaged   exit 1, HTTP 503
-    └── OverloadedError        too much is asked at once; ask again     exit 1, HTTP 503
+    ├── UsageError                 invalid request                     exit 2, HTTP 422
+    │   ├── QueryError             empty, too long, or undecodable query
+    │   ├── FilterError            invalid filter, or unknown column
+    │   └── SettingsError          unknown setting, or value out of range
+    ├── NotFoundError              no such path, document or chunk     exit 1, HTTP 404
+    │   └── GoneError              the document's file changed or is gone   exit 1, HTTP 410
+    ├── ReadError                  a file cannot be read or indexed    exit 3, HTTP 415
+    │   └── MetadataError          its metadata does not fit the library    exit 3, HTTP 422
+    ├── LibraryError               the library cannot be used          exit 1, HTTP 503
+    │   ├── LibraryMissingError    no library at this path
+    │   ├── LibraryLockedError     another process is writing          exit 1, HTTP 409
+    │   └── SpaceMismatchError     made with another model             exit 1, HTTP 409
+    ├── ModelError                 model files missing or damaged      exit 1, HTTP 503
+    └── OverloadedError            too many requests; retry later      exit 1, HTTP 503
 
-Each message says what happened, where, and what to do next. ``exit_code`` and
-``http_status`` are the one table from which the command line and the server
-answer; a class without its own inherits its parent's.
+Each message states what happened, where, and what to do next. The command line exits
+with ``exit_code`` and the server responds with ``http_status``; a class without its own
+inherits its parent's.
 """
 
 from typing import ClassVar
 
 
 class TrawlError(Exception):
-    """The root: catch this to catch everything that Trawl raises on purpose."""
+    """Base class of every exception that Trawl raises on purpose."""
 
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
 
 
 class UsageError(TrawlError):
-    """What was asked cannot be meant; asking again unchanged cannot help."""
+    """Invalid request. Retrying it unchanged fails again."""
 
     exit_code = 2
     http_status = 422
 
 
 class QueryError(UsageError):
-    """A query that is empty, over-long, or of media that cannot be read."""
+    """The query is empty or too long, or its image or audio cannot be decoded."""
 
 
 class FilterError(UsageError):
-    """A filter that does not parse, or that names a column the library has not got."""
+    """The filter has a syntax error or names an unknown column."""
 
 
 class SettingsError(UsageError):
-    """A setting, option or environment variable that is unknown or out of range."""
+    """A setting, option or environment variable is unknown or out of range."""
 
 
 class NotFoundError(TrawlError):
@@ -59,13 +59,13 @@ class NotFoundError(TrawlError):
 
 
 class GoneError(NotFoundError):
-    """The file of a document is gone, or no longer what it was when it was added."""
+    """A document's file no longer exists, or changed since it was added."""
 
     http_status = 410
 
 
 class ReadError(TrawlError):
-    """One file cannot be read or indexed. A run records it and goes on."""
+    """One file cannot be read or indexed. `add` reports the file and continues."""
 
     exit_code = 3
     http_status = 415
@@ -78,13 +78,13 @@ class MetadataError(ReadError):
 
 
 class LibraryError(TrawlError):
-    """A library that cannot be used as asked."""
+    """The library cannot be used."""
 
     http_status = 503
 
 
 class LibraryMissingError(LibraryError):
-    """There is no library at that place."""
+    """There is no library at this path."""
 
 
 class LibraryLockedError(LibraryError):
@@ -95,21 +95,21 @@ class LibraryLockedError(LibraryError):
 
 
 class SpaceMismatchError(LibraryError):
-    """The library was made with another model; vectors of two spaces are never compared."""
+    """The library was made with another model, whose vectors cannot be compared."""
 
     http_status = 409
 
 
 class ModelError(TrawlError):
-    """A model's files are missing, damaged, or of another format."""
+    """A model's files are missing, damaged or in an unsupported format."""
 
     http_status = 503
 
 
 class OverloadedError(TrawlError):
-    """More is asked at once than can be answered; asking again later helps.
+    """Too many concurrent requests. Retrying later succeeds.
 
-    `reason` names what was full, in one word, for whoever counts.
+    `reason` is one word for the resource that was full; metrics are labelled with it.
     """
 
     http_status = 503

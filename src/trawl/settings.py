@@ -1,6 +1,7 @@
-"""Settings: from `trawl.toml` in the library, then `TRAWL_*` variables, then options.
+"""Settings from the library's `trawl.toml`, `TRAWL_*` environment variables and options.
 
-Each is stronger than the one before. This is the only place that reads the environment.
+Options override variables, and variables override the file. Only this module reads the
+environment.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _STORE_PATTERN = "^(memory|(rediss?|unix)://.+)$"
 
 
 class ApiKey(BaseModel):
-    """Who may ask the server for what. The key itself is not kept: `sha256` is its hash in hex."""
+    """One API key of the server: the SHA-256 of the key in hex, and the key's scopes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,131 +36,155 @@ class ApiKey(BaseModel):
 
 
 class Settings(BaseSettings):
-    """All that can be set. Names are those of `trawl.toml`; `TRAWL_` and the name in capitals
-    is the variable.
+    """All settings.
+
+    The fields are the keys of `trawl.toml`. The environment variable of a field is
+    `TRAWL_` and its name in capitals, such as `TRAWL_CHUNK_TOKENS`.
     """
 
     model_config = SettingsConfigDict(env_prefix="TRAWL_", extra="ignore", frozen=True)
 
-    profile: str | None = Field(None, description="The models of a new library; None means mini.")
-    model_dir: Path | None = Field(
-        None, description="Where downloaded models lie; ~/.cache/trawl/models if not set."
+    # --- the library -------------------------------------------------------------------
+    profile: str | None = Field(
+        None, description="Profile or models of a new library; `mini` if unset."
     )
-    chunk_tokens: int = Field(200, ge=16, le=2000, description="Tokens of a passage, at most.")
-    chunk_overlap_tokens: int = Field(40, ge=0, le=1000, description="Tokens that two share.")
-    window_s: float = Field(10.0, ge=0.5, le=600, description="Seconds of a window of sound.")
-    hop_s: float = Field(5.0, ge=0.25, le=600, description="Seconds from one window to the next.")
-    max_pixels: int = Field(100_000_000, ge=1, description="Pixels of a picture, at most.")
+    model_dir: Path | None = Field(
+        None, description="Folder of downloaded models; `~/.cache/trawl/models` if unset."
+    )
+    chunk_tokens: int = Field(200, ge=16, le=2000, description="Maximum tokens per passage.")
+    chunk_overlap_tokens: int = Field(
+        40, ge=0, le=1000, description="Tokens that consecutive passages share."
+    )
+    window_s: float = Field(10.0, ge=0.5, le=600, description="Length of an audio window, seconds.")
+    hop_s: float = Field(
+        5.0, ge=0.25, le=600, description="Seconds between the starts of two audio windows."
+    )
+    max_pixels: int = Field(
+        100_000_000, ge=1, description="Maximum pixels of an image; larger images are rejected."
+    )
     threads: int = Field(
         default_factory=lambda: min(8, os.cpu_count() or 1),
         ge=1,
         le=256,
         description="Threads that read files.",
     )
-    memory_bytes: int = Field(
-        512 * 2**20,
-        ge=0,
-        description="Bytes of the library that a server holds in memory, at most; 0 for none.",
-    )
     lock_wait_s: float = Field(
-        10.0, ge=0, le=3600, description="Seconds that a writer waits for another to finish."
+        10.0, ge=0, le=3600, description="Seconds a writer waits for another writer's lock."
     )
     freshness_s: float = Field(
-        0.25, ge=0, le=60, description="Seconds until readers see what another process wrote."
-    )
-    host: str = Field("127.0.0.1", description="The address that the server listens on.")
-    port: int = Field(8000, ge=0, le=65535, description="The port that the server listens on.")
-    max_upload_bytes: int = Field(
-        32 * 2**20, ge=1, description="Bytes of one upload to the server, at most."
+        0.25,
+        ge=0,
+        le=60,
+        description="Seconds until a reader sees the commits of another process.",
     )
 
+    # --- the client --------------------------------------------------------------------
     api_key: str | None = Field(
-        None, repr=False, description="The key that the command line shows a server (--server)."
+        None, repr=False, description="API key that the command line sends to a server (--server)."
     )
 
-    # --- the server's ------------------------------------------------------------------
-    max_json_bytes: int = Field(
-        8 * 2**20, ge=1024, description="Bytes of a request that is not a form, at most."
+    # --- the server --------------------------------------------------------------------
+    host: str = Field("127.0.0.1", description="Address the server listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the server listens on.")
+    workers: int = Field(1, ge=1, le=64, description="Server processes, which share one port.")
+    max_connections: int = Field(
+        1_000, ge=1, le=100_000, description="Maximum open connections to the server."
     )
-    upload_timeout_s: float = Field(
-        60.0, gt=0, le=3600, description="Seconds that a request's body may take to arrive."
-    )
-    workers: int = Field(1, ge=1, le=64, description="Processes that serve, of one address.")
     search_threads: int = Field(
         default_factory=lambda: max(2, min(8, os.cpu_count() or 1)),
         ge=1,
         le=256,
-        description="Threads of the server that search.",
+        description="Search threads of the server.",
     )
     search_queue: int = Field(
-        64, ge=0, le=100_000, description="Requests that may wait for a thread; more are refused."
+        64,
+        ge=0,
+        le=100_000,
+        description="Requests that may wait for a search thread; further requests are refused.",
     )
     search_wait_s: float = Field(
-        0.4, gt=0, le=600, description="Seconds that a request may have to wait behind others."
+        0.4, gt=0, le=600, description="Maximum seconds a request waits for a search thread."
+    )
+    memory_bytes: int = Field(
+        512 * 2**20,
+        ge=0,
+        description="Maximum bytes of library data the server keeps in memory; 0 for none.",
+    )
+    max_upload_bytes: int = Field(
+        32 * 2**20, ge=1, description="Maximum bytes of one upload to the server."
+    )
+    max_json_bytes: int = Field(
+        8 * 2**20, ge=1024, description="Maximum bytes of a request body that is not a form."
+    )
+    upload_timeout_s: float = Field(
+        60.0, gt=0, le=3600, description="Maximum seconds to receive a request body."
     )
     cache: str = Field(
         "memory",
         pattern=_STORE_PATTERN,
-        description="Where the server keeps answers: `memory`, or a Redis (`redis://HOST:PORT/0`).",
+        description="Store of cached responses: `memory`, or a Redis URL (`redis://HOST:PORT/0`).",
     )
     cache_entries: int = Field(
-        1_000, ge=0, le=1_000_000, description="Answers kept in memory, at most; 0 for none at all."
+        1_000,
+        ge=0,
+        le=1_000_000,
+        description="Maximum responses cached in memory; 0 disables the cache.",
     )
     cache_bytes: int = Field(
-        64 * 2**20, ge=2**20, description="Bytes of the answers that the server keeps, at most."
+        64 * 2**20, ge=2**20, description="Maximum bytes of cached responses in memory."
     )
     cache_s: float = Field(
-        300.0, gt=0, le=86_400, description="Seconds that the server keeps an answer."
+        300.0, gt=0, le=86_400, description="Seconds a cached response remains valid."
     )
     rate_limit: str = Field(
-        "100/minute", description="Requests of one key or address in a time; empty for no limit."
+        "100/minute",
+        description="Maximum requests per API key or client address; empty for no limit.",
     )
     limits_store: str | None = Field(
         None,
         pattern=_STORE_PATTERN,
-        description="Where requests are counted: `memory` or a Redis; where answers are, if unset.",
+        description="Store of rate-limit counters: `memory` or a Redis URL; as `cache` if unset.",
     )
     trusted_proxies: list[str] = Field(
-        [], description="Addresses or networks whose X-Forwarded-For the server believes."
+        [], description="Proxy addresses or networks whose X-Forwarded-For header is trusted."
     )
     cors_origins: list[str] = Field(
         [],
-        description="Web pages that may ask the server (`https://HOST`, or `*`); none if empty.",
+        description="Allowed CORS origins (`https://HOST`, or `*`); none if empty.",
     )
     api_keys: dict[str, ApiKey] = Field(
-        {}, description="Keys that the server asks for, by the name of who has them."
-    )
-    log_format: Literal["console", "json"] = Field(
-        "console", description="How the server's log lines look."
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="What the server logs at least. No level logs what is searched for."
+        {}, description="API keys by name; no key is required if empty."
     )
     insecure: bool = Field(
-        False, description="Serve on a public address although there are no keys."
+        False, description="Allow listening on a public address without API keys."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Format of the server's log lines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level the server logs. No level logs queries."
     )
     otlp_endpoint: str | None = Field(
         None,
         pattern="^https?://",
-        description="Where traces go, by OTLP over HTTP (`http://HOST:4318`); nowhere if unset.",
-    )
-    max_connections: int = Field(
-        1_000, ge=1, le=100_000, description="Connections to the server at once, at most."
+        description="OTLP/HTTP endpoint for traces (`http://HOST:4318`); no traces if unset.",
     )
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _networks(cls, given: list[str]) -> list[str]:
-        for network in given:
+    def _check_networks(cls, networks: list[str]) -> list[str]:
+        for network in networks:
             ip_network(network, strict=False)
-        return given
+        return networks
 
     @model_validator(mode="after")
-    def _overlap_is_part(self) -> Settings:
+    def _check_overlaps(self) -> Settings:
         if self.chunk_overlap_tokens * 2 > self.chunk_tokens:
-            raise ValueError("chunk_overlap_tokens is at most half of chunk_tokens")
+            raise ValueError("chunk_overlap_tokens must be at most half of chunk_tokens")
         if self.hop_s > self.window_s:
-            raise ValueError("hop_s is at most window_s, or sound between windows is lost")
+            raise ValueError(
+                "hop_s must be at most window_s, or sound between windows is not indexed"
+            )
         return self
 
     @classmethod
@@ -171,34 +196,36 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Options first, then variables; `load_settings` puts the file behind them."""
+        """Return the sources, strongest first; `load_settings` appends the file."""
         return init_settings, env_settings
 
 
 def load_settings(library: Path | None = None, **options: Any) -> Settings:
-    """Give the settings of a library. An option of None counts as not given.
+    """Return the settings of a library. Options that are None count as unset.
 
-    Raises `SettingsError`, which names the setting, its value and what it may be.
+    Raises `SettingsError`, which names the setting, its value and the allowed values.
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    unknown = set(given) - set(Settings.model_fields)
+    overrides = {name: value for name, value in options.items() if value is not None}
+    unknown = set(overrides) - set(Settings.model_fields)
     if unknown:
         raise SettingsError(
-            f"no setting {', '.join(sorted(unknown))}; "
-            f"there are: {', '.join(Settings.model_fields)}"
+            f"unknown setting {', '.join(sorted(unknown))}; "
+            f"settings: {', '.join(Settings.model_fields)}"
         )
     file = library / FILE_NAME if library is not None else None
     try:
         if file is not None and file.exists():
-            return _from_file(file)(**given)
-        return Settings(**given)
+            return _with_file(file)(**overrides)
+        return Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from error
+        raise SettingsError(_describe(error)) from error
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{file} cannot be read: {error}") from error
+        raise SettingsError(f"cannot read {file}: {error}") from error
 
 
-def _from_file(file: Path) -> type[Settings]:
+def _with_file(file: Path) -> type[Settings]:
+    """Return `Settings` with a TOML file as its weakest source."""
+
     class _FileSettings(Settings):
         model_config = SettingsConfigDict(toml_file=file, extra="ignore")
 
@@ -206,17 +233,20 @@ def _from_file(file: Path) -> type[Settings]:
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            weaker = TomlConfigSettingsSource(settings_cls)
-            return (*super().settings_customise_sources(settings_cls, *sources, **named), weaker)
+            weakest = TomlConfigSettingsSource(settings_cls)
+            return (*super().settings_customise_sources(settings_cls, *sources, **named), weakest)
 
     return _FileSettings
 
 
-def _explain(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
+    """Return one line for all problems, each with the setting, its variable and its value."""
     lines = []
     for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"]) or "settings"
-        variable = f" (or TRAWL_{name.upper()}, or {FILE_NAME})"
-        given = f", not {problem['input']!r}" if problem["loc"] else ""
-        lines.append(f"{name}{variable if problem['loc'] else ''}: {problem['msg']}{given}")
+        name = ".".join(str(part) for part in problem["loc"])
+        if name:
+            variable = f"TRAWL_{name.upper()} or {FILE_NAME}"
+            lines.append(f"{name} (or {variable}): {problem['msg']}, not {problem['input']!r}")
+        else:
+            lines.append(f"settings: {problem['msg']}")
     return "; ".join(lines)

@@ -1,8 +1,7 @@
-"""What Trawl tells of itself: log lines, and events for whoever counts them.
+"""Logging, and events for metrics.
 
-The parts below the server know nothing of Prometheus. They report to `events`, which
-passes each event on to the observers that are watching; where nobody is, an event costs
-a call and nothing more.
+Encoders and searches report to `events`, which forwards each event to its observers. The
+server's observer counts them for Prometheus. Without observers an event costs one call.
 """
 
 from __future__ import annotations
@@ -21,58 +20,59 @@ logger = logging.getLogger("trawl")
 logger.addHandler(logging.NullHandler())
 
 Kind: TypeAlias = Literal["query", "document"]
-"""What is embedded: questions go before what is being added."""
+"""What is embedded. Queries take priority over documents."""
 
 
 class Observer(Protocol):
-    """Told what happens in this process. Every method is quick, thread-safe, and never raises.
+    """Receives the events of this process.
 
-    `model` is the name of a space. Seconds are wall-clock.
+    Methods must be fast and thread-safe, and must not raise. `model` is the name of a
+    space. Seconds are wall-clock time.
     """
 
     def encoded(
         self, model: str, modality: Modality, kind: Kind, *, items: int, seconds: float
     ) -> None:
-        """An encoder was called once, for `items` items."""
+        """Record one call of an encoder with `items` items."""
         ...
 
     def encoder_queue(self, model: str, modality: Modality, kind: Kind, *, waiting: int) -> None:
-        """The queue before an encoder changed: so many requests wait now."""
+        """Record the length of an encoder's queue after a change."""
         ...
 
     def encoder_refused(self, model: str, modality: Modality) -> None:
-        """A query was refused, since too many wait for the encoder."""
+        """Record a query that was refused because the encoder's queue was full."""
         ...
 
     def model_loaded(self, model: str, modality: Modality, *, seconds: float) -> None:
-        """A tower's weights were read."""
+        """Record that a tower's weights were loaded."""
         ...
 
     def embedding(self, model: str, modality: Modality, *, hit: bool) -> None:
-        """A query's vector was looked for among those that are kept."""
+        """Record a look-up in the cache of query vectors."""
         ...
 
-    def source_asked(self, source: str, *, seconds: float) -> None:
-        """A source gave its ranking."""
+    def source_searched(self, source: str, *, seconds: float) -> None:
+        """Record one search of a source."""
         ...
 
 
 class Events:
-    """An `Observer` that passes everything on to those who watch. It holds none of them alive."""
+    """Forwards every event to the registered observers, through weak references."""
 
     def __init__(self) -> None:
-        # Replaced, never changed: it is read without the lock.
+        # Replaced, never mutated: readers do not take the lock.
         self._observers: tuple[ref[Observer], ...] = ()
         self._lock = Lock()
 
     def watch(self, observer: Observer) -> None:
-        """Tell `observer` of everything from now on, for as long as somebody holds it."""
+        """Send all further events to `observer` until it is garbage-collected."""
         with self._lock:
             self._observers = (*self._alive(), ref(observer))
 
     @contextmanager
     def watched_by(self, observer: Observer) -> Iterator[None]:
-        """Tell `observer` of what happens inside a `with`."""
+        """Send events to `observer` inside a `with` block."""
         self.watch(observer)
         try:
             yield
@@ -83,41 +83,41 @@ class Events:
     def encoded(
         self, model: str, modality: Modality, kind: Kind, *, items: int, seconds: float
     ) -> None:
-        """An encoder was called once, for `items` items."""
+        """Record one call of an encoder with `items` items."""
         for one in self._watching():
             one.encoded(model, modality, kind, items=items, seconds=seconds)
 
     def encoder_queue(self, model: str, modality: Modality, kind: Kind, *, waiting: int) -> None:
-        """The queue before an encoder changed: so many requests wait now."""
+        """Record the length of an encoder's queue after a change."""
         for one in self._watching():
             one.encoder_queue(model, modality, kind, waiting=waiting)
 
     def encoder_refused(self, model: str, modality: Modality) -> None:
-        """A query was refused, since too many wait for the encoder."""
+        """Record a query that was refused because the encoder's queue was full."""
         for one in self._watching():
             one.encoder_refused(model, modality)
 
     def model_loaded(self, model: str, modality: Modality, *, seconds: float) -> None:
-        """A tower's weights were read."""
+        """Record that a tower's weights were loaded."""
         for one in self._watching():
             one.model_loaded(model, modality, seconds=seconds)
 
     def embedding(self, model: str, modality: Modality, *, hit: bool) -> None:
-        """A query's vector was looked for among those that are kept."""
+        """Record a look-up in the cache of query vectors."""
         for one in self._watching():
             one.embedding(model, modality, hit=hit)
 
-    def source_asked(self, source: str, *, seconds: float) -> None:
-        """A source gave its ranking."""
+    def source_searched(self, source: str, *, seconds: float) -> None:
+        """Record one search of a source."""
         for one in self._watching():
-            one.source_asked(source, seconds=seconds)
+            one.source_searched(source, seconds=seconds)
 
     def _watching(self) -> list[Observer]:
-        return [one for held in self._observers if (one := held()) is not None]
+        return [one for observer in self._observers if (one := observer()) is not None]
 
     def _alive(self) -> tuple[ref[Observer], ...]:
-        return tuple(held for held in self._observers if held() is not None)
+        return tuple(one for one in self._observers if one() is not None)
 
 
 events = Events()
-"""Where the parts report what they do."""
+"""The events of this process."""

@@ -1,4 +1,4 @@
-"""The words of Trawl as types. See ``ARCHITECTURE.md`` for how they meet."""
+"""The types that Trawl's packages share. `ARCHITECTURE.md` shows where each is used."""
 
 from __future__ import annotations
 
@@ -20,23 +20,26 @@ Vectors: TypeAlias = NDArray[np.float32]
 """float32 [N, D], each row of length 1."""
 
 Value: TypeAlias = str | int | float | bool | datetime.date | list[str]
-"""What a metadata key can hold; nested objects are flattened to dotted keys before."""
+"""The value of a metadata key. Readers flatten nested objects to dotted keys."""
 
 Metadata: TypeAlias = dict[str, Value]
 
 Edits: TypeAlias = dict[str, Value | None]
-"""What a person changed of a document's metadata; None takes a key away."""
+"""Changes that a user made to a document's metadata; None removes a key."""
 
 ColumnType: TypeAlias = Literal["text", "integer", "real", "boolean", "date", "texts"]
-"""The type of a metadata column, settled when its key is first seen; `texts` is a list of text."""
+"""The type of a metadata column, fixed by its first value; `texts` is a list of text."""
+
+
+# --- embedding -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What several encoders share. Vectors of two spaces are never compared.
+    """An embedding space that several encoders share.
 
-    `fingerprint` is a hash of the weights and the preprocessing: two libraries
-    whose spaces have equal fingerprints hold comparable vectors.
+    `fingerprint` is a hash of the weights and the preprocessing. Vectors are comparable
+    only if the fingerprints of their spaces are equal.
     """
 
     name: str
@@ -47,7 +50,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Mono sound: `samples` is float32 [T] in -1..1."""
+    """Mono audio: `samples` is float32 [T] in -1..1."""
 
     samples: NDArray[np.float32]
     sample_rate_hz: int
@@ -59,41 +62,15 @@ class Sound:
 
 
 Media: TypeAlias = "str | Image | Sound"
-"""One thing that an encoder can turn into a vector."""
+"""One item that an encoder embeds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Where a chunk stands in its document; only the fields that apply are set.
-
-    Characters count from the start of the document's text, end exclusive;
-    pages from 1; `box` is left, top, right, bottom in page units; seconds from
-    the start of the recording.
-    """
-
-    start_char: int | None = None
-    end_char: int | None = None
-    page: int | None = None
-    box: tuple[float, float, float, float] | None = None
-    start_s: float | None = None
-    end_s: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields that are set, by name."""
-        found = {name: getattr(self, name) for name in self.__slots__}
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in found.items()
-            if value is not None
-        }
-
-
-# --- what a reader gives -------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Passages:
-    """A stretch of running text. `start_char` is where it begins in the document's text."""
+    """A stretch of running text that starts at character `start_char` of the document."""
 
     text: str
     start_char: int = 0
@@ -102,9 +79,10 @@ class Passages:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture: RGB, upright, no alpha, with the words that belong to it.
+    """A decoded image: RGB, upright, without alpha, and its caption.
 
-    `width_px` and `height_px` are the original's; `image` may be smaller.
+    `width_px` and `height_px` are the original's size; `image` may be smaller. `box` is
+    left, top, right, bottom in page units.
     """
 
     image: Image
@@ -116,7 +94,7 @@ class Picture:
 
 
 class Recording(Protocol):
-    """A sound file that is decoded as it is read, so that its length costs no memory."""
+    """An audio file that is decoded window by window, in constant memory."""
 
     @property
     def duration_s(self) -> float:
@@ -124,9 +102,9 @@ class Recording(Protocol):
         ...
 
     def windows(self, window_s: float, hop_s: float) -> Iterator[tuple[float, Sound]]:
-        """Give (start in seconds, sound) for each window; the last may be shorter.
+        """Yield (start in seconds, sound) for each window; the last may be shorter.
 
-        Raises `ReadError` where the stream breaks off or does not decode.
+        Raises `ReadError` if the stream is truncated or cannot be decoded.
         """
         ...
 
@@ -136,7 +114,7 @@ Part: TypeAlias = "Passages | Picture | Recording"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reader found in one file."""
+    """The content of one file, as a reader returns it."""
 
     media_type: str
     title: str
@@ -144,14 +122,41 @@ class Reading:
     metadata: Mapping[str, Value] = field(default_factory=dict)
 
 
-# --- what is stored ------------------------------------------------------------------
+# --- storage -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The location of a chunk in its document. Only the fields that apply are set.
+
+    Characters count from the start of the document's text, end exclusive. Pages count
+    from 1. `box` is left, top, right, bottom in page units. Seconds count from the start
+    of the recording.
+    """
+
+    start_char: int | None = None
+    end_char: int | None = None
+    page: int | None = None
+    box: tuple[float, float, float, float] | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields that are set, by name."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One source file. `uri` is its path, or its address; `size_bytes` is the file's.
+    """One source file.
 
-    `modified_ns` is when it was changed last, in nanoseconds since 1970, as it was read.
+    `uri` is its path or address. `size_bytes` and `modified_ns` (nanoseconds since 1970)
+    are the file's at the time it was read.
     """
 
     document_id: str
@@ -166,11 +171,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The smallest thing that can be found: a passage, a picture, a window of sound.
+    """The unit of retrieval: a passage, an image or a window of audio.
 
-    `text` is the passage itself, or the caption of a picture or a sound ("" where
-    there is none); `vectors` maps a source's name ("mini.image") to a unit vector [D];
-    `thumbnail` is a small JPEG of a picture.
+    `text` is the passage, or the caption of an image or sound ("" if there is none).
+    `vectors` maps a source's name ("mini.image") to a unit vector, float32 [D].
+    `thumbnail` is a small JPEG of an image.
     """
 
     document_id: str
@@ -188,12 +193,9 @@ class Chunk:
         return f"{self.document_id}:{self.ordinal}"
 
 
-# --- what a search gives -------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk as it is shown: everything but its vectors."""
+    """A chunk and its document's properties, without vectors."""
 
     chunk_id: str
     document_id: str
@@ -207,13 +209,16 @@ class StoredChunk:
     metadata: Metadata
 
 
+# --- search results ------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A source's answer: rows best first, with their similarities.
+    """The candidates of one source, best first.
 
-    `rows` is int64 [K], the store's row ids; `similarities` float32 [K], descending:
-    the cosine for a vector source, the BM25 score for words. `searched` is how many
-    rows the source had to choose from, after the filter where that is known.
+    `rows` is int64 [K], the store's row ids. `similarities` is float32 [K], descending:
+    cosines for a vector source, BM25 scores for full text. `searched` is the number of
+    rows the source searched, after the filter if that number is known.
     """
 
     source: str
@@ -223,15 +228,15 @@ class Ranking:
 
 
 RERANK = "rerank"
-"""The name under which a reranker gives evidence."""
+"""The source name of a reranker's evidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why a hit stands where it does: one line for each source that found it.
+    """One source's contribution to a hit.
 
-    `rank` counts from 1 within the source; `weight` is what the source's say was
-    multiplied by.
+    `rank` is the hit's rank in the source, from 1. `calibrated` is the similarity in
+    standard deviations above chance. `weight` multiplies the source's contribution.
     """
 
     source: str
@@ -243,7 +248,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A place in the final list. `snippet` marks the matched words with `<mark>`."""
+    """One search result. `snippet` marks matching words with `<mark>`."""
 
     rank: int
     score: float
@@ -260,27 +265,26 @@ class Hit:
 
     @property
     def explanation(self) -> str:
-        """Why the hit stands where it does, in one plain sentence."""
+        """The reasons for the hit's rank, in one sentence."""
         sources = [one for one in self.evidence if one.source != RERANK]
-        ordered = sorted(sources, key=lambda one: -one.calibrated)
-        found = [
-            f"{one.source} has it at rank {one.rank} (similarity {one.similarity:.2f}, "
-            f"{_surprise(one.calibrated)}{_weight(one.weight)})"
-            for one in ordered
+        reasons = [
+            f"rank {one.rank} in {one.source} (similarity {one.similarity:.2f}, "
+            f"{_chance(one.calibrated)}{_weight(one.weight)})"
+            for one in sorted(sources, key=lambda one: -one.calibrated)
         ]
-        found += [
-            f"the reranker puts it at rank {one.rank} (probability {one.similarity:.2f})"
+        reasons += [
+            f"rank {one.rank} after reranking (probability {one.similarity:.2f})"
             for one in self.evidence
             if one.source == RERANK
         ]
-        return f"Score {self.score:.3f}: {'; '.join(found)}."
+        return f"Score {self.score:.3f}: {'; '.join(reasons)}."
 
 
 def _weight(weight: float) -> str:
     return "" if weight == 1 else f", weight {weight:g}"
 
 
-def _surprise(calibrated: float) -> str:
+def _chance(calibrated: float) -> str:
     if calibrated >= 2:
         return f"far above chance, {calibrated:+.1f}"
     if calibrated >= 0:
@@ -290,7 +294,7 @@ def _surprise(calibrated: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """The values of a metadata key among the documents that were found, the most first."""
+    """The values of a metadata key among the matching documents, most frequent first."""
 
     key: str
     counts: tuple[tuple[Value, int], ...]
@@ -298,13 +302,13 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The hits of one search, best first, and what each stage took in milliseconds.
+    """The hits of one search, best first, and the milliseconds of each stage.
 
-    `no_good_match` says that no source found anything surprising: what is listed is
-    merely the nearest there is. `confidence` is the probability, 0..1, that anything that
-    was searched answers the query, and below 0.18 there is no good match. `notices` tell
-    what was not done as asked. `version` is that of the library that answered; `cursor`
-    gives the next page, None after the last.
+    `confidence` is the probability, 0..1, that the library contains an answer to the
+    query. `no_good_match` is set if it is below 0.18: the hits are then only the nearest
+    neighbours. `notices` state where the search differs from the request, such as a
+    truncated query. `version` is the version of the library that was searched. `cursor`
+    continues with the next page; it is None on the last.
     """
 
     hits: tuple[Hit, ...]
@@ -317,9 +321,12 @@ class Answer:
     cursor: str | None = None
 
 
+# --- reports -------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that is not in the index, and why."""
+    """A file that could not be indexed, and why."""
 
     uri: str
     reason: str
@@ -327,9 +334,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one `add` did. `failed` lists every file that did not get in.
+    """The outcome of one `add`.
 
-    `skipped` counts files in the folders of types that no reader knows.
+    `failed` lists every file that could not be indexed. `skipped` counts the files in
+    folders whose type is not supported.
     """
 
     added: int
@@ -344,10 +352,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is in a library. `version` grows with every commit.
+    """The contents of a library.
 
-    `fragments` are the files that the table of chunks is in, `unindexed_rows` the chunks
-    that an index has yet to take in.
+    `version` increases with every commit. `fragments` is the number of data files of the
+    chunks table, `unindexed_rows` the number of chunks that no index covers yet.
     """
 
     documents: int

@@ -1,4 +1,4 @@
-"""What holds of every encoder, whichever model it is of, and of the queue before them."""
+"""The contract of every encoder, and of the queue in front of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def model(request: pytest.FixtureRequest) -> Model:
     return load_model(request.param)
 
 
-def test_every_card_says_what_is_needed() -> None:
+def test_every_card_is_complete() -> None:
     found = all_listings()
     assert [listing.name for listing in found] == model_names()
     for listing in found:
@@ -63,7 +63,7 @@ def test_every_card_says_what_is_needed() -> None:
             assert "/" in listing.source.repository
 
 
-def test_a_model_that_is_not_here_says_how_to_get_it(tmp_path: Any) -> None:
+def test_a_missing_model_names_the_pull_command(tmp_path: Any) -> None:
     with pytest.raises(ModelError, match="trawl models pull clap"):
         load_model("clap", tmp_path)
     with pytest.raises(ModelError, match="did you mean 'clap'"):
@@ -91,7 +91,7 @@ def test_encoders_are_safe_to_call_from_threads(model: Model) -> None:
         assert np.allclose(np.stack(found), np.tile(alone, (3, 1)), atol=2e-4)
 
 
-def test_token_spans_lie_in_the_text(model: Model) -> None:
+def test_token_spans_are_inside_the_text(model: Model) -> None:
     text = "Muon decay:  τ = 2.2 µs,\n两只狗 🐕."
     spans = model.text.token_spans(text)
     assert len(spans) > 3
@@ -106,7 +106,7 @@ SPACE = Space("counted", 2, "0")
 
 
 class Slow:
-    """An encoder of numbers to angles, which takes a moment and refuses what is negative."""
+    """A slow encoder that maps numbers to angles and raises for negative numbers."""
 
     modality: Modality = "text"
     space = SPACE
@@ -143,7 +143,7 @@ def _angle(vectors: Vectors) -> float:
     return float(np.arctan2(vectors[0, 1], vectors[0, 0]))
 
 
-def test_the_queue_is_an_encoder_too() -> None:
+def test_a_batcher_is_an_encoder() -> None:
     class Text(Slow):
         def token_spans(self, text: str) -> Any:
             return np.zeros((0, 2), np.int64)
@@ -159,7 +159,7 @@ def test_the_queue_is_an_encoder_too() -> None:
     assert _angle(many[69:]) == pytest.approx(0.69, abs=1e-5)
 
 
-def test_documents_are_prepared_beside_the_network() -> None:
+def test_documents_are_prepared_while_the_network_runs() -> None:
     slow = Slow(takes_s=0)
     slow.gate.clear()
     queue = Batcher(slow)
@@ -175,7 +175,7 @@ def test_documents_are_prepared_beside_the_network() -> None:
     assert [_angle(vectors[n : n + 1]) for n in (0, 40, 99)] == pytest.approx([0, 0.4, 0.99])
 
 
-def test_what_cannot_be_prepared_never_reaches_the_queue() -> None:
+def test_an_item_that_cannot_be_prepared_is_not_queued() -> None:
     slow = Slow(takes_s=0)
     queue = Batcher(slow)
     for encode in (queue.encode, queue.encode_queries):
@@ -186,7 +186,7 @@ def test_what_cannot_be_prepared_never_reaches_the_queue() -> None:
 
 
 class Watcher:
-    """Keeps what it is told of encoders."""
+    """Records the events of encoders."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str, int]] = []
@@ -212,13 +212,13 @@ class Watcher:
 
     def embedding(self, *_: Any, **__: Any) -> None: ...
 
-    def source_asked(self, *_: Any, **__: Any) -> None: ...
+    def source_searched(self, *_: Any, **__: Any) -> None: ...
 
 
-def test_who_watches_hears_of_calls_queues_and_refusals() -> None:
+def test_observers_receive_calls_queue_lengths_and_refusals() -> None:
     slow = Slow(takes_s=0)
     slow.gate.clear()
-    queue, watcher = Batcher(slow, most_waiting=1), Watcher()
+    queue, watcher = Batcher(slow, max_waiting=1), Watcher()
     with events.watched_by(watcher), ThreadPoolExecutor(4) as pool:
         running = pool.submit(queue.encode, [0.0] * 20)
         _until(lambda: queue.waiting("document") == 1)
@@ -267,7 +267,7 @@ def test_concurrent_queries_share_calls() -> None:
     assert max(map(len, slow.batches)) <= 32
 
 
-def test_one_client_is_not_kept_waiting() -> None:
+def test_a_single_client_is_not_delayed() -> None:
     queue = Batcher(Slow(takes_s=0))
     queue.encode_queries([0.0])
     began = time.perf_counter()
@@ -293,7 +293,7 @@ def test_queries_go_before_documents() -> None:
     assert [batch[0] for batch in slow.batches] == [0.0, 0.9, 0.1, 0.1, 0.1]
 
 
-def test_only_what_is_at_fault_fails() -> None:
+def test_only_the_faulty_request_fails() -> None:
     slow = Slow()
     slow.gate.clear()
     queue = Batcher(slow)
@@ -314,7 +314,7 @@ def test_only_what_is_at_fault_fails() -> None:
                 assert _angle(future.result(10)) == pytest.approx(angle, abs=1e-5)
 
 
-def test_the_worker_outlives_whatever_an_encoder_raises() -> None:
+def test_the_worker_survives_every_exception() -> None:
     queue = Batcher(Slow(takes_s=0))
     with pytest.raises(SystemExit):
         queue.encode_queries([2_000.0])
@@ -323,17 +323,17 @@ def test_the_worker_outlives_whatever_an_encoder_raises() -> None:
     assert _angle(queue.encode_queries([0.5])) == pytest.approx(0.5, abs=1e-5)
 
 
-def test_a_full_queue_refuses_queries_and_keeps_documents_waiting() -> None:
+def test_a_full_queue_refuses_queries_and_blocks_documents() -> None:
     slow = Slow(takes_s=0)
     slow.gate.clear()
-    queue = Batcher(slow, most_waiting=2)
+    queue = Batcher(slow, max_waiting=2)
     with ThreadPoolExecutor(5) as pool:
         running = pool.submit(queue.encode_queries, [0.0])
         _until(lambda: not queue.waiting("query") and queue._worker is not None)
         waiting = [pool.submit(queue.encode_queries, [0.1]) for _ in range(2)]
         _until(lambda: queue.waiting("query") == 2)
         documents = pool.submit(queue.encode, [0.2])
-        with pytest.raises(OverloadedError, match="ask again") as refused:
+        with pytest.raises(OverloadedError, match="retry in a second") as refused:
             queue.encode_queries([0.3])
         assert refused.value.http_status == 503
         slow.gate.set()

@@ -1,4 +1,4 @@
-"""What holds of every reader, whatever its format."""
+"""The contract of every reader."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ ODD_NAMES = ["with space", 'it\'s "quoted"', "two\nlines", "🦑", "-rf", os.fsd
 
 
 def content(found: Reading) -> list[object]:
-    """What a reading holds, in a form that compares."""
+    """Return the content of a reading in a comparable form."""
     parts: list[object] = [found.media_type, found.title, dict(found.metadata)]
     for part in found.parts:
         if isinstance(part, Passages):
@@ -76,7 +76,7 @@ def test_every_format_has_a_sample_here() -> None:
 
 
 @pytest.mark.parametrize("media_type", SAMPLES)
-def test_a_file_is_known_and_read_under_any_name(tmp_path: Path, media_type: str) -> None:
+def test_a_file_is_detected_and_read_under_any_name(tmp_path: Path, media_type: str) -> None:
     for name in ODD_NAMES:
         path = tmp_path / (name + SUFFIX[media_type].upper())
         SAMPLES[media_type](path)
@@ -107,7 +107,7 @@ def test_readers_are_pure_and_safe_in_threads(tmp_path: Path, media_type: str) -
 def test_damage_is_a_read_error_or_a_reading_and_nothing_else(
     tmp_path: Path, media_type: str
 ) -> None:
-    """Bytes are overwritten and the file is cut, at random: no other exception may escape."""
+    """Overwrites bytes and truncates the file at random; no other exception may escape."""
     path = tmp_path / f"a{SUFFIX[media_type]}"
     SAMPLES[media_type](path)
     whole = path.read_bytes()
@@ -127,9 +127,7 @@ def test_damage_is_a_read_error_or_a_reading_and_nothing_else(
 
 @pytest.mark.parametrize("media_type", SAMPLES)
 @pytest.mark.parametrize("kind", ["missing", "folder", "empty", "pipe"])
-def test_what_is_no_file_to_read_is_a_read_error(
-    tmp_path: Path, media_type: str, kind: str
-) -> None:
+def test_special_files_raise_a_read_error(tmp_path: Path, media_type: str, kind: str) -> None:
     path = tmp_path / f"a{SUFFIX[media_type]}"
     if kind == "folder":
         path.mkdir()
@@ -143,7 +141,7 @@ def test_what_is_no_file_to_read_is_a_read_error(
         read(path, media_type)
 
 
-def test_a_file_without_rights_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_read_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.txt"
     _text(path)
     path.chmod(0)
@@ -160,14 +158,14 @@ def test_a_file_without_rights_says_so(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("media_type", [kind for kind in SAMPLES if not kind.startswith("text/")])
-def test_content_decides_within_a_class(tmp_path: Path, media_type: str) -> None:
+def test_content_overrides_the_extension_within_a_modality(tmp_path: Path, media_type: str) -> None:
     for claimed in FORMATS:
         path = tmp_path / f"a{min(claimed.suffixes)}"
         SAMPLES[media_type](path)
         if media_type.startswith(claimed.modality):
             assert media_type_of(path) == media_type
         elif media_type.startswith("image/") or claimed.modality != "audio":
-            with pytest.raises(ReadError, match=rf"named {min(claimed.suffixes)} but holds an? "):
+            with pytest.raises(ReadError, match=rf"named {min(claimed.suffixes)} but contains "):
                 media_type_of(path)
     for name in ("no suffix", "a.dat"):
         SAMPLES[media_type](tmp_path / name)
@@ -178,7 +176,9 @@ def test_a_text_named_as_a_picture(tmp_path: Path) -> None:
     for name in ("a.png", "a.MP3"):
         path = tmp_path / name
         path.write_text("no picture, no sound")
-        with pytest.raises(ReadError, match=rf"named {path.suffix.lower()} but holds plain text"):
+        with pytest.raises(
+            ReadError, match=rf"named {path.suffix.lower()} but contains plain text"
+        ):
             media_type_of(path)
 
 
@@ -207,17 +207,19 @@ def test_types_by_content_and_name(
     assert media_type_of(path) == expected
 
 
-def test_what_no_reader_reads_is_called_by_its_name(tmp_path: Path) -> None:
+def test_unsupported_types_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n")
-    with pytest.raises(ReadError, match=r"named \.jpg but holds a PDF document"):
+    with pytest.raises(ReadError, match=r"named \.jpg but contains a PDF document"):
         media_type_of(path)
 
 
-def test_an_unknown_media_type_lists_the_known(tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match="no reader for video/mp4; there are: text/plain, "):
+def test_an_unknown_media_type_lists_the_supported(tmp_path: Path) -> None:
+    with pytest.raises(
+        ReadError, match="unsupported media type video/mp4; supported: text/plain, "
+    ):
         read(tmp_path / "a", "video/mp4")
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert all(hasattr(trawl.readers, name) for name in trawl.readers.__all__)

@@ -1,4 +1,4 @@
-"""Bad input stops nothing, enters nothing, and is listed with its reason."""
+"""Unreadable files are reported and skipped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trawl import Library
 
 
 def _png_bomb() -> bytes:
-    """A picture of 30,000 x 30,000 pixels in a few kilobytes."""
+    """Return an image of 30,000 x 30,000 pixels in a few kilobytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
@@ -44,7 +44,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated.jpg": (_truncated_jpeg, "truncated|broken|ends"),
     "words.png": (lambda path: path.write_text("only words"), "text"),
     "bomb.png": (lambda path: path.write_bytes(_png_bomb()), "30,000"),
-    "silent.wav": (_wav_without_samples, "empty|no sound|no samples"),
+    "silent.wav": (_wav_without_samples, "empty|no audio|no samples"),
     "latin1.txt": (lambda path: path.write_bytes(b"caf\xe9 au lait"), "UTF-8"),
     "noise.mp3": (lambda path: path.write_bytes(bytes(range(256)) * 20), ""),
     "front.md": (lambda path: path.write_text("---\ntitle: [open\n---\nText.\n"), "front matter"),
@@ -52,7 +52,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_a_bad_file_fails_alone(library: Library, tmp_path: Path, name: str) -> None:
+def test_a_bad_file_fails_only_itself(library: Library, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     write, reason = BAD_FILES[name]
@@ -74,7 +74,7 @@ def test_a_bad_file_fails_alone(library: Library, tmp_path: Path, name: str) -> 
     assert (again.unchanged, again.failed) == (2, report.failed)
 
 
-def test_a_file_that_goes_bad_takes_its_old_content_along(library: Library, tmp_path: Path) -> None:
+def test_a_file_that_becomes_unreadable_loses_its_chunks(library: Library, tmp_path: Path) -> None:
     file = tmp_path / "photo.jpg"
     picture("red", "blue").save(file)
     library.add(file)
@@ -88,12 +88,12 @@ def test_a_file_that_goes_bad_takes_its_old_content_along(library: Library, tmp_
     assert library.status().failed == ()
 
 
-def test_a_path_that_is_not_there(library: Library, tmp_path: Path) -> None:
+def test_a_missing_path(library: Library, tmp_path: Path) -> None:
     report = library.add([tmp_path / "nowhere", tmp_path])
     assert [Path(failure.uri).name for failure in report.failed] == ["nowhere"]
 
 
-def test_a_file_of_no_known_type_is_skipped_in_a_folder_and_fails_by_name(
+def test_an_unsupported_file_is_skipped_in_a_folder_and_fails_if_named(
     library: Library, tmp_path: Path
 ) -> None:
     folder = tmp_path / "files"
@@ -102,10 +102,10 @@ def test_a_file_of_no_known_type_is_skipped_in_a_folder_and_fails_by_name(
     report = library.add(folder)
     assert (report.skipped, report.failed) == (1, ())
     (failure,) = library.add(folder / "program.py").failed
-    assert "no reader for .py" in failure.reason
+    assert "unsupported file type .py" in failure.reason
 
 
-def test_failures_are_forgotten_once_their_cause_is_gone(library: Library, tmp_path: Path) -> None:
+def test_failures_are_removed_once_their_cause_is_gone(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     for name in ("one.txt", "two.txt", "three.txt"):
@@ -129,10 +129,10 @@ def test_a_file_emptied_after_it_was_added(library: Library, tmp_path: Path) -> 
     assert library.status().documents == 0
 
 
-def test_a_closed_folder_is_listed_and_what_was_below_it_is_kept(
+def test_an_unreadable_folder_is_reported_and_keeps_its_documents(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rights do not stop the root user that tests may run as, so `scandir` refuses instead."""
+    """Tests may run as root, which ignores permissions, so `scandir` raises instead."""
     folder = tmp_path / "files"
     (folder / "closed").mkdir(parents=True)
     (folder / "closed" / "note.txt").write_text("Behind a closed door.", "utf-8")

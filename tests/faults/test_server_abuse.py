@@ -1,4 +1,4 @@
-"""A real server and those who would wear it out: bounded memory, bounded disk, others unharmed."""
+"""A real server under abuse: bounded memory and disk, and other clients are still served."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class Server:
             client.get("/search", params=QUESTION).raise_for_status()
 
     def memory_mb(self, *, with_adder: bool = True) -> float:
-        """Resident memory; the process that adds stays for a minute after a job."""
+        """Resident memory; the job process stays for a minute after a job."""
         every = [psutil.Process(self.process.pid)]
         if with_adder:
             every += every[0].children(recursive=True)
         return sum(one.memory_info().rss for one in every) / 1e6
 
     def disk_bytes(self) -> int:
-        """Bytes of uploads on their way; files without a name are found by who has them open."""
+        """Bytes of uploads in progress; unnamed files are found through open descriptors."""
         held = 0
         for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
             with_name = os.readlink(link) if link.is_symlink() else ""
@@ -94,7 +94,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _is_unharmed(server: Server) -> Iterator[None]:
-    """Whatever was done to it: the server answers, and its memory is what it was."""
+    """Check that the server responds and that its memory has not grown."""
     before = server.memory_mb(with_adder=False)
     yield
     with server.asks() as client:
@@ -114,7 +114,7 @@ def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
 
 
-def test_clients_of_one_byte_a_moment_harm_no_one(server: Server) -> None:
+def test_slow_clients_do_no_harm(server: Server) -> None:
     slow = [socket.create_connection(server.peer, timeout=30) for _ in range(100)]
     for number, connection in enumerate(slow):
         # Half are slow with the head, half with the body.
@@ -174,7 +174,7 @@ def test_two_gigabytes_are_refused_early(server: Server, stated: bool) -> None:
     assert server.disk_bytes() == 0
 
 
-def test_parts_without_end_are_refused(server: Server) -> None:
+def test_endless_parts_are_refused(server: Server) -> None:
     part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\na\r\n'
     with server.asks() as client:
         refused = client.post(
@@ -195,7 +195,7 @@ def test_parts_without_end_are_refused(server: Server) -> None:
 
 
 def bomb(side: int = 30_000) -> bytes:
-    """A PNG of a few megabytes that would take three bytes for each of its pixels."""
+    """Return a PNG of a few megabytes that decodes to three bytes per pixel."""
 
     def piece(name: bytes, data: bytes) -> bytes:
         return (
@@ -210,7 +210,7 @@ def bomb(side: int = 30_000) -> bytes:
     )
 
 
-def test_a_bomb_in_a_job_fails_alone(server: Server) -> None:
+def test_a_decompression_bomb_fails_alone(server: Server) -> None:
     files = [
         ("files", ("bomb.png", bomb())),
         ("files", ("kaon.txt", b"The kaon has a strange quark.")),
@@ -232,7 +232,7 @@ def test_a_bomb_in_a_job_fails_alone(server: Server) -> None:
         assert client.post("/search-by-image", files={"file": ("a.png", bomb())}).status_code == 415
 
 
-def test_a_flood_of_connections_leaves_others_alone(server: Server) -> None:
+def test_a_flood_of_connections_does_no_harm(server: Server) -> None:
     with server.asks() as client:
         client.get("/health/live").raise_for_status()  # here before the flood
         flood = [connected(server) for _ in range(MAX_CONNECTIONS + 50)]
@@ -262,7 +262,7 @@ def _answers(server: Server) -> bool:
         return False
 
 
-def test_many_who_go_in_the_middle_leave_nothing(server: Server) -> None:
+def test_disconnects_leave_nothing_behind(server: Server) -> None:
     def go_away() -> None:
         for _ in range(20):
             with socket.create_connection(server.peer, timeout=30) as connection:
@@ -288,7 +288,7 @@ def test_many_who_go_in_the_middle_leave_nothing(server: Server) -> None:
     }
 
 
-def test_a_picture_of_many_frames_is_no_bomb(server: Server) -> None:
+def test_a_picture_of_many_frames_is_harmless(server: Server) -> None:
     from PIL import Image
 
     frames = [Image.new("L", (400, 400), shade % 256) for shade in range(300)]

@@ -1,4 +1,4 @@
-"""Bad clients and too many of them: bounded answers, and others unharmed."""
+"""Misbehaving clients, and too many of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def client_of(library: Library, **options: Any) -> httpx.AsyncClient:
     )
 
 
-async def test_more_than_the_queue_holds_is_refused_at_once(
+async def test_requests_over_the_queue_length_are_refused_at_once(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search, gate = library.search, threading.Event()
@@ -65,7 +65,7 @@ async def test_more_than_the_queue_holds_is_refused_at_once(
         assert (await client.get("/search", params={"query": "muon"})).status_code == 200
 
 
-async def test_a_slow_body_is_given_up(library: Library) -> None:
+async def test_a_slow_body_times_out(library: Library) -> None:
     async def slowly() -> AsyncIterator[bytes]:
         yield b"--x\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\n"
         while True:
@@ -82,7 +82,7 @@ async def test_a_slow_body_is_given_up(library: Library) -> None:
     assert response.json()["type"] == "urn:problem:trawl:too-slow"
 
 
-async def test_a_body_without_end_is_cut_off(library: Library) -> None:
+async def test_an_endless_body_is_cut_off(library: Library) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -102,7 +102,7 @@ async def test_a_body_without_end_is_cut_off(library: Library) -> None:
     assert sent < 1_300_000
 
 
-async def test_a_stated_length_beyond_the_limit_is_refused_unread(library: Library) -> None:
+async def test_a_declared_length_over_the_limit_is_refused_unread(library: Library) -> None:
     async with client_of(library, max_upload_bytes=1_000) as client:
         response = await client.post(
             "/search-by-image",

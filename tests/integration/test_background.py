@@ -1,4 +1,4 @@
-"""What the library measures on itself follows the library."""
+"""Background samples and null statistics follow the size of the library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from trawl import Library
-from trawl.search.background import Backgrounds
+from trawl.search.caches import Backgrounds
 
 WORDS = ("tide", "moon", "sea", "mill", "boat", "sand", "wind", "rain", "salt", "gull")
 
@@ -33,7 +33,7 @@ def test_sample_and_null_follow_a_library_that_grows(library: Library, tmp_path:
     assert background() == (0, None)
     library.add(write(tmp_path, range(40)))
     assert background() == (40, 39)
-    # A twentieth more is not worth another look; more than that is.
+    # Redrawn after more than 5 % growth.
     library.add(write(tmp_path, range(40, 42)))
     assert background() == (40, 39)
     library.add(write(tmp_path, range(42, 60)))

@@ -21,7 +21,8 @@ import typer
 from rich.console import Console
 
 from conftest import write_collection
-from trawl.cli import contract, main, render, searching, terminal
+from trawl.cli import main, output, render
+from trawl.cli import search as search_command
 from trawl.cli.main import app
 from trawl.ranking import Method
 from trawl.types import (
@@ -39,7 +40,7 @@ from trawl.types import (
 TRAWL = Path(sys.executable).with_name("trawl")
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = {
-    "init", "add", "search", "show", "edit", "rm", "status", "serve", "eval", "mcp",
+    "init", "add", "search", "show", "edit", "rm", "status", "serve", "eval", "mcp", "demo",
 }  # fmt: skip
 ESCAPE = "\x1b"
 
@@ -66,7 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_collection(folder / "collection")
     done = trawl("add", "collection", "--library", "lib", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert b"made a new library at lib" in done.stderr
+    assert b"created a library at lib" in done.stderr
     return folder
 
 
@@ -94,17 +95,18 @@ def test_every_command_has_help_with_examples_and_stands_in_the_documentation() 
         assert f"Examples:\n  trawl {name}" in command.help.replace("\b\n", ""), name
         summary = command.get_short_help_str(limit=60)
         assert not summary.endswith("..."), f"{name}: the first line of its help is cut"
-        # What `mcp` writes to stdout is a protocol already.
-        shared = {"--library"} if name == "mcp" else {"--library", "--json"}
+        # `mcp` writes a protocol to stdout; `demo` makes a library of its own and shows commands.
+        shared = {"mcp": {"--library"}, "demo": set()}.get(name, {"--library", "--json"})
         assert shared <= {o for p in command.params for o in p.opts}, name
+        command.get_help(command.context_class(command))  # fills in the help of `search`
         for parameter in command.params:
             assert getattr(parameter, "help", "x"), f"{name} {parameter.name}"
         assert re.search(rf"^trawl {name}\b", written, re.MULTILINE), f"{name} is on no page"
 
 
 def test_choices_are_those_of_the_library() -> None:
-    assert tuple(each.value for each in searching.Modality) == MODALITIES
-    assert typing.get_args(searching.Fusion) == typing.get_args(Method)
+    assert tuple(each.value for each in search_command.Modality) == MODALITIES
+    assert typing.get_args(search_command.Fusion) == typing.get_args(Method)
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -114,7 +116,7 @@ def test_help_loads_nothing_heavy() -> None:
         "try: app()\n"
         "except SystemExit: pass\n"
         "heavy = {'numpy', 'pyarrow', 'lance', 'lancedb', 'onnxruntime', 'PIL', 'pydantic',\n"
-        "         'fastapi', 'tokenizers', 'soundfile', 'sqlglot', 'rich', 'trawl.library'}\n"
+        "         'fastapi', 'tokenizers', 'soundfile', 'lark', 'rich', 'trawl.library'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
@@ -176,7 +178,7 @@ def test_filters(place: Path) -> None:
     assert {hit["metadata"]["year"] for hit in found["hits"]} == {2021}
     none = trawl("search", "muon", "--where", "year = 1900", "-l", "lib", cwd=place)
     assert (none.returncode, none.stdout) == (0, b"")
-    assert none.stderr == b"trawl: nothing found that the filter lets by\n"
+    assert none.stderr == b"trawl: no results match the filter\n"
 
 
 def test_add_again_changes_nothing_and_says_so(place: Path) -> None:
@@ -270,11 +272,15 @@ def test_matches_are_bold_on_a_terminal_and_hits_fit_it() -> None:
 
 
 def test_clean_leaves_ordinary_text_alone() -> None:
-    assert terminal.clean("größe 日本 😀 e\u0301") == "größe 日本 😀 e\u0301"
-    assert terminal.clean("a\x1bb\x07c\udcffd\u2028e") == "a\\x1bb\\x07c\\udcffd\\u2028e"
+    assert output.clean("größe 日本 😀 e\u0301") == "größe 日本 😀 e\u0301"
+    assert output.clean("a\x1bb\x07c\udcffd\u2028e") == "a\\x1bb\\x07c\\udcffd\\u2028e"
 
 
 # --- the contract of --json --------------------------------------------------------------
+
+
+def plain(fields: dict[str, object]) -> dict[str, object]:
+    return dict(json.loads(output.encode(fields)))
 
 
 def test_json_of_a_search_is_this() -> None:
@@ -293,7 +299,7 @@ def test_json_of_a_search_is_this() -> None:
         detail="for people",
     )
     assert json.loads(
-        contract.encode(contract.answer_json(Answer((hit,), {"total": 1.5}, confidence=0.75)))
+        output.encode(output.answer_json(Answer((hit,), {"total": 1.5}, confidence=0.75)))
     ) == {
         "hits": [
             {
@@ -328,7 +334,7 @@ def test_json_of_a_search_is_this() -> None:
 
 def test_json_of_add_and_status_is_this() -> None:
     failed = (Failure("/x/a.png", "torn"),)
-    assert contract.report_json(Report(1, 2, 3, 4, failed, 5, 6.5, skipped=7)) == {
+    assert plain(output.report_json(Report(1, 2, 3, 4, failed, 5, 6.5, skipped=7))) == {
         "added": 1,
         "unchanged": 2,
         "replaced": 3,
@@ -347,13 +353,13 @@ def test_json_of_add_and_status_is_this() -> None:
         "spaces": [space],
         "version": 9,
     }
-    assert contract.status_json(status, with_failures=False) == expected
-    assert contract.status_json(status, with_failures=True) == {
+    assert plain(output.status_json(status, with_failures=False)) == expected
+    assert plain(output.status_json(status, with_failures=True)) == {
         **expected,
         "failures": [{"uri": "/x/a.png", "reason": "torn"}],
     }
-    assert contract.init_json("/x", status.spaces) == {"library": "/x", "spaces": [space]}
-    assert contract.removed_json(2) == {"removed": 2}
+    assert output.init_json("/x", status.spaces) == {"library": "/x", "spaces": [space]}
+    assert output.removed_json(2) == {"removed": 2}
 
 
 def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> None:
@@ -387,7 +393,7 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
 
 
 def test_json_keeps_text_that_is_no_utf8() -> None:
-    line = contract.encode({"uri": "/x/\udcff.txt"})
+    line = output.encode({"uri": "/x/\udcff.txt"})
     assert json.loads(line) == {"uri": "/x/\udcff.txt"}
 
 
@@ -397,16 +403,16 @@ def test_json_keeps_text_that_is_no_utf8() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["search", "x", "-l", "nowhere"], 1, "no library at nowhere; make one with"),
+        (["search", "x", "-l", "nowhere"], 1, "no library at nowhere; create one with"),
         (["status", "-l", "nowhere"], 1, "no library at nowhere"),
-        (["search"], 2, "nothing to look for; give words, --image FILE or --audio FILE"),
+        (["search"], 2, "no query; give QUERY, --image FILE, --audio FILE or --like CHUNK_ID"),
         (["search", ""], 2, "the query is empty"),
         (["search", "  \n"], 2, "the query is empty"),
         (["search", "a " * 5_000], 2, "the query has"),
-        (["search", os.fsdecode(b"\xff\xfe")], 2, "the query is not UTF-8"),
-        (["search", "x", "-n", "0"], 2, "a limit is at least 1"),
+        (["search", os.fsdecode(b"\xff\xfe")], 2, "the query is not valid UTF-8"),
+        (["search", "x", "-n", "0"], 2, "limit 0: must be at least 1"),
         (["search", "x", "-n", "many"], 2, "Invalid value for '--limit'"),
-        (["search", "x", "--offset", "-1"], 2, "an offset at least 0"),
+        (["search", "x", "--offset", "-1"], 2, "offset -1: must be at least 0"),
         (["search", "x", "--modality", "video"], 2, "'video' is not one of"),
         (["search", "x", "--fusion", "magic"], 2, "'magic' is not one of"),
         (["search", "x", "--where", "year = = 3"], 2, "         ^\n"),
@@ -419,8 +425,8 @@ def test_json_keeps_text_that_is_no_utf8() -> None:
         (["show", "nothing"], 1, "no document or chunk 'nothing'"),
         (["rm", "nothing"], 1, "no document 'nothing'"),
         (["add"], 2, "Missing argument"),
-        (["add", "collection", "--meta", "year"], 2, "is not key=value"),
-        (["init", "-l", "collection/muons.md/x"], 1, "no library can be made at"),
+        (["add", "collection", "--meta", "year"], 2, "is not KEY=VALUE"),
+        (["init", "-l", "collection/muons.md/x"], 1, "cannot create a library at"),
         (["init", "-l", "new", "--profile", "nothing"], 1, "nothing"),
         (["sarch", "x"], 2, "No such command 'sarch'. Did you mean 'search'?"),
         (["search", "x", "--wehre", "y"], 2, "No such option: --wehre"),
@@ -459,7 +465,7 @@ def test_a_query_on_stdin_that_is_no_utf8(place: Path) -> None:
     done = trawl("search", "-", "-l", "lib", cwd=place, stdin=b"rain \xff")
     assert (done.returncode, done.stderr) == (
         2,
-        b"trawl: the query on stdin is not UTF-8, at byte 5\n",
+        b"trawl: the query on stdin is not valid UTF-8, at byte 5\n",
     )
 
 
@@ -540,7 +546,7 @@ def test_without_a_good_match_the_nearest_can_be_left_out(place: Path) -> None:
     assert bare["hits"] == []
     done = trawl(*asked, "--no-nearest", "-l", "lib", cwd=place)
     assert (done.returncode, done.stdout) == (0, b"")
-    assert b"--nearest lists" in done.stderr
+    assert b"with --nearest" in done.stderr
 
 
 def test_serve_says_where_it_listens_and_stops_when_asked(place: Path) -> None:

@@ -14,7 +14,7 @@ from conftest import write_collection
 from trawl import Library
 from trawl.cli import main
 from trawl.errors import UsageError
-from trawl.library.queries import picture_of, sound_of
+from trawl.library.inputs import load_picture, load_sound
 from trawl.search import QueryPart
 from trawl.types import Answer
 
@@ -79,8 +79,8 @@ def test_a_line_a_command_and_parts_find_the_same(
     pixels = opened.settings.max_pixels
     parts = [
         QueryPart("text", "muon decay", 2.0),
-        QueryPart("image", picture_of(base / "figures/sunset.jpg", pixels), 0.5),
-        QueryPart("image", picture_of(base / "figures/decay.png", pixels), -0.25),
+        QueryPart("image", load_picture(base / "figures/sunset.jpg", pixels), 0.5),
+        QueryPart("image", load_picture(base / "figures/decay.png", pixels), -0.25),
         opened.like(chunk, -0.5),
     ]
     python = opened.search(parts=parts, excluded=["sand"])
@@ -89,7 +89,7 @@ def test_a_line_a_command_and_parts_find_the_same(
 
 
 def test_sounds_have_weights_too(opened: Library, base: Path, trawl: Trawl) -> None:
-    sound = sound_of(base / "beep.wav", opened.settings.max_pixels)
+    sound = load_sound(base / "beep.wav", opened.settings.max_pixels)
     toward = opened.search(parts=[QueryPart("text", "a red sunset"), QueryPart("audio", sound, 3)])
     away = opened.search(parts=[QueryPart("text", "a red sunset"), QueryPart("audio", sound, -3)])
     assert printed(trawl("(a red sunset) audio:beep.wav^3")) == listed(toward)
@@ -133,11 +133,11 @@ def test_pages_by_cursor(trawl: Trawl) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": {"bm52": 1}}, r"no source 'bm52' to weigh; .*bm25, mini\.text"),
-        ({"weights": {"bm25": -1}}, "weight bm25=-1: it is a number that is 0 or more"),
-        ({"weights": {"bm25": float("nan")}}, "weight bm25=nan"),
-        ({"rrf_k": -1}, "rrf_k -1: it is a number that is 0 or more; 60 is usual"),
-        ({"rrf_k": float("inf")}, "rrf_k inf"),
+        ({"weights": {"bm52": 1}}, r"unknown source 'bm52'; .*bm25, mini\.text"),
+        ({"weights": {"bm25": -1}}, "weights.bm25 -1: must be at least 0"),
+        ({"weights": {"bm25": float("nan")}}, "weights.bm25 nan: must be a finite number"),
+        ({"rrf_k": -1}, "rrf_k -1: must be at least 0"),
+        ({"rrf_k": float("inf")}, "rrf_k inf: must be a finite number"),
     ],
 )
 def test_what_cannot_be_meant(opened: Library, options: dict[str, Any], message: str) -> None:
@@ -148,10 +148,10 @@ def test_what_cannot_be_meant(opened: Library, options: dict[str, Any], message:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weight", "bm25"], "--weight bm25: write it as SOURCE=NUMBER, such as bm25=0.5"),
-        (["--weight", "bm25=much"], "--weight bm25=much: write it as SOURCE=NUMBER"),
-        (["--weight", "=2"], "--weight =2: write it as SOURCE=NUMBER"),
-        (["--cursor", "next"], "'next' is no cursor"),
+        (["--weight", "bm25"], "--weight bm25: expected SOURCE=NUMBER, such as bm25=0.5"),
+        (["--weight", "bm25=much"], "--weight bm25=much: expected SOURCE=NUMBER"),
+        (["--weight", "=2"], "--weight =2: expected SOURCE=NUMBER"),
+        (["--cursor", "next"], "invalid cursor 'next'"),
         (["yaer:>=2020"], "      ^^^^\n"),
         (["year:new"], "query, character 11"),
     ],

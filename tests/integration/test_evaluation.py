@@ -1,4 +1,4 @@
-"""`trawl.evaluation`: figures that agree with other computations, and files that are refused."""
+"""`trawl.evaluation`: measures, judgement files, test collections and the command."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def found(opened: Library, base: Path) -> Evaluation:
 
 
 def by_hand(keys: list[str], grades: dict[str, int], k: int) -> tuple[float, float, float]:
-    """nDCG, recall and reciprocal rank, written down a second time."""
+    """Return nDCG, recall and reciprocal rank, computed independently."""
     gains = [grades.get(key, 0) for key in keys[:k]]
     ideal = sorted(grades.values(), reverse=True)[:k]
     dcg = sum(gain / math.log2(place + 2) for place, gain in enumerate(gains))
@@ -107,7 +107,7 @@ def test_intervals_agree_with_scipy() -> None:
     assert intervals(values, seed=1) == intervals(values, seed=1)
 
 
-def test_an_evaluation_measures_the_lists_that_a_search_gives(
+def test_an_evaluation_measures_the_results_of_search(
     opened: Library, base: Path, found: Evaluation
 ) -> None:
     documents = {Path(row.uri).name: row.document_id for row in opened.documents()}
@@ -129,7 +129,7 @@ def test_an_evaluation_measures_the_lists_that_a_search_gives(
             assert found.figure(fusion, name).value.mean == pytest.approx(column.mean())
 
 
-def test_each_modality_has_its_figures(found: Evaluation) -> None:
+def test_each_modality_has_figures(found: Evaluation) -> None:
     assert found.groups == {"all": 11, "text": 7, "image": 4, "audio": 1}
     assert found.fusions[:3] == ("calibrated", "rrf", "weighted")
     assert {"bm25", "mini.text", "mini.image", "mini.audio"} == set(found.fusions[3:])
@@ -157,7 +157,7 @@ def test_tuning_fits_on_one_half_and_reports_on_the_other(found: Evaluation) -> 
     assert halves / 11 == pytest.approx(whole)
 
 
-def test_weights_are_those_of_a_search(opened: Library, base: Path) -> None:
+def test_weights_apply_as_in_search(opened: Library, base: Path) -> None:
     questions = [Question("1", {"bread.txt": 1}, text="sourdough bread")]
     silent = evaluate(opened, questions, base=base, weights={"bm25": 0, "mini.text": 0})
     assert silent.weights == {"bm25": 0, "mini.text": 0}
@@ -174,12 +174,12 @@ def test_a_chunk_can_be_the_answer(opened: Library, base: Path) -> None:
     assert not found.notices
 
 
-def test_an_answer_that_is_not_there_counts_as_missed(opened: Library, base: Path) -> None:
+def test_a_missing_answer_counts_as_not_found(opened: Library, base: Path) -> None:
     asked = Question("1", {"bread.txt": 1, "gone.txt": 1}, text="sourdough bread")
     found = evaluate(opened, [asked], base=base)
     assert found.figure("calibrated", "recall@10").value.mean == 0.5
     (notice,) = found.notices
-    assert notice == ("1 judged answer not in the library, and counted as not found: gone.txt")
+    assert notice == "1 answer is not in the library and counted as not found: gone.txt"
 
 
 # --- files -----------------------------------------------------------------------------
@@ -197,34 +197,32 @@ def test_a_table_of_judgements(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "", "is no judgement file"),
-        ("a.jsonl", "", "holds no question"),
-        ("a.jsonl", '{"text": "x", "answers": ["a"]}\n{"text": ', "line 2: this is not JSON"),
-        ("a.jsonl", '["x"]', "line 1: this is no JSON object"),
-        ("a.jsonl", '{"answers": ["a"]}', "line 1: nothing is asked"),
-        ("a.jsonl", '{"text": "x", "query": "y", "answers": ["a"]}', "two ways to give words"),
-        ("a.jsonl", '{"text": "x", "answers": []}', '"answers" is a list'),
-        ("a.jsonl", '{"text": "x", "answers": {"a": -1}}', "the grade -1 is no whole number"),
-        ("a.jsonl", '{"text": "x", "answers": {"a": 1.5}}', r"the grade 1.5 is no whole number"),
-        ("a.jsonl", '{"text": "x", "answer": ["a"]}', "no key 'answer' is known"),
-        ("a.tsv", "rain\tx\t2\t3\n", "line 1: two or three columns"),
+        ("a.csv", "", "is not a judgement file"),
+        ("a.jsonl", "", "has no questions"),
+        ("a.jsonl", '{"text": "x", "answers": ["a"]}\n{"text": ', "line 2: not valid JSON"),
+        ("a.jsonl", '["x"]', "line 1: not a JSON object"),
+        ("a.jsonl", '{"answers": ["a"]}', "line 1: the query is missing"),
+        ("a.jsonl", '{"text": "x", "query": "y", "answers": ["a"]}', "cannot be combined"),
+        ("a.jsonl", '{"text": "x", "answers": []}', '"answers" must be a list'),
+        ("a.jsonl", '{"text": "x", "answers": {"a": -1}}', "the grade -1 is not an integer"),
+        ("a.jsonl", '{"text": "x", "answers": {"a": 1.5}}', r"the grade 1.5 is not an integer"),
+        ("a.jsonl", '{"text": "x", "answer": ["a"]}', "unknown key 'answer'"),
+        ("a.tsv", "rain\tx\t2\t3\n", "line 1: expected two or three columns"),
         ("a.tsv", "rain\tx\tmuch\n", "the grade 'much'"),
     ],
 )
-def test_judgements_that_cannot_be_read(
-    tmp_path: Path, name: str, content: str, message: str
-) -> None:
+def test_invalid_judgement_files(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content, "utf-8")
     with pytest.raises(UsageError, match=message):
         read_judgements(tmp_path / name)
 
 
-def test_questions_that_measure_nothing(opened: Library) -> None:
-    with pytest.raises(UsageError, match="no question"):
+def test_invalid_questions(opened: Library) -> None:
+    with pytest.raises(UsageError, match="no questions"):
         evaluate(opened, [])
     with pytest.raises(UsageError, match="no answer with a grade above 0"):
         evaluate(opened, [Question("1", {"x": 0}, text="y")])
-    with pytest.raises(UsageError, match="no judged answer is in the library, 'x' for one"):
+    with pytest.raises(UsageError, match="none of the answers is in the library, for example 'x'"):
         evaluate(opened, [Question("1", {"x": 1}, text="y")])
     document = opened.documents()[0].document_id
     with pytest.raises(UsageError, match=r"question 7: query, character 5"):
@@ -247,7 +245,7 @@ def beir(folder: Path) -> Path:
     return folder
 
 
-def test_a_collection_of_beir(tmp_path: Path) -> None:
+def test_a_beir_collection(tmp_path: Path) -> None:
     collection = read_collection(beir(tmp_path / "beir"))
     assert [q.question_id for q in collection.questions] == ["1", "2", "4"]
     with Library(tmp_path / "library", create=True) as library:
@@ -259,7 +257,7 @@ def test_a_collection_of_beir(tmp_path: Path) -> None:
         assert (again.added, again.unchanged) == (0, 4)
 
 
-def test_a_collection_of_smart(tmp_path: Path) -> None:
+def test_a_smart_collection(tmp_path: Path) -> None:
     (tmp_path / "toy.all.2").write_text(
         ".I 1\n.T\nthe wing .\n.W\nthe wing .\nlift of a wing in a slipstream .\n"
         ".I 2\n.T\nheat\n.A\nsomebody\n.W\nheat in composite slabs\n"
@@ -274,14 +272,14 @@ def test_a_collection_of_smart(tmp_path: Path) -> None:
     )
 
 
-def test_collections_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no test collection"):
+def test_invalid_collections(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a test collection"):
         read_collection(tmp_path)
     folder = beir(tmp_path / "beir")
-    with pytest.raises(UsageError, match=r"no judgements: .*there are: test \(--split\)"):
+    with pytest.raises(UsageError, match=r"no judgements: .*splits: test \(--split\)"):
         read_collection(folder, "dev")
     (folder / "qrels" / "test.tsv").write_text("1 2\n")
-    with pytest.raises(UsageError, match="line 1: three columns"):
+    with pytest.raises(UsageError, match="line 1: expected three columns"):
         read_collection(folder)
     (folder / "queries.jsonl").write_text('{"text": "x"}\n')
     with pytest.raises(UsageError, match=r"queries.jsonl, line 1: '_id' is missing"):
@@ -300,9 +298,9 @@ def test_a_plot(found: Evaluation, tmp_path: Path) -> None:
         assert f"<!-- {figure.value.mean:.3f} -->" in drawn
     for name in (*found.fusions, *found.measures, "Collection"):
         assert f"<!-- {name} -->" in drawn
-    with pytest.raises(UsageError, match=r"a plot is written to a file in \.png"):
+    with pytest.raises(UsageError, match=r"extension must be \.png"):
         plot(found, tmp_path / "a.gif")
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot write"):
         plot(found, tmp_path / "nowhere" / "a.png")
 
 
@@ -339,7 +337,7 @@ def test_the_command_on_a_judgement_file(opened: Library, base: Path, tmp_path: 
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
     shown = trawl(*asked, "--weight", "bm25=0.5").stdout
-    assert "answers that are image (4)" in shown
+    assert "queries with image answers (4)" in shown
     assert "mini.audio" in shown
     assert all(len(line) <= 80 for line in shown.splitlines())
 
@@ -360,16 +358,16 @@ def test_the_command_on_a_collection(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gone.jsonl"], "gone.jsonl cannot be read"),
-        (["gone.jsonl", "--plot", "a.gif"], "a plot is written to a file in .png"),
-        (["gone.jsonl", "--weight", "bm25"], "--weight bm25: write it as SOURCE=NUMBER"),
-        (["gone.jsonl", "--profile", "mini"], "--profile is for a new library"),
-        (["judged.jsonl", "--weight", "bm52=1"], "no source 'bm52' to weigh; this library's are"),
-        (["judged.jsonl", "-k", "0"], "k 0: it is from 1 to 1,000"),
-        (["."], ". is no test collection"),
+        (["gone.jsonl"], "cannot read gone.jsonl"),
+        (["gone.jsonl", "--plot", "a.gif"], "cannot plot to"),
+        (["gone.jsonl", "--weight", "bm25"], "--weight bm25: expected SOURCE=NUMBER"),
+        (["gone.jsonl", "--profile", "mini"], "--profile is for test collections"),
+        (["judged.jsonl", "--weight", "bm52=1"], "unknown source 'bm52'; sources of this library"),
+        (["judged.jsonl", "-k", "0"], "k 0 is out of range: 1 to 1,000"),
+        (["."], ". is not a test collection"),
     ],
 )
-def test_the_command_says_what_is_wrong(
+def test_the_command_reports_errors(
     opened: Library,
     base: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -384,7 +382,7 @@ def test_the_command_says_what_is_wrong(
     assert message in capsys.readouterr().err
 
 
-def test_a_missing_extra_is_said(opened: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported(opened: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ir_measures", None)
-    with pytest.raises(UsageError, match=r"pip install 'trawl\[eval\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'trawl-multimodal\[eval\]'"):
         measure([], [], 10)

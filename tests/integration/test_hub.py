@@ -1,4 +1,4 @@
-"""Downloading from a hub, played by a server on this machine that answers as the real one does."""
+"""Downloads from a local server that behaves like the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _sha256(content: bytes) -> str:
 
 @dataclass
 class Hub:
-    """What the stand-in serves, how it misbehaves, and what it was asked."""
+    """The files and faults of the server, and the requests it received."""
 
     files: dict[str, bytes] = field(
         default_factory=lambda: {"onnx/model.onnx": GRAPH, "tokenizer.json": TOKENIZER}
@@ -136,7 +136,7 @@ def _is_installed(listing: Listing) -> bool:
     return listing.is_here
 
 
-def test_downloads_and_records_what_it_got(hub: Hub, listing: Callable[..., Listing]) -> None:
+def test_downloads_and_records_files(hub: Hub, listing: Callable[..., Listing]) -> None:
     wanted = listing(**{"tokenizer.json": _sha256(TOKENIZER)})
     assert not _is_installed(wanted)
     assert pull(wanted, endpoint=hub.address) == len(GRAPH) + len(TOKENIZER)
@@ -155,7 +155,7 @@ def test_downloads_and_records_what_it_got(hub: Hub, listing: Callable[..., List
     assert (wanted.directory / "onnx" / "model.onnx").read_bytes() == GRAPH
 
 
-def test_a_card_finds_what_was_downloaded(
+def test_a_card_finds_downloaded_files(
     hub: Hub, listing: Callable[..., Listing], tmp_path: Path
 ) -> None:
     card = tmp_path / "card.toml"
@@ -175,9 +175,9 @@ def test_a_card_finds_what_was_downloaded(
         tower.path("onnx/model.onnx")
 
 
-def test_goes_on_where_it_was_cut_off(hub: Hub, listing: Callable[..., Listing]) -> None:
+def test_resumes_an_interrupted_download(hub: Hub, listing: Callable[..., Listing]) -> None:
     hub.cut_after = 1_000_000
-    with pytest.raises(ModelError, match="what has arrived is kept"):
+    with pytest.raises(ModelError, match="partial download is kept"):
         pull(listing(), endpoint=hub.address)
     assert not _is_installed(listing())
     hub.cut_after, before = None, len(hub.asked)
@@ -187,42 +187,42 @@ def test_goes_on_where_it_was_cut_off(hub: Hub, listing: Callable[..., Listing])
     assert (listing().directory / "onnx" / "model.onnx").read_bytes() == GRAPH
 
 
-def test_refuses_what_is_not_what_the_card_says(hub: Hub, listing: Callable[..., Listing]) -> None:
+def test_rejects_files_that_differ_from_the_card(hub: Hub, listing: Callable[..., Listing]) -> None:
     wanted = listing(**{"onnx/model.onnx": "0" * 64})
-    with pytest.raises(ModelError, match="not what the card says"):
+    with pytest.raises(ModelError, match="does not match the card"):
         pull(wanted, endpoint=hub.address)
     assert not _is_installed(wanted)
     assert not (wanted.directory / "onnx" / "model.onnx").exists()
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "said"),
+    ("status", "code", "message"),
     [
-        (404, "EntryNotFound", "has not got a file of it.*404"),
-        (404, "RepoNotFound", "has not got a file of it.*404"),
+        (404, "EntryNotFound", "a file is not found in.*404"),
+        (404, "RepoNotFound", "a file is not found in.*404"),
         (401, "RepoNotFound", "refuses access.*HF_TOKEN"),
         (403, "GatedRepo", "refuses access.*HF_TOKEN"),
-        (503, "", "answered HTTP 503.*try again later"),
+        (503, "", "responds with HTTP 503.*try later"),
     ],
 )
-def test_says_what_the_hub_refused(
-    hub: Hub, listing: Callable[..., Listing], status: int, code: str, said: str
+def test_reports_http_errors(
+    hub: Hub, listing: Callable[..., Listing], status: int, code: str, message: str
 ) -> None:
     hub.status, hub.error_code = status, code
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         pull(listing(), endpoint=hub.address)
     assert not _is_installed(listing())
 
 
-def test_a_file_that_is_not_there(hub: Hub, listing: Callable[..., Listing]) -> None:
+def test_a_missing_file(hub: Hub, listing: Callable[..., Listing]) -> None:
     del hub.files["tokenizer.json"]
-    with pytest.raises(ModelError, match="has not got a file of it"):
+    with pytest.raises(ModelError, match="a file is not found in"):
         pull(listing(), endpoint=hub.address)
     assert not _is_installed(listing())
     assert not any(method == "GET" for method, _, _ in hub.asked), "nothing large came in vain"
 
 
-def test_no_room(hub: Hub, listing: Callable[..., Listing]) -> None:
+def test_a_full_disk(hub: Hub, listing: Callable[..., Listing]) -> None:
     hub.claimed_bytes = 10**15
     with pytest.raises(ModelError, match=r"MB free; make room, or choose another.*--model-dir"):
         pull(listing(), endpoint=hub.address)
@@ -240,7 +240,7 @@ def test_no_network(hub: Hub, listing: Callable[..., Listing], how: str) -> None
     assert not _is_installed(listing())
 
 
-def test_offline_by_the_hubs_own_variable(hub: Hub, tmp_path: Path) -> None:
+def test_offline_mode(hub: Hub, tmp_path: Path) -> None:
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": hub.address}
     command = [sys.executable, "-m", "trawl", "models", "pull", "bge-small"]
     found = subprocess.run(

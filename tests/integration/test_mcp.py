@@ -143,4 +143,4 @@ async def test_errors_can_be_read(
 async def test_nothing_found_is_said(place: Path, tmp_path: Path) -> None:
     with Library(tmp_path / "empty", create=True) as library:
         async with mcp.Client(make_server(library, "1")) as client:
-            assert "Nothing was found" in text(await client.call_tool("search", {"query": "muon"}))
+            assert "No results." in text(await client.call_tool("search", {"query": "muon"}))

@@ -1,4 +1,4 @@
-"""A real ranking by the shipped weights, which needs no data: every sound finds its caption."""
+"""The shipped weights rank generated sounds: every sound finds its caption."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def test_sound_of_any_length_is_a_unit_vector(model: Model) -> None:
     np.testing.assert_allclose(lengths, 1.0, atol=1e-5)
 
 
-def test_a_batch_gives_what_one_gives(model: Model) -> None:
+def test_vectors_do_not_depend_on_the_batch(model: Model) -> None:
     texts = ["a muon in the tracker", "dogs", "a much longer sentence about the weather at sea"]
     together = model.text.encode(texts)
     alone = np.concatenate([model.text.encode([text]) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
-def test_token_spans_are_places_in_the_text(model: Model) -> None:
+def test_token_spans_are_inside_the_text(model: Model) -> None:
     text = "Muon  decays, quickly"
     pieces = [text[start:end] for start, end in model.text.token_spans(text)]
     assert "".join(pieces) == "Muondecays,quickly"

@@ -1,4 +1,4 @@
-"""A real ranking by the shipped weights, which needs no data: every picture finds its caption."""
+"""The shipped weights rank generated images: every image finds its caption."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_picture_of_any_shape_is_a_unit_vector(model: Model) -> None:
     np.testing.assert_allclose(lengths, 1.0, atol=1e-5)
 
 
-def test_a_batch_gives_what_one_gives(model: Model) -> None:
+def test_vectors_do_not_depend_on_the_batch(model: Model) -> None:
     pictures = [draw() for draw in CANARIES.values()]
     encoder = model.encoders["image"]
     alone = np.concatenate([encoder.encode([picture]) for picture in pictures])

@@ -19,7 +19,7 @@ from served import over_http
 from trawl.cli import main
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.keys import hash_key, new_key
+from trawl.server.auth import hash_key, new_key
 from trawl.settings import load_settings
 
 KEY = new_key()
@@ -170,7 +170,7 @@ def test_editing_here(place: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_is_said_plainly(place: Path, server: str) -> None:
     for arguments, code, said in (
-        (["--server", server, "init"], 2, "leave --server out"),
+        (["--server", server, "init"], 2, "omit --server"),
         (["--server", "localhost:8000", "status"], 2, "http://"),
         (["--server", "http://127.0.0.1:9", "status"], 1, "trawl serve"),
         (["--server", server, "search", "muon", "--where", "colour = 1"], 2, "colour"),
@@ -209,4 +209,5 @@ def test_a_missing_extra_is_named(package: str, arguments: list[str]) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     extra = {"httpx": "client"}.get(package, package)
-    assert f"needs {package}; install it with: pip install 'trawl[{extra}]'" in done.stderr
+    install = f"pip install 'trawl-multimodal[{extra}]'"
+    assert f"requires {package}; install it with: {install}" in done.stderr

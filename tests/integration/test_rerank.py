@@ -170,7 +170,7 @@ def test_evidence_and_explanation_tell_of_the_reranker(opened: Library, model: s
     evidence = next(one for one in hit.evidence if one.source == RERANK)
     assert (evidence.rank, evidence.calibrated) == (1, 3.5)
     assert evidence.similarity == pytest.approx(1 / (1 + np.exp(-3.5)))
-    assert "; the reranker puts it at rank 1 (probability 0.97)." in hit.explanation
+    assert "; rank 1 after reranking (probability 0.97)." in hit.explanation
 
 
 def test_only_the_first_50_passages_are_read(tmp_path: Path, model: str) -> None:
@@ -188,10 +188,10 @@ def test_only_the_first_50_passages_are_read(tmp_path: Path, model: str) -> None
 def test_a_query_without_words_is_not_reranked_and_says_so(opened: Library, model: str) -> None:
     picture = opened.path.parent / "collection" / "figures" / "sunset.jpg"
     found = opened.search(image=picture, rerank=model)
-    assert found.notices == ("nothing was reranked: the query has no words",)
+    assert found.notices == ("not reranked: the query has no text",)
     assert found.hits[0].title == "Evening"
     silent = opened.search("red", modality="audio", rerank=model)
-    assert "nothing was reranked: no hit has text" in silent.notices
+    assert "not reranked: no hit has text" in silent.notices
 
 
 def test_models_that_do_not_rerank(opened: Library, tmp_path: Path) -> None:
@@ -210,9 +210,9 @@ def test_models_that_do_not_rerank(opened: Library, tmp_path: Path) -> None:
 def test_a_reranker_is_no_model_of_a_library(model: str, tmp_path: Path) -> None:
     for load in (load_profile, lambda name: [load_model(name)]):
         (found,) = load(model)
-        with pytest.raises(ModelError, match="reranks and makes no vectors"):
+        with pytest.raises(ModelError, match="is a reranker and makes no vectors"):
             _ = found.encoders
-    with pytest.raises(ModelError, match="reranks and makes no vectors"):
+    with pytest.raises(ModelError, match="is a reranker and makes no vectors"):
         Library(tmp_path / "library", create=True, profile=model)
 
 
@@ -229,7 +229,7 @@ def test_a_graph_of_another_kind(model: str, tmp_path: Path) -> None:
     known = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
     files = f'"model.onnx" = "{digest}"\n"tokenizer.json" = "{known}"\n'
     (folder / "card.toml").write_text(CARD + files, "utf-8")
-    with pytest.raises(ModelError, match="a reranker gives one number a pair"):
+    with pytest.raises(ModelError, match="a reranker returns one number per pair"):
         load_reranker(str(folder)).logits("muon", ["a muon", "bread"])
 
 

@@ -64,7 +64,7 @@ def client(library: Library) -> Iterator[TestClient]:
 
 
 def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
-    """Check that a response is a problem document of a kind, and give it."""
+    """Check that a response is a problem document of a kind, and return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = response.json()
@@ -109,7 +109,7 @@ def test_metadata_is_json(client: TestClient) -> None:
     assert found["metadata"]["measured"] == "2021-03-04"
 
 
-def test_no_path_of_the_server_is_in_an_answer(client: TestClient) -> None:
+def test_responses_contain_no_server_paths(client: TestClient) -> None:
     text = client.get("/search", params={"query": "muon gel"}).text
     assert "secret-place" not in text
     assert "hidden-root" not in text
@@ -159,7 +159,7 @@ def test_a_query_of_spaces_is_a_problem(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "query", ["'; DROP TABLE chunks; --", "a AND (b OR", '"', "\\", "\x00", "💥" * 500, "%", "*"]
 )
-def test_strange_words_are_words(client: TestClient, query: str) -> None:
+def test_special_characters_are_plain_text(client: TestClient, query: str) -> None:
     assert client.get("/search", params={"query": query}).status_code == 200
 
 
@@ -175,7 +175,7 @@ def test_a_picture_finds_itself(client: TestClient) -> None:
     assert [result["source"] for result in body["results"]] == ["red.png"]
 
 
-def test_the_form_of_a_picture_is_checked(client: TestClient) -> None:
+def test_the_picture_form_is_validated(client: TestClient) -> None:
     body = problem(client.post("/search-by-image", data={"top_k": "3"}), 422, "invalid")
     assert body["errors"][0]["where"] == "body.file"
     files = {"file": ("mine.png", png(), "image/png")}
@@ -188,17 +188,19 @@ def test_the_form_of_a_picture_is_checked(client: TestClient) -> None:
     [
         (b"just words", "not a picture"),
         (b"", "empty"),
-        (png()[:60], "does not decode"),
+        (png()[:60], "cannot be decoded"),
         (b"%PDF-1.7\n\x00\x01\x02", "not a picture"),
     ],
 )
-def test_what_is_no_picture_is_refused(client: TestClient, content: bytes, said: str) -> None:
+def test_other_files_than_pictures_are_refused(
+    client: TestClient, content: bytes, said: str
+) -> None:
     files = {"file": ("../../etc/passwd.png", content, "image/png")}
     body = problem(client.post("/search-by-image", files=files), 415, "unreadable")
     assert said in body["detail"]
 
 
-def test_a_thumbnail_is_a_jpeg_that_can_be_kept(client: TestClient) -> None:
+def test_a_thumbnail_is_a_cacheable_jpeg(client: TestClient) -> None:
     body = client.get("/search", params={"query": "red", "modality": "image"}).json()
     address = body["results"][0]["thumbnail_url"]
     response = client.get(address)
@@ -215,14 +217,14 @@ def test_a_thumbnail_is_a_jpeg_that_can_be_kept(client: TestClient) -> None:
     assert client.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
-def test_what_has_no_thumbnail_is_not_found(client: TestClient) -> None:
+def test_a_missing_thumbnail_is_not_found(client: TestClient) -> None:
     text = client.get("/search", params={"query": "muon", "modality": "text"}).json()["results"][0]
     problem(client.get(f"/chunks/{text['id']}/thumbnail"), 404, "not-found")
     problem(client.get(f"/chunks/{'0' * 24}:0/thumbnail"), 404, "not-found")
     problem(client.get("/chunks/'; DROP TABLE/thumbnail"), 422, "invalid")
 
 
-def test_health_tells_what_is_there(client: TestClient, library: Library) -> None:
+def test_health_has_counts(client: TestClient, library: Library) -> None:
     for _ in range(200):
         response = client.get("/health")
         if response.status_code == 200:
@@ -242,7 +244,7 @@ def test_unknown_addresses_and_methods_are_problems(client: TestClient) -> None:
     assert response.headers["allow"] == "GET"
 
 
-def test_a_request_keeps_a_good_id_and_loses_a_bad_one(client: TestClient) -> None:
+def test_a_valid_request_id_is_kept_and_a_bad_one_replaced(client: TestClient) -> None:
     good = client.get("/health", headers={"X-Request-ID": "mine-1.2_3"})
     assert good.headers["x-request-id"] == "mine-1.2_3"
     for bad in ("a b", "x" * 65, "<script>", ""):
@@ -250,7 +252,7 @@ def test_a_request_keeps_a_good_id_and_loses_a_bad_one(client: TestClient) -> No
         assert re.fullmatch(r"[0-9a-f]{32}", given)
 
 
-def test_every_answer_has_the_security_headers(client: TestClient) -> None:
+def test_every_response_has_the_security_headers(client: TestClient) -> None:
     for path in ("/search?query=muon", "/health", "/nothing", "/docs"):
         headers = client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -258,7 +260,7 @@ def test_every_answer_has_the_security_headers(client: TestClient) -> None:
         assert "default-src" in headers["content-security-policy"]
 
 
-def test_a_defect_is_a_500_without_its_reason(
+def test_an_unexpected_error_is_a_500_without_its_message(
     library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
@@ -272,7 +274,7 @@ def test_a_defect_is_a_500_without_its_reason(
     assert any(vars(record).get("request_id") == body["request_id"] for record in caplog.records)
 
 
-def test_a_broken_library_is_told_without_its_path(tmp_path: Path) -> None:
+def test_a_broken_library_is_reported_without_its_path(tmp_path: Path) -> None:
     path = tmp_path / "hidden-root"
     with Library(path, create=True) as library, TestClient(create_app(library)) as client:
         while path.exists():  # the server may be making a file there at the same time
@@ -302,7 +304,7 @@ def test_a_large_upload_is_refused(library: Library) -> None:
         assert "10,000" in body["detail"]
 
 
-def test_openapi_documents_what_the_routes_answer(client: TestClient) -> None:
+def test_openapi_documents_the_responses_of_the_routes(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert {"/search", "/search-by-image", "/health"} <= set(document["paths"])
     for path, methods in document["paths"].items():
@@ -317,7 +319,7 @@ def test_openapi_documents_what_the_routes_answer(client: TestClient) -> None:
     assert "HTTPValidationError" not in text
 
 
-def test_the_page_of_the_interface_needs_no_network(client: TestClient) -> None:
+def test_the_documentation_page_needs_no_network(client: TestClient) -> None:
     page = client.get("/docs")
     assert page.status_code == 200
     for address in re.findall(r'(?:src|href)="(/[^"]+)"', page.text):

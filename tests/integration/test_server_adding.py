@@ -1,4 +1,4 @@
-"""Adding in a process of its own, and what happens meanwhile."""
+"""Adding in another process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from trawl.errors import LibraryLockedError
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.adding import ProcessAdds, StoppedError
+from trawl.server.job_process import ProcessIngester, StoppedError
 from trawl.server.metrics import Metrics
 from trawl.settings import load_settings
 from trawl.store import WriteLock
@@ -33,6 +33,12 @@ def library(tmp_path: Path) -> Iterator[Library]:
         yield library
 
 
+def children() -> list[psutil.Process]:
+    """Return this process' children, without the tracker that `multiprocessing` starts."""
+    found = psutil.Process().children()
+    return [one for one in found if not any("resource_tracker" in arg for arg in one.cmdline())]
+
+
 def notes(folder: Path, count: int, words: int = 1) -> list[str]:
     folder.mkdir(exist_ok=True)
     for number in range(count):
@@ -41,47 +47,47 @@ def notes(folder: Path, count: int, words: int = 1) -> list[str]:
     return [str(folder / f"muon{number}.txt") for number in range(count)]
 
 
-def adding_of(library: Library) -> ProcessAdds:
-    return ProcessAdds(library.path, library.settings.model_dump(mode="json"))
+def ingester_of(library: Library) -> ProcessIngester:
+    return ProcessIngester(library.path, library.settings.model_dump(mode="json"))
 
 
 async def test_a_process_adds_job_after_job(library: Library, tmp_path: Path) -> None:
-    adds, metrics = adding_of(library), Metrics()
+    ingester, metrics = ingester_of(library), Metrics()
     told: list[int] = []
     try:
         with events.watched_by(metrics):
             files = notes(tmp_path / "notes", 20, words=200)
             files.append(str(tmp_path / "absent.txt"))
-            report = await adds.add(files, {"year": 2020}, lambda done, *_: told.append(done))
+            report = await ingester.add(files, {"year": 2020}, lambda done, *_: told.append(done))
             assert report.added == 20
             assert [failure.uri for failure in report.failed] == [files[-1]]
-            (process,) = psutil.Process().children()
+            (process,) = children()
             assert process.nice() >= 10
-            again = await adds.add(files[:20], {"year": 2020}, lambda *_: None)
+            again = await ingester.add(files[:20], {"year": 2020}, lambda *_: None)
             assert (again.added, again.unchanged) == (0, 20)
-            assert psutil.Process().children() == [process]
+            assert children() == [process]
         # What the other process did with its models is counted here.
         counted = 'trawl_encoder_batch_items_count{kind="document",modality="text",model="mini"}'
         assert counted in metrics.page().decode()
         assert library.status().documents == 20
     finally:
-        await adds.close(5)
+        await ingester.close(5)
     assert not process.is_running()
 
 
-async def test_errors_come_from_there_to_here(library: Library, tmp_path: Path) -> None:
-    adds = adding_of(library)
+async def test_errors_cross_the_pipe(library: Library, tmp_path: Path) -> None:
+    ingester = ingester_of(library)
     files = notes(tmp_path / "notes", 1)
     try:
         with WriteLock(library.path), pytest.raises(LibraryLockedError, match="another process"):
-            await adds.add(files, {}, lambda *_: None)
-        assert (await adds.add(files, {}, lambda *_: None)).added == 1
+            await ingester.add(files, {}, lambda *_: None)
+        assert (await ingester.add(files, {}, lambda *_: None)).added == 1
     finally:
-        await adds.close(5)
+        await ingester.close(5)
 
 
-async def test_it_stops_where_it_is_told_to(library: Library, tmp_path: Path) -> None:
-    adds = adding_of(library)
+async def test_progress_can_stop_a_job(library: Library, tmp_path: Path) -> None:
+    ingester = ingester_of(library)
     files = notes(tmp_path / "notes", 40, words=150)
 
     def stop(done: int, total: int, uri: str) -> None:
@@ -89,50 +95,48 @@ async def test_it_stops_where_it_is_told_to(library: Library, tmp_path: Path) ->
 
     try:
         with pytest.raises(StoppedError, match="enough"):
-            await adds.add(files, {}, stop)
+            await ingester.add(files, {}, stop)
         assert library.status().documents < 40
-        report = await adds.add(files, {}, lambda *_: None)
+        report = await ingester.add(files, {}, lambda *_: None)
         assert report.added + report.unchanged == 40
     finally:
-        await adds.close(5)
+        await ingester.close(5)
 
 
 async def test_a_process_that_is_killed_fails_its_job_and_no_other(
     library: Library, tmp_path: Path
 ) -> None:
-    adds = adding_of(library)
+    ingester = ingester_of(library)
     files = notes(tmp_path / "notes", 40, words=150)
 
     def kill(done: int, total: int, uri: str) -> None:
-        psutil.Process().children()[0].kill()
+        children()[0].kill()
 
     try:
         with pytest.raises(RuntimeError, match="ended with code -9"):
-            await adds.add(files, {}, kill)
-        report = await adds.add(files, {}, lambda *_: None)
+            await ingester.add(files, {}, kill)
+        report = await ingester.add(files, {}, lambda *_: None)
         assert report.added + report.unchanged == 40
         assert report.failed == ()
     finally:
-        await adds.close(5)
+        await ingester.close(5)
 
 
-async def test_a_job_that_is_cut_off_by_the_end_is_stopped(
-    library: Library, tmp_path: Path
-) -> None:
-    adds = adding_of(library)
+async def test_closing_stops_a_running_job(library: Library, tmp_path: Path) -> None:
+    ingester = ingester_of(library)
     files = notes(tmp_path / "notes", 40, words=150)
     started = asyncio.Event()
     loop = asyncio.get_running_loop()
     job = asyncio.create_task(
-        adds.add(files, {}, lambda *_: loop.call_soon_threadsafe(started.set))  # type: ignore[arg-type, return-value]
+        ingester.add(files, {}, lambda *_: loop.call_soon_threadsafe(started.set))  # type: ignore[arg-type, return-value]
     )
     await started.wait()
-    await adds.close(10)
+    await ingester.close(10)
     with pytest.raises(StoppedError):
         await job
 
 
-def test_a_change_while_another_writes_is_told_when_to_come_again(
+def test_a_change_while_locked_is_refused_with_retry_after(
     library: Library, tmp_path: Path
 ) -> None:
     library.add(notes(tmp_path / "notes", 1))
@@ -148,7 +152,7 @@ def test_a_change_while_another_writes_is_told_when_to_come_again(
         assert client.delete(f"/v1/documents/{document_id}").status_code == 204
 
 
-def test_pages_of_others_may_ask_only_where_they_are_let(library: Library) -> None:
+def test_cross_origin_requests_need_a_configured_origin(library: Library) -> None:
     origin = {"Origin": "https://search.example"}
     asks = origin | {"Access-Control-Request-Method": "GET"}
     with TestClient(create_app(library)) as client:

@@ -1,4 +1,4 @@
-"""Answers that are kept: given again while they hold, and never in place of newer ones."""
+"""The response cache: hits while the library is unchanged, and never stale."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from PIL import Image
 from trawl.errors import QueryError
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.models import DetailedResponse, SearchResponse
 from trawl.settings import load_settings
+from trawl.wire import DetailedResponse, SearchResponse
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 
 class Counting:
-    """Counts the searches of a library, and holds them up where it is told to."""
+    """Counts the searches of a library, and can block them."""
 
     def __init__(self, library: Library) -> None:
         self.calls = 0
@@ -73,13 +73,13 @@ def test_the_second_time_is_a_hit(library: Library) -> None:
 
 
 @pytest.mark.parametrize("option", [{"top_k": 3}, {"modality": "text"}, {"query": "The muon"}])
-def test_another_question_is_a_miss(library: Library, option: dict[str, Any]) -> None:
+def test_another_query_is_a_miss(library: Library, option: dict[str, Any]) -> None:
     with TestClient(create_app(library)) as client:
         ask(client, "the muon")
         assert ask(client, **{"query": "the muon", **option})[0] == "trawl; fwd=miss; stored"
 
 
-def test_a_hit_echoes_the_words_as_they_were_given(library: Library) -> None:
+def test_a_hit_echoes_the_query_as_sent(library: Library) -> None:
     with TestClient(create_app(library)) as client:
         ask(client, "the muon")
         response = client.get("/search", params={"query": " the  muon"})
@@ -91,7 +91,7 @@ def test_new_data_is_never_hidden(library: Library, tmp_path: Path) -> None:
     with TestClient(create_app(library)) as client:
 
         def until_first(source: str) -> None:
-            """Ask until a commit of somebody else is seen; the answer before is not given then."""
+            """Search until another process' commit is seen; the cache must not hide it."""
             give_up_at = time.monotonic() + 20
             while True:
                 status, found = ask(client, "kaon")
@@ -119,7 +119,7 @@ def test_without_entries_there_is_no_cache(library: Library) -> None:
 
 
 @pytest.mark.anyio
-async def test_one_question_asked_by_many_at_once_is_searched_once(library: Library) -> None:
+async def test_concurrent_equal_queries_are_searched_once(library: Library) -> None:
     counting = Counting(library)
     counting.gate.clear()
     transport = httpx.ASGITransport(create_app(library))
@@ -136,7 +136,7 @@ async def test_one_question_asked_by_many_at_once_is_searched_once(library: Libr
 
 
 @pytest.mark.anyio
-async def test_an_error_is_told_to_all_and_not_kept(
+async def test_an_error_reaches_all_waiting_clients_and_is_not_cached(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search = library.search
@@ -159,8 +159,8 @@ async def test_an_error_is_told_to_all_and_not_kept(
         assert (await client.get("/search", params={"query": "muon"})).status_code == 200
 
 
-def test_what_is_written_is_what_the_models_say(library: Library, tmp_path: Path) -> None:
-    """Answers are written without the models that document them."""
+def test_responses_match_their_models(library: Library, tmp_path: Path) -> None:
+    """Responses are rendered without the models that document them."""
     Image.new("RGB", (60, 40), "red").save(tmp_path / "red.png")
     library.add(tmp_path / "red.png", metadata={"day": datetime.date(2021, 5, 4), "n": 1})
     with TestClient(create_app(library)) as client:

@@ -26,7 +26,7 @@ from trawl.errors import (
 )
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.keys import hash_key, new_key
+from trawl.server.auth import hash_key, new_key
 from trawl.settings import load_settings
 
 KEY = new_key()
@@ -106,7 +106,7 @@ def test_no_server_is_a_clear_error() -> None:
     assert "trawl serve" in str(error.value)
 
 
-def test_a_busy_server_is_asked_again_when_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_server_is_retried_after_its_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
@@ -131,7 +131,7 @@ def test_a_busy_server_is_asked_again_when_it_said(monkeypatch: pytest.MonkeyPat
 
 
 def test_every_route_has_its_method(address: str) -> None:
-    """Hold the operations against the server's own list of what it can be asked."""
+    """Compare the operations with the routes in the OpenAPI document."""
     asked: set[tuple[str, str]] = set()
 
     def noted(request: httpx.Request) -> httpx.Response:
@@ -167,7 +167,7 @@ def test_every_route_has_its_method(address: str) -> None:
     assert served - elsewhere == asked
 
 
-def test_a_composed_question(address: str, files: list[Path]) -> None:
+def test_a_composed_query(address: str, files: list[Path]) -> None:
     with Client(address, key=KEY) as client:
         job = client.add(files)
         picture = Part(image=files[1], weight=2)
@@ -182,9 +182,7 @@ def test_a_composed_question(address: str, files: list[Path]) -> None:
             client.remove(document_id)
 
 
-def test_documents_are_looked_at_and_changed(
-    address: str, files: list[Path], tmp_path: Path
-) -> None:
+def test_documents_are_shown_and_changed(address: str, files: list[Path], tmp_path: Path) -> None:
     torn = tmp_path / "torn.png"
     torn.write_bytes(png()[:60])
     looked: list[Job] = []
@@ -221,7 +219,7 @@ def test_documents_are_looked_at_and_changed(
             next(client.watch("0" * 32))
 
 
-def test_documents_that_are_no_files(address: str) -> None:
+def test_documents_without_files(address: str) -> None:
     picture = base64.b64encode(png()).decode()
     lines = [
         {"text": "The kaon is strange.", "title": "Kaon", "metadata": {"year": 1947}},
@@ -250,7 +248,7 @@ def test_documents_that_are_no_files(address: str) -> None:
             client.remove(document_id)
 
 
-def test_what_is_uploaded_begins_again_when_it_is_sent_again(files: list[Path]) -> None:
+def test_an_upload_restarts_when_it_is_retried(files: list[Path]) -> None:
     bodies: list[bytes] = []
 
     def busy(request: httpx.Request) -> httpx.Response:

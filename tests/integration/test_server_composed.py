@@ -107,7 +107,7 @@ def test_a_negative_part_leads_away(client: TestClient) -> None:
     refused(client.post("/v1/search", json={"parts": [away]}), 422, "negative weight")
 
 
-def test_a_form_is_the_same_question(client: TestClient) -> None:
+def test_a_form_is_the_same_query(client: TestClient) -> None:
     options = {"modalities": ["image"], "limit": 3}
     as_json = client.post(
         "/v1/search",
@@ -128,7 +128,7 @@ def test_a_form_is_the_same_question(client: TestClient) -> None:
     assert as_form.headers["cache-status"] == "trawl; fwd=bypass"
 
 
-def test_a_file_of_a_form_is_what_its_bytes_say(client: TestClient) -> None:
+def test_the_type_of_a_file_is_detected_by_content(client: TestClient) -> None:
     response = client.post("/v1/search", files={"x": ("x.png", wav(1000), "image/png")})
     assert found(response)[0][0] == "beep.wav"
     refused(
@@ -152,7 +152,7 @@ def test_words_in_parts_are_cached(client: TestClient) -> None:
     assert client.post("/v1/search", json=body).headers["cache-status"].startswith("trawl; fwd")
 
 
-def test_phrases_and_misspelt_words_count(client: TestClient) -> None:
+def test_phrases_and_misspelt_words_match(client: TestClient) -> None:
     plain = dict(found(client.post("/v1/search", json={"text": "mean life"})))
     phrase = dict(
         found(client.post("/v1/search", json={"text": "mean life", "phrases": ["mean life"]}))
@@ -173,7 +173,7 @@ def test_phrases_and_misspelt_words_count(client: TestClient) -> None:
     assert by_words(fuzzy) == {"life.txt"}
 
 
-def test_a_list_is_shared_out(client: TestClient) -> None:
+def test_quotas(client: TestClient) -> None:
     body = {"text": "red", "limit": 4, "quotas": {"image": 3, "text": 1}}
     response = client.post("/v1/search", json=body)
     modalities = [one["modality"] for one in response.json()["results"]]
@@ -186,7 +186,7 @@ def test_a_list_is_shared_out(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        ({}, 422, "no question"),
+        ({}, 422, "query is empty"),
         ({"parts": [{}]}, 422, "exactly one"),
         ({"parts": [{"text": "a", "like": "0" * 24 + ":0"}]}, 422, "exactly one"),
         ({"parts": [{"text": "a", "weight": 0}]}, 422, "weight 0"),
@@ -202,13 +202,13 @@ def test_a_list_is_shared_out(client: TestClient) -> None:
         ({"text": "a", "quotas": {"video": 1}}, 422, "body.quotas.video"),
     ],
 )
-def test_what_cannot_be_meant_is_said(
+def test_invalid_bodies_are_explained(
     client: TestClient, body: dict[str, Any], status: int, said: str
 ) -> None:
     refused(client.post("/v1/search", json=body), status, said)
 
 
-def test_what_is_no_question_is_said(client: TestClient) -> None:
+def test_other_content_is_refused(client: TestClient) -> None:
     text = {"Content-Type": "text/plain"}
     refused(client.post("/v1/search", content=b"muon", headers=text), 415, "text/plain")
     refused(client.post("/v1/search", content=b"muon"), 415, "untyped")
@@ -219,7 +219,7 @@ def test_what_is_no_question_is_said(client: TestClient) -> None:
     refused(
         client.post("/v1/search", files={"a": ("a", png("red"))}, data={"limit": "3"}),
         422,
-        "'limit' is no file",
+        "'limit' is not a file",
     )
 
 

@@ -1,4 +1,4 @@
-"""Connections that are too many, too slow or too long, on a real socket."""
+"""Bounds of connections and request heads, on a real socket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from trawl.library import Library
-from trawl.server import connections, create_app
+from trawl.server import create_app, http_protocol
 from trawl.server.metrics import Metrics
 
 
@@ -29,7 +29,7 @@ class Served:
         self.address = ("127.0.0.1", int(self.listening.getsockname()[1]))
         config = uvicorn.Config(
             create_app(library, metrics=self.metrics),
-            http=connections.protocol_with(max_connections, self.metrics.rejected),
+            http=http_protocol.protocol_with(max_connections, self.metrics.rejected),
             log_config=None,
             access_log=False,
         )
@@ -61,7 +61,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Read an answer to the end of the connection."""
+    """Read a response until the connection is closed."""
     said = b""
     while part := connection.recv(65_536):
         said += part
@@ -82,7 +82,7 @@ def refused(connection: socket.socket, status: int, kind: str) -> dict[str, str]
     return headers
 
 
-def test_one_too_many_is_told_so_and_those_inside_go_on(served: Served) -> None:
+def test_a_connection_over_the_bound_is_refused_and_others_continue(served: Served) -> None:
     inside = [served.connected() for _ in range(3)]
     while served.count() < 3:
         time.sleep(0.01)
@@ -99,7 +99,7 @@ def test_one_too_many_is_told_so_and_those_inside_go_on(served: Served) -> None:
     assert httpx.get(f"http://127.0.0.1:{served.address[1]}/health/live").status_code == 200
 
 
-def test_many_too_many_are_not_read_from(served: Served) -> None:
+def test_connections_over_twice_the_bound_are_closed(served: Served) -> None:
     held = [served.connected() for _ in range(20)]
     with suppress(ConnectionResetError):
         # Beyond twice the number nobody is even listened to.
@@ -109,7 +109,7 @@ def test_many_too_many_are_not_read_from(served: Served) -> None:
         one.close()
 
 
-def test_a_head_without_end_is_cut_off(served: Served) -> None:
+def test_an_endless_head_is_cut_off(served: Served) -> None:
     with served.connected() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
         for _ in range(300):
@@ -118,15 +118,15 @@ def test_a_head_without_end_is_cut_off(served: Served) -> None:
         refused(connection, 431, "too-large")
 
 
-def test_a_slow_head_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_HEAD_S", 0.3)
+def test_a_slow_head_times_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "_HEAD_S", 0.3)
     with served.connected() as silent, served.connected() as slow:
         slow.sendall(b"GET /health/live HTTP/1.1\r\n")
         refused(slow, 408, "too-slow")
         assert silent.recv(100) == b""
 
 
-def test_what_follows_a_request_and_is_no_http_ends_the_connection(served: Served) -> None:
+def test_garbage_after_a_request_closes_the_connection(served: Served) -> None:
     with served.connected() as connection:
         connection.sendall(b"GET /search?query=mass HTTP/1.1\r\nHost: x\r\n\r\n\x16 no\r\n\r\n")
         said = b""
@@ -136,7 +136,7 @@ def test_what_follows_a_request_and_is_no_http_ends_the_connection(served: Serve
     assert httpx.get(f"http://127.0.0.1:{served.address[1]}/health/live").status_code == 200
 
 
-def test_what_is_no_http_is_a_problem_too(served: Served) -> None:
+def test_input_that_is_not_http_gets_a_problem_document(served: Served) -> None:
     with served.connected() as connection:
         connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
         refused(connection, 400, "malformed")

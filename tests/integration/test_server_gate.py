@@ -1,4 +1,4 @@
-"""Who may ask what, and how often; what is counted; what is logged."""
+"""API keys, rate limits, metrics and logs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fastapi.testclient import TestClient
 from trawl.errors import SettingsError
 from trawl.library import Library
 from trawl.server import create_app, run
-from trawl.server.keys import hash_key, new_key
+from trawl.server.auth import hash_key, new_key
+from trawl.server.limits import RefusalDelay
 from trawl.server.logs import formatter
-from trawl.server.pacing import Pace
 from trawl.settings import load_settings
 
 KEYS = {scope: new_key() for scope in ("read", "write", "admin")}
@@ -62,15 +62,15 @@ def test_the_hundred_and_first_request_is_refused(library: Library) -> None:
             assert client.get(path).status_code != 429
 
 
-def test_refusals_are_paced_and_probes_are_not(
+def test_refusals_are_delayed_except_for_probes(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paced: list[object] = []
 
-    async def keep(pace: Pace, connection: object) -> None:
+    async def wait(delay: RefusalDelay, connection: object) -> None:
         paced.append(connection)
 
-    monkeypatch.setattr(Pace, "keep", keep)
+    monkeypatch.setattr(RefusalDelay, "wait", wait)
     with client_of(library, rate_limit="1/minute") as client:
         statuses = [client.get("/search?query=muon").status_code for _ in range(3)]
         assert (statuses, paced) == ([200, 429, 429], [("203.0.113.9", 50_000)] * 2)
@@ -80,7 +80,7 @@ def test_refusals_are_paced_and_probes_are_not(
         assert len(paced) == 2
 
 
-def test_a_trusted_proxy_speaks_for_its_clients(library: Library) -> None:
+def test_clients_behind_a_trusted_proxy_are_told_apart(library: Library) -> None:
     options = {"rate_limit": "1/minute", "trusted_proxies": ["203.0.113.0/24"]}
     with client_of(library, **options) as client:
 
@@ -92,7 +92,7 @@ def test_a_trusted_proxy_speaks_for_its_clients(library: Library) -> None:
         assert [asked_for(a) for a in ("192.0.2.1", "192.0.2.2", "192.0.2.1")] == [200, 200, 429]
 
 
-def test_others_are_not_believed(library: Library) -> None:
+def test_other_forwarded_headers_are_ignored(library: Library) -> None:
     with client_of(library, rate_limit="1/minute") as client:
         statuses = [
             client.get("/search?query=muon", headers={"X-Forwarded-For": f"192.0.2.{i}"})
@@ -101,7 +101,7 @@ def test_others_are_not_believed(library: Library) -> None:
     assert [response.status_code for response in statuses] == [200, 429]
 
 
-def test_a_picture_counts_for_two(library: Library) -> None:
+def test_a_picture_search_counts_as_two_requests(library: Library) -> None:
     with client_of(library, rate_limit="10/minute") as client:
         response = client.post("/search-by-image", files={"file": ("a", b"text")})
     assert '"default";r=8;' in response.headers["ratelimit"]
@@ -139,7 +139,7 @@ def test_scopes(keyed: TestClient, path: str, scope: str | None, status: int) ->
         assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_the_other_header_does_as_well(keyed: TestClient) -> None:
+def test_the_x_api_key_header_works_too(keyed: TestClient) -> None:
     headers = {"X-API-Key": KEYS["read"]}
     assert keyed.get("/search?query=muon", headers=headers).status_code == 200
 
@@ -163,7 +163,7 @@ def test_a_public_address_needs_keys(library: Library, host: str) -> None:
         run(library.path, host, 0)
 
 
-def test_metrics_tell_of_requests_stages_cache_and_library(library: Library) -> None:
+def test_metrics_of_requests_stages_cache_and_library(library: Library) -> None:
     with client_of(library) as client:
         for query in ("muon", "muon", "kaon"):
             assert client.get("/search", params={"query": query}).status_code == 200
@@ -220,7 +220,7 @@ def test_log_lines_are_for_people_or_for_programs() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["time"])
 
 
-def test_a_settings_file_brings_keys(tmp_path: Path) -> None:
+def test_keys_in_a_settings_file(tmp_path: Path) -> None:
     (tmp_path / "trawl.toml").write_text(
         f'[api_keys."ada"]\nsha256 = "{hash_key("k")}"\nscopes = ["read", "write"]\n', "utf-8"
     )

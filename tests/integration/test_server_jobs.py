@@ -16,8 +16,8 @@ from PIL import Image
 
 from trawl.library import Library
 from trawl.server import create_app
-from trawl.server.intake import safe_name
 from trawl.server.jobs import JobStore
+from trawl.server.uploads import safe_name
 from trawl.settings import load_settings
 
 MUON = b"The muon decays into an electron and two neutrinos."
@@ -65,7 +65,7 @@ def added(client: TestClient, *files: tuple[str, bytes], **options: Any) -> dict
     return finished(client, response.headers["location"])
 
 
-def test_what_is_uploaded_is_found(library: Library) -> None:
+def test_uploads_are_found(library: Library) -> None:
     with client_of(library) as client:
         assert client.get("/search?query=muon").json()["results"] == []
         metadata = json.dumps({"year": 2019, "tags": ["a", "b"], "topic": "physics"})
@@ -91,7 +91,7 @@ def test_the_same_file_is_one_document(library: Library) -> None:
         assert client.get("/v1/documents").json()["total"] == 1
 
 
-def test_one_bad_file_does_not_keep_the_others_out(library: Library) -> None:
+def test_a_bad_file_does_not_stop_the_others(library: Library) -> None:
     with client_of(library) as client:
         job = added(client, ("broken.png", png()[:60]), ("muon.txt", MUON), ("x.bin", b"\0\1"))
         assert job["state"] == "done"
@@ -123,7 +123,7 @@ def test_a_removed_upload_is_deleted(library: Library) -> None:
         (json.dumps(dict.fromkeys(map(str, range(101)), 1)), "101 keys"),
     ],
 )
-def test_bad_metadata_is_refused_before_anything_is_kept(
+def test_bad_metadata_is_refused_before_anything_is_stored(
     library: Library, metadata: str, said: str
 ) -> None:
     with client_of(library) as client:
@@ -163,7 +163,7 @@ def test_a_job_is_watched_to_its_end(library: Library) -> None:
         assert jobs[-1] == client.get(address).json()
 
 
-def test_a_job_that_waits_can_be_cancelled(library: Library) -> None:
+def test_a_queued_job_can_be_cancelled(library: Library) -> None:
     gate, add = threading.Event(), library.add
 
     def held(*args: Any, **options: Any) -> Any:
@@ -181,7 +181,7 @@ def test_a_job_that_waits_can_be_cancelled(library: Library) -> None:
         assert client.get("/v1/documents").json()["total"] == 1
 
 
-def test_a_job_that_runs_can_be_cancelled(library: Library) -> None:
+def test_a_running_job_can_be_cancelled(library: Library) -> None:
     add = library.add
     started, cancelled = threading.Event(), threading.Event()
 
@@ -208,7 +208,7 @@ def test_a_job_that_runs_can_be_cancelled(library: Library) -> None:
         assert client.get("/search?query=kaon").json()["results"][0]["source"] == "kaon.txt"
 
 
-def test_a_job_of_a_process_that_was_killed_goes_on(library: Library) -> None:
+def test_a_job_of_a_killed_process_resumes(library: Library) -> None:
     with client_of(library) as client:
         added(client, ("muon.txt", MUON))
         kept = [str(p) for p in (library.path / ".uploads").rglob("*.txt")]
@@ -253,6 +253,6 @@ def test_too_many_jobs_are_refused(library: Library) -> None:
         ("\udcff.txt", "?.txt".replace("?", "_")),
     ],
 )
-def test_names_cannot_lead_elsewhere(given: str, kept: str) -> None:
+def test_upload_names_stay_in_their_folder(given: str, kept: str) -> None:
     assert safe_name(given) == kept
     assert len(safe_name(given).encode()) <= 255

@@ -56,7 +56,7 @@ def result(client: TestClient, modality: str) -> dict[str, Any]:
         ("audio", "tone.wav", "audio/wav"),
     ],
 )
-def test_a_file_comes_as_it_was_added(
+def test_the_original_file_is_returned(
     client: TestClient, folder: Path, modality: str, name: str, content_type: str
 ) -> None:
     chunk = client.get(f"/v1/chunks/{result(client, modality)['id']}").json()
@@ -73,7 +73,7 @@ def test_a_file_comes_as_it_was_added(
         assert head.headers[header] == response.headers[header]
 
 
-def test_a_sound_is_played_from_where_it_was_found(client: TestClient, folder: Path) -> None:
+def test_ranges_of_a_sound(client: TestClient, folder: Path) -> None:
     found = result(client, "audio")
     address, _, window = found["media_url"].partition("#")
     span = found["span"]
@@ -102,7 +102,7 @@ def test_a_sound_is_played_from_where_it_was_found(client: TestClient, folder: P
         assert response.headers["content-range"] == f"bytes */{size}"
 
 
-def test_a_copy_is_used_again(client: TestClient) -> None:
+def test_conditional_requests(client: TestClient) -> None:
     address = result(client, "image")["media_url"]
     first = client.get(address)
     tag, time = first.headers["etag"], first.headers["last-modified"]
@@ -119,9 +119,7 @@ def test_a_copy_is_used_again(client: TestClient) -> None:
     assert client.get(address, headers={**part, "If-Range": '"other"'}).status_code == 200
 
 
-def test_a_file_that_is_not_what_was_added_is_not_given(
-    client: TestClient, folder: Path, tmp_path: Path
-) -> None:
+def test_a_changed_file_is_gone(client: TestClient, folder: Path, tmp_path: Path) -> None:
     address = result(client, "image")["media_url"]
     file = folder / "red ☕.png"
     good, seen = file.read_bytes(), file.stat()
@@ -142,7 +140,7 @@ def test_a_file_that_is_not_what_was_added_is_not_given(
     refused(client.get("/v1/chunks/..%2f..%2fetc%2fpasswd/media"), 404, "no-such-address")
 
 
-def test_a_file_that_was_only_touched_is_given_once_it_was_added_again(
+def test_a_touched_file_is_returned_after_it_is_added_again(
     client: TestClient, folder: Path
 ) -> None:
     address = result(client, "image")["media_url"]
@@ -153,7 +151,7 @@ def test_a_file_that_was_only_touched_is_given_once_it_was_added_again(
     assert client.get(address).status_code == 200
 
 
-def test_an_upload_that_comes_twice_stays_readable(client: TestClient) -> None:
+def test_a_repeated_upload_stays_readable(client: TestClient) -> None:
     out = io.BytesIO()
     Image.new("RGB", (80, 80), (1, 2, 250)).save(out, "PNG")
     for _ in range(2):
@@ -194,7 +192,7 @@ def test_metadata_is_changed(client: TestClient) -> None:
     refused(client.patch(f"/v1/documents/{'0' * 24}", json={"x": 1}), 404, "not-found")
 
 
-def test_facets_are_counted_with_and_without_a_question(client: TestClient) -> None:
+def test_facets_with_and_without_a_query(client: TestClient) -> None:
     def counted(**params: Any) -> dict[str, list[dict[str, Any]]]:
         response = client.get("/v1/facets", params=params)
         assert response.status_code == 200, response.text

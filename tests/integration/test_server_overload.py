@@ -1,4 +1,4 @@
-"""Questions that there is no room for."""
+"""Load shedding."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def full(client: TestClient) -> Iterator[None]:
         pass
 
 
-def test_new_questions_are_refused_and_known_ones_answered(library: Library) -> None:
+def test_new_searches_are_refused_and_cached_ones_answered(library: Library) -> None:
     metrics = Metrics()
     settings = load_settings(library.path, rate_limit="", search_threads=1, search_queue=0)
     with TestClient(create_app(library, settings, metrics=metrics)) as client:
@@ -65,10 +65,10 @@ def test_new_questions_are_refused_and_known_ones_answered(library: Library) -> 
     assert counted in page
 
 
-def test_only_so_many_known_questions_are_remembered(
+def test_the_number_of_remembered_searches_is_bounded(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trawl.server.shedding._ANSWERED_AT_MOST", 2)
+    monkeypatch.setattr("trawl.server.middleware._MOST_ANSWERED", 2)
     settings = load_settings(library.path, rate_limit="", search_threads=1, search_queue=0)
     with TestClient(create_app(library, settings)) as client:
         asked = [f"/search?query={word}" for word in ("muon", "electron", "muon", "decay")]

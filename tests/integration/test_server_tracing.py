@@ -1,4 +1,4 @@
-"""Traces: a span a request and one a stage, sent by OTLP where that is asked for."""
+"""Traces: one span per request and per stage, sent by OTLP if configured."""
 
 from __future__ import annotations
 
@@ -103,22 +103,20 @@ def test_a_search_is_a_trace(library: Library, sink: Sink) -> None:
     assert other.trace_id != request.trace_id
 
 
-def test_a_collector_that_is_away_harms_nobody(library: Library) -> None:
+def test_an_unavailable_collector_does_no_harm(library: Library) -> None:
     settings = load_settings(library.path, otlp_endpoint="http://127.0.0.1:9")
     with TestClient(create_app(library, settings)) as client:
         assert client.get("/search", params={"query": "muon"}).status_code == 200
 
 
-def test_without_the_extra_it_says_how_to_get_it(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_extra_is_explained(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     settings = load_settings(library.path, otlp_endpoint="http://127.0.0.1:4318")
-    with pytest.raises(SettingsError, match=r"trawl\[otel\]"):
+    with pytest.raises(SettingsError, match=r"trawl-multimodal\[otel\]"):
         create_app(library, settings)
 
 
 @pytest.mark.parametrize("endpoint", ["localhost:4318", "ftp://x", ""])
-def test_a_bad_endpoint_is_told(endpoint: str) -> None:
+def test_an_invalid_endpoint_is_an_error(endpoint: str) -> None:
     with pytest.raises(SettingsError, match="otlp_endpoint"):
         load_settings(otlp_endpoint=endpoint)

@@ -1,4 +1,4 @@
-"""The full interface: composed questions, documents, chunks, numbers."""
+"""The full interface: composed queries, documents, chunks, counts."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def sources(body: dict[str, Any]) -> list[str]:
     return [result["source"] for result in body["results"]]
 
 
-def test_get_and_post_are_one_question(client: TestClient) -> None:
+def test_get_and_post_share_the_cache(client: TestClient) -> None:
     params = {"q": "muon year:>=2020", "limit": 2}
     got = client.get("/v1/search", params=params)
     assert got.status_code == 200, got.text
@@ -84,7 +84,7 @@ def test_get_and_post_are_one_question(client: TestClient) -> None:
     assert "<mark>" in got.json()["results"][0]["snippet"]
 
 
-def test_plain_words_are_no_language(client: TestClient) -> None:
+def test_plain_text_is_not_parsed(client: TestClient) -> None:
     assert sources(post(client, {"text": "muon -2020", "modalities": ["text"]})) != []
     assert "muon2020.md" not in sources(post(client, {"q": "muon -2020"}))
     assert "muon2020.md" not in sources(post(client, {"text": "muon", "excluded": ["2020"]}))
@@ -94,7 +94,7 @@ def test_plain_words_are_no_language(client: TestClient) -> None:
 @pytest.mark.parametrize("file", ["image:/etc/hostname", "audio:tone.wav", "x image:red.png^0.5"])
 def test_a_line_cannot_open_files_of_the_server(client: TestClient, file: str) -> None:
     body = refused(client.get("/v1/search", params={"q": file}), 422, "query")
-    assert "not opened" in body["detail"]
+    assert "may not open" in body["detail"]
     refused(client.post("/v1/search", json={"q": file}), 422, "query")
 
 
@@ -112,7 +112,7 @@ def test_facets_sorting_and_cursors(client: TestClient) -> None:
     refused(client.post("/v1/search", json={"text": "x", "cursor": "nonsense"}), 422, "query")
 
 
-def test_what_is_like_a_result(client: TestClient) -> None:
+def test_similar(client: TestClient) -> None:
     hit = post(client, {"text": "muon", "where": "year = 2020"})["results"][0]
     response = client.get(f"/v1/similar/{hit['id']}", params={"modality": "text"})
     assert response.status_code == 200, response.text
@@ -192,13 +192,13 @@ def test_a_sound_as_a_form(client: TestClient) -> None:
         ({"audio": base64.b64encode(RED).decode()}, 415, "unreadable"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
+def test_invalid_requests_are_refused(
     client: TestClient, body: dict[str, Any], status: int, kind: str
 ) -> None:
     refused(client.post("/v1/search", json=body), status, kind)
 
 
-def test_a_body_that_is_no_json_is_refused(client: TestClient) -> None:
+def test_a_body_that_is_not_json_is_refused(client: TestClient) -> None:
     headers = {"Content-Type": "application/json"}
     for content in (b"{", b"\xff\xfe", b"[]", b"null", b""):
         response = client.post("/v1/search", content=content, headers=headers)
@@ -222,7 +222,7 @@ def test_documents_are_listed_in_pages(client: TestClient) -> None:
     ]
     failed = client.get("/v1/documents", params={"failed": True}).json()
     assert [document["source"] for document in failed["documents"]] == ["broken.png"]
-    assert "does not decode" in failed["documents"][0]["error"]
+    assert "cannot be decoded" in failed["documents"][0]["error"]
     assert client.get("/v1/documents", params={"failed": False}).json()["total"] == 5
 
 
@@ -237,7 +237,7 @@ def test_a_document_is_shown_with_its_chunks(client: TestClient) -> None:
     assert "The muon decays." in chunk["text"]
 
 
-def test_what_is_not_there_is_not_found(client: TestClient) -> None:
+def test_missing_documents_are_not_found(client: TestClient) -> None:
     zero = "0" * 24
     refused(client.get(f"/v1/documents/{zero}"), 404, "not-found")
     refused(client.get(f"/v1/chunks/{zero}:0"), 404, "not-found")
@@ -261,7 +261,7 @@ def test_stats(client: TestClient, library: Library) -> None:
     assert stats["version"] == library.version
 
 
-def test_a_document_that_is_removed_is_gone_at_once(tmp_path: Path) -> None:
+def test_a_removed_document_is_gone_at_once(tmp_path: Path) -> None:
     (tmp_path / "kaon.txt").write_text("The kaon has a strange quark.", "utf-8")
     with Library(tmp_path / "lib", create=True, freshness_s=60) as library:
         library.add(tmp_path / "kaon.txt")

@@ -142,7 +142,7 @@ def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(maintenance, "_UNINDEXED_ROWS_WHILE_WRITING", 5)
+    monkeypatch.setattr(maintenance, "_MAX_UNINDEXED_ROWS", 5)
     vectors = unit_vectors(ROWS)
     ends = np.cumsum([200, 1, 3, 100, 2, 2, 2, 60, 10, 10, 10, 200]).tolist()
     (tmp_path / "bits").mkdir()
@@ -243,3 +243,17 @@ def test_a_library_without_rows_answers(store: Store) -> None:
     assert snapshot.sample("toy.text", 10).vectors.shape == (0, DIMENSION)
     assert snapshot.take([]) == []
     assert snapshot.chunk("none:0") is None
+
+
+def test_a_version_whose_transaction_cannot_be_read_has_a_state(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pylance raises TypeError for a compaction that rewrites indexes."""
+
+    def unreadable(dataset: lance.LanceDataset, version: int) -> None:
+        raise TypeError("RewrittenIndex.__init__() missing 3 required positional arguments")
+
+    monkeypatch.setattr(lance.LanceDataset, "read_transaction", unreadable)
+    snapshot = store.snapshot()
+    assert snapshot.state.startswith(f"{snapshot.version}-")
+    assert snapshot.state == snapshot.state

@@ -1,4 +1,4 @@
-"""What the families share: windows, queries, padding, and pictures and sounds made into arrays."""
+"""Towers: windows, queries, padding, and image and audio preprocessing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from trawl.encoders import load_model
 from trawl.encoders.cards import Tower
+from trawl.encoders.images import Transform
 from trawl.encoders.onnx_session import Arrays, OnnxNetwork
 from trawl.encoders.sounds import LogMel
 from trawl.encoders.texts import TextTower
-from trawl.encoders.transforms import Transform
 from trawl.errors import ModelError
 from trawl.types import Sound, Space
 
@@ -25,7 +25,7 @@ SPACE = Space("bag", 103, "0")
 
 
 class Bag:
-    """A network that counts token ids, and keeps what it was fed."""
+    """A network that counts token ids and records its inputs."""
 
     def __init__(self) -> None:
         self.fed: list[NDArray[np.int64]] = []
@@ -53,7 +53,7 @@ def _tower(folder: Path, **options: object) -> tuple[TextTower, Bag]:
     return TextTower(tower, SPACE, bag), bag
 
 
-def test_a_long_document_is_windowed_and_nothing_is_left_out(tmp_path: Path) -> None:
+def test_a_long_document_is_split_into_windows_without_loss(tmp_path: Path) -> None:
     tower, bag = _tower(tmp_path)
     assert tower.max_tokens == 10
     vector = tower.encode([" ".join(WORDS[:25])])[0]
@@ -66,7 +66,7 @@ def test_a_long_document_is_windowed_and_nothing_is_left_out(tmp_path: Path) -> 
     assert np.all(vector[25:100] == 0)
 
 
-def test_a_short_text_is_not_touched_by_what_is_beside_it(tmp_path: Path) -> None:
+def test_a_vector_does_not_depend_on_the_batch(tmp_path: Path) -> None:
     tower, _ = _tower(tmp_path)
     alone = tower.encode(["w1 w2"])[0]
     beside = tower.encode(["w1 w2", " ".join(WORDS), ""])
@@ -74,7 +74,7 @@ def test_a_short_text_is_not_touched_by_what_is_beside_it(tmp_path: Path) -> Non
     assert np.allclose(np.linalg.norm(beside, axis=1), 1, atol=1e-6)
 
 
-def test_a_long_query_is_cut_and_says_so(tmp_path: Path) -> None:
+def test_a_long_query_is_truncated_and_counted(tmp_path: Path) -> None:
     tower, bag = _tower(tmp_path)
     text = " ".join(WORDS[:25])
     vector = tower.encode_queries([text])[0]
@@ -85,7 +85,7 @@ def test_a_long_query_is_cut_and_says_so(tmp_path: Path) -> None:
     assert tower.tokens_cut("w1 w2") == 0
 
 
-def test_prefixes_stand_before_queries_and_before_every_window(tmp_path: Path) -> None:
+def test_prefixes_are_added_to_queries_and_to_every_window(tmp_path: Path) -> None:
     tower, bag = _tower(tmp_path, query_prefix="w98 ", document_prefix="w99 ")
     tower.encode_queries(["w1"])
     assert list(bag.fed.pop()[0, :4]) == [START, 98, 1, END]
@@ -95,7 +95,7 @@ def test_prefixes_stand_before_queries_and_before_every_window(tmp_path: Path) -
     assert np.all(fed[:, 1] == 99)
 
 
-def test_padding_is_the_cards(tmp_path: Path) -> None:
+def test_padding_follows_the_card(tmp_path: Path) -> None:
     tower, bag = _tower(tmp_path, pad_to=12)
     tower.encode(["w5"])
     assert list(bag.fed.pop()[0]) == [START, 5, END] + [PAD] * 9
@@ -104,15 +104,15 @@ def test_padding_is_the_cards(tmp_path: Path) -> None:
     assert list(bag.fed.pop()[0]) == [PAD] * 9 + [START, 5, END]
 
 
-def test_lower_case_and_punctuation_are_the_cards(tmp_path: Path) -> None:
+def test_lower_case_and_punctuation_follow_the_card(tmp_path: Path) -> None:
     tower, bag = _tower(tmp_path, lower_case=True, strip_punctuation=True)
     tower.encode(["W5, (W6)!  w7."])
     assert list(bag.fed.pop()[0, :5]) == [START, 5, 6, 7, END]
 
 
 @pytest.mark.parametrize("options", [{"pooling": "max"}, {"max_tokens": 2}])
-def test_a_card_that_cannot_be_is_refused(tmp_path: Path, options: dict[str, object]) -> None:
-    with pytest.raises(ModelError, match="card's"):
+def test_invalid_text_options_are_rejected(tmp_path: Path, options: dict[str, object]) -> None:
+    with pytest.raises(ModelError, match="in the model card"):
         _tower(tmp_path, **options)
 
 
@@ -126,7 +126,7 @@ IMAGE = {
 }
 
 
-def test_pictures_are_cropped_to_their_middle() -> None:
+def test_images_are_cropped_to_the_centre() -> None:
     picture = Image.new("RGB", (30, 10), "white")
     picture.paste("black", (0, 0, 10, 10))
     picture.paste("black", (20, 0, 30, 10))
@@ -138,7 +138,7 @@ def test_pictures_are_cropped_to_their_middle() -> None:
     assert np.all(squashed[:, :, 4] > 0.5)
 
 
-def test_a_picture_a_pixel_high_costs_no_memory() -> None:
+def test_a_very_long_image_needs_little_memory() -> None:
     pixels = Transform.from_options(IMAGE | {"size_px": 224, "crop_px": 224})(
         Image.new("RGB", (100_000, 1), "white")
     )
@@ -147,7 +147,7 @@ def test_a_picture_a_pixel_high_costs_no_memory() -> None:
 
 
 @pytest.mark.parametrize("change", [{"filter": "sharp"}, {"resize": "fit"}, {"mean": [1]}])
-def test_an_image_card_that_cannot_be_is_refused(change: dict[str, object]) -> None:
+def test_invalid_image_options_are_rejected(change: dict[str, object]) -> None:
     with pytest.raises(ModelError, match=r"\[image\]"):
         Transform.from_options(IMAGE | change)
 
@@ -165,7 +165,7 @@ AUDIO = {
 
 
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
-def test_a_tone_stands_in_its_band(scale: str) -> None:
+def test_a_tone_is_in_its_band(scale: str) -> None:
     log_mel = LogMel.from_options(AUDIO | {"scale": scale})
     bands = []
     for frequency_hz in (200.0, 1_000.0, 5_000.0):
@@ -178,21 +178,21 @@ def test_a_tone_stands_in_its_band(scale: str) -> None:
     assert 10 * np.log10(1e-10) == pytest.approx(log_mel(np.zeros(48_000, np.float32)).max())
 
 
-def test_long_sounds_are_cut_into_equal_windows_and_short_ones_repeated() -> None:
+def test_long_sounds_are_split_into_equal_windows_and_short_ones_repeated() -> None:
     log_mel = LogMel.from_options(AUDIO)
     windows = log_mel.windows(Sound(np.ones(16_000 * 25, np.float32), 16_000))
     assert len(windows) == 3
     assert {len(window) for window in windows} == {400_000}
     short = log_mel(np.random.default_rng(1).normal(0, 0.1, 96_000).astype(np.float32))
-    assert np.allclose(short[0, 100:150], short[0, 300:350], atol=1e-3), "said again"
+    assert np.allclose(short[0, 100:150], short[0, 300:350], atol=1e-3), "repeated"
     with pytest.raises(ModelError, match="no samples"):
         log_mel.windows(Sound(np.zeros(0, np.float32), 48_000))
 
 
-def test_cuda_is_asked_for_where_it_is_there_and_missed_without_harm(
+def test_cuda_is_requested_if_available_with_a_fallback_to_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """There is no GPU to run on here: what is held is who is asked, and that the CPU takes over."""
+    """Without a GPU, this tests the requested providers and the fallback to the CPU."""
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():

@@ -21,7 +21,7 @@ SENTENCES = [
 
 
 def randomise(model: torch.nn.Module, seed: int) -> torch.nn.Module:
-    """Give weights that keep the scale of what passes, so that two inputs differ at the end.
+    """Return weights that keep the scale of what passes, so that two inputs differ at the end.
 
     As transformers initialises them, a small model gives nearly one vector for everything,
     and any two implementations agree.

@@ -40,7 +40,7 @@ def test_a_library_of_two_models(case_of: Callable[[str], Case], tmp_path: Path)
         assert source in {found.source for found in answer.hits[0].evidence}
         assert not library.search("muon").notices
         long = library.search("a muon decays " * 60)
-        assert any("did not see the last" in notice for notice in long.notices)
+        assert any("ignored the last" in notice for notice in long.notices)
 
     with Library(tmp_path / "library", profile=profile) as again:
         assert again.status().documents == 3

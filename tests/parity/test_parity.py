@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trawl.encoders import Model, load_model
-from trawl.encoders.vectors import pooled, unit
+from trawl.encoders.base import unit
+from trawl.encoders.texts import pooled
 from trawl.types import Sound
 
 from .conftest import Case
@@ -55,7 +56,7 @@ TOWERS = [
 
 
 def _cosines(ours: _Vectors, reference: _Vectors) -> tuple[_Vectors, _Vectors]:
-    """Give the cosine of each item's two vectors, with and without what all have in common.
+    """Return the cosine of each item's two vectors, with and without what all have in common.
 
     A small network with random weights gives vectors that are much alike, so that any two
     implementations would seem to agree; less the reference's mean, they are not alike.

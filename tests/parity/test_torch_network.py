@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from trawl.encoders import torch_network
+from trawl.encoders.base import unit
 from trawl.encoders.torch_network import TorchNetwork, load_module
-from trawl.encoders.vectors import unit
 
 from .conftest import Case
 

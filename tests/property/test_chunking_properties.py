@@ -1,4 +1,4 @@
-"""What holds of passages whatever the text and the tokeniser."""
+"""Properties of passages for any text and tokenizer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHARACTERS = st.one_of(
 
 @st.composite
 def texts_and_spans(draw: st.DrawFn) -> tuple[str, np.ndarray]:
-    """A text, and growing token spans with gaps, shared characters and tokens of white space."""
+    """Return a text and token spans with gaps, shared characters and white-space tokens."""
     text = draw(st.text(_CHARACTERS, max_size=120))
     tokens: list[tuple[int, int]] = []
     at = 0

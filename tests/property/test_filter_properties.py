@@ -1,4 +1,4 @@
-"""The store's SQL and Python's `matches` agree, whatever the tree and whatever the text."""
+"""The store's SQL and `matches` agree for any filter and any text."""
 
 import datetime
 import re
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from trawl.errors import FilterError
-from trawl.query.filters import (
+from trawl.query import (
     And,
     Comparison,
     Contains,
@@ -22,8 +22,8 @@ from trawl.query.filters import (
     bind,
     matches,
     parse_filter,
+    to_sql,
 )
-from trawl.query.predicate import to_sql
 
 NASTY = [
     "",
@@ -215,7 +215,7 @@ def test_any_text_finds_itself_and_nothing_else(dataset, word):
 
 
 def written(tree) -> str:
-    """A tree as a person would write it, with every precedence left to the grammar."""
+    """Write a filter with as few parentheses as the precedence allows."""
 
     def literal(value) -> str:
         match value:
@@ -253,7 +253,7 @@ def written(tree) -> str:
 
 @settings(max_examples=80, deadline=None)
 @given(tree=TREES)
-def test_what_is_written_is_what_is_read(tree):
+def test_a_written_filter_parses_to_the_same_tree(tree):
     assert parse_filter(written(tree)) == tree
 
 
@@ -265,7 +265,7 @@ def test_what_is_written_is_what_is_read(tree):
         max_size=14,
     ).map(" ".join)
 )
-def test_any_text_is_read_or_refused_with_a_place(text):
+def test_any_text_is_parsed_or_refused_with_a_place(text):
     try:
         tree = parse_filter(text)
     except FilterError:
@@ -300,7 +300,7 @@ def condition_texts(draw):
 
 @settings(max_examples=300, deadline=None)
 @given(conditions=st.lists(condition_texts(), min_size=1, max_size=4))
-def test_what_fits_no_column_is_refused_with_its_place(conditions):
+def test_type_errors_point_at_their_place(conditions):
     line = "  and ".join(conditions)
     tree = parse_filter(line)
     try:

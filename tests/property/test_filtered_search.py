@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from trawl import Library
-from trawl.query.filters import And, Comparison, Contains, Exists, Filter, Not, OneOf, Or, matches
+from trawl.query import And, Comparison, Contains, Exists, Filter, Not, OneOf, Or, matches
 from trawl.types import MODALITIES, Modality
 
 WORDS = ("tide", "moon", "sea", "mill", "boat", "sand", "wind", "rain", "salt", "gull")

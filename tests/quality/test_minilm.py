@@ -49,7 +49,7 @@ def model(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def ndcg_at_10(queries: _Vectors, documents: _Vectors, gains: list[dict[int, float]]) -> float:
-    """Give the mean nDCG@10 (Järvelin and Kekäläinen 2002), gain / log2(rank + 1)."""
+    """Return the mean nDCG@10 (Järvelin and Kekäläinen 2002), gain / log2(rank + 1)."""
     found = []
     for query, gain in zip(queries, gains, strict=True):
         order = np.argsort(-(documents @ query), kind="stable")[:10]
@@ -65,7 +65,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _kept(model: Model, name: str, texts: list[str], *, cut: bool) -> _Vectors:
-    """Give the vectors of texts, by length, so that a batch is of one length.
+    """Return the vectors of texts, by length, so that a batch is of one length.
 
     `cut` ends them where the reference does; else they are windowed, as Trawl does documents.
     """
@@ -116,7 +116,7 @@ def test_scifact(model: Model, reference_data: Path) -> None:
 
 
 def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Give Spearman's rank correlation; equal values share the mean of their ranks."""
+    """Return Spearman's rank correlation; equal values share the mean of their ranks."""
 
     def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
         _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
@@ -149,7 +149,7 @@ def test_sts_benchmark(model: Model, checkpoint: Path, reference_data: Path) -> 
 
 
 def _sts_test(folder: Path) -> Iterator[tuple[str, str, float]]:
-    """Give the pairs of the test split with their scores, 0 to 5."""
+    """Return the pairs of the test split with their scores, 0 to 5."""
     with gzip.open(folder / "stsbenchmark.tsv.gz", "rt", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
             if row["split"] == "test":

@@ -30,7 +30,7 @@ print(json.dumps({
 
 
 def measured(reference_data: Path, script: str, *arguments: str) -> Any:
-    """Give what a script on the benchmarks' modules prints as JSON."""
+    """Return what a script on the benchmarks' modules prints as JSON."""
     if not (reference_data / "clip_vectors_shopsphere").is_dir():
         pytest.skip(f"no clip_vectors_shopsphere in {reference_data}")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Model cards: read, checked, and fingerprinted."""
+"""Model cards: parsing, validation and fingerprints."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_card(card_file: Path) -> None:
     assert card.towers["text"].path("weights.npz").read_bytes() == b"weights"
 
 
-def test_the_fingerprint_follows_what_decides_the_vectors(card_file: Path) -> None:
+def test_the_fingerprint_covers_everything_that_determines_vectors(card_file: Path) -> None:
     before = load_card(card_file).space.fingerprint
     text = card_file.read_text("utf-8")
     card_file.write_text(text.replace("CC0-1.0", "MIT").replace("mean = 0.1", "mean = 0.3"))
@@ -60,7 +60,7 @@ def test_the_fingerprint_follows_what_decides_the_vectors(card_file: Path) -> No
 def test_damaged_and_missing_weights(card_file: Path) -> None:
     tower = load_card(card_file).towers["text"]
     (card_file.parent / "weights.npz").write_bytes(b"others")
-    with pytest.raises(ModelError, match=r"damaged.*install it again"):
+    with pytest.raises(ModelError, match=r"damaged.*install the model again"):
         tower.path("weights.npz")
     (card_file.parent / "weights.npz").unlink()
     with pytest.raises(ModelError, match="cannot be read"):
@@ -68,13 +68,13 @@ def test_damaged_and_missing_weights(card_file: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["name = ", "name = 'x'", ""])
-def test_cards_that_are_none(card_file: Path, text: str) -> None:
+def test_invalid_cards(card_file: Path, text: str) -> None:
     card_file.write_text(text, "utf-8")
     with pytest.raises(ModelError, match=r"card\.toml"):
         load_card(card_file)
 
 
-def test_names_that_are_none() -> None:
+def test_unknown_names() -> None:
     with pytest.raises(ModelError, match="did you mean 'mini'"):
         load_profile("minni")
     with pytest.raises(ModelError, match=r"There are: .*mini"):

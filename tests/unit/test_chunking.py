@@ -1,4 +1,4 @@
-"""Where passages begin and end."""
+"""Boundaries of passages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_short_text_is_one_passage_without_the_space_around_it() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n\t\u3000\u2029"])
-def test_white_space_alone_gives_nothing(text: str) -> None:
+def test_white_space_has_no_passages(text: str) -> None:
     assert split_text(text, spans(text)) == []
 
 
@@ -62,12 +62,12 @@ def test_a_sentence_end_long_before_the_limit_is_left_alone() -> None:
 @pytest.mark.parametrize(
     "inside", ["as in Fig. 3 there", "by J. Smith there", "so e.g. this there"]
 )
-def test_abbreviations_end_no_sentence(inside: str) -> None:
+def test_abbreviations_do_not_end_a_sentence(inside: str) -> None:
     text = "word " * 12 + inside + " word" * 30
     assert not passages(text, max_tokens=20, overlap=0)[0].endswith(".")
 
 
-def test_the_next_passage_begins_at_a_sentence_near_the_wished_overlap() -> None:
+def test_the_next_passage_begins_at_a_sentence_near_the_overlap() -> None:
     sentence = "One two three four five six seven. "
     parts = passages(sentence * 20, max_tokens=40, overlap=10)
     assert len(parts) > 3
@@ -76,7 +76,7 @@ def test_the_next_passage_begins_at_a_sentence_near_the_wished_overlap() -> None
         assert part.endswith("seven.")
 
 
-def test_neighbours_overlap_by_about_the_wished_number_of_tokens() -> None:
+def test_neighbours_overlap_by_about_the_overlap() -> None:
     text = "word " * 1000
     found = split_text(text, spans(text), max_tokens=200, overlap=40)
     shared = [(a[1] - b[0] + 1) // 5 for a, b in itertools.pairwise(found)]
@@ -84,14 +84,14 @@ def test_neighbours_overlap_by_about_the_wished_number_of_tokens() -> None:
     assert len(shared) == 5
 
 
-def test_chinese_is_cut_after_its_full_stop() -> None:
+def test_chinese_is_split_after_a_full_stop() -> None:
     text = "缪子在云室中留下轨迹。" * 12
     found = passages(text, spans(text, r"\S"), max_tokens=40, overlap=5)
     assert len(found) > 3
     assert all(part.endswith("。") and len(part) <= 40 for part in found)
 
 
-def test_a_cut_never_parts_an_emoji_of_several_characters() -> None:
+def test_an_emoji_of_several_characters_is_never_split() -> None:
     family = "👩\u200d🔬👍🏽"
     text = family * 40
     found = passages(text, spans(text, r"."), max_tokens=11, overlap=3)
@@ -101,20 +101,20 @@ def test_a_cut_never_parts_an_emoji_of_several_characters() -> None:
 
 
 def test_tokens_that_share_a_character_stay_together() -> None:
-    """Byte-level tokenisers give several tokens for one emoji, all with its one span."""
+    """Byte-level tokenizers make several tokens of one emoji, all with the same span."""
     text = "🦑" * 30
     shared = np.repeat(spans(text, "."), 4, axis=0)
     found = split_text(text, shared, max_tokens=10, overlap=0)
     assert found == [(at, at + 2) for at in range(0, 30, 2)]
 
 
-def test_a_character_of_more_tokens_than_the_limit_stands_alone() -> None:
+def test_a_character_of_more_tokens_than_the_limit_is_one_passage() -> None:
     shared = np.repeat(spans("🦑🐙", "."), 4, axis=0)
     assert split_text("🦑🐙", shared, max_tokens=2, overlap=1) == [(0, 1), (1, 2)]
 
 
-def test_tokens_that_begin_with_their_space() -> None:
-    """SentencePiece spans hold the space before a word."""
+def test_tokens_that_start_with_a_space() -> None:
+    """SentencePiece spans include the space before a word."""
     text = "one two three four five"
     assert passages(text, spans(text, r"\s*\w+"), max_tokens=2, overlap=0) == [
         "one two",
@@ -129,12 +129,12 @@ def test_one_very_long_token() -> None:
 
 
 @pytest.mark.parametrize(("max_tokens", "overlap"), [(0, 0), (5, 5), (5, -1)])
-def test_impossible_sizes_are_refused(max_tokens: int, overlap: int) -> None:
+def test_invalid_sizes_are_rejected(max_tokens: int, overlap: int) -> None:
     with pytest.raises(ValueError, match="overlap"):
         split_text("a", spans("a"), max_tokens=max_tokens, overlap=overlap)
 
 
-def test_a_megabyte_takes_time_linear_in_its_length() -> None:
+def test_time_is_linear_in_the_length() -> None:
     text = "The muon decays into an electron and two neutrinos. " * 20_000
     token_spans = spans(text)
     began_s = time.process_time()

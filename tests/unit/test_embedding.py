@@ -1,4 +1,4 @@
-"""Embedding during `add`: three things at once, and only what is at fault fails."""
+"""Embedding during `add`: parallel stages, and failures of single documents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPACE = Space("angles", 2, "0")
 
 
 class Whole:
-    """An encoder in one step, of numbers in texts to angles; it refuses what is negative."""
+    """An encoder that maps numbers in texts to angles and raises for negative ones."""
 
     modality: Modality = "text"
     space = SPACE
@@ -42,7 +42,7 @@ class Whole:
 
 
 class Staged(Whole):
-    """The same in two steps."""
+    """The same as a staged encoder."""
 
     def prepare(self, item: str, *, query: bool = False) -> float:
         return float(item)
@@ -60,14 +60,14 @@ def _draft(item: str) -> Draft:
 
 
 @pytest.mark.parametrize("kind", [Whole, Staged])
-def test_only_the_document_at_fault_fails(kind: type[Whole]) -> None:
+def test_only_the_faulty_document_fails(kind: type[Whole]) -> None:
     encoder = kind()
     assert isinstance(encoder, StagedEncoder) is (kind is Staged)
     given = ["0.5", "-1", "no number", "200", "0.25"]
     documents = [_pending(item) for item in given]
     with Embedder({"text": [("first", encoder), ("second", kind())]}) as embedder:
         for document, item in zip(documents, given, strict=True):
-            embedder.take(document, _draft(item))
+            embedder.add(document, _draft(item))
         embedder.flush()
     errors = [document.error for document in documents]
     assert errors[0] is None
@@ -82,14 +82,14 @@ def test_only_the_document_at_fault_fails(kind: type[Whole]) -> None:
         assert vectors["first"] == pytest.approx([np.cos(angle), np.sin(angle)])
 
 
-def test_drafts_are_taken_while_the_encoder_works_and_not_without_end() -> None:
+def test_drafts_are_accepted_while_the_encoder_runs_up_to_a_limit() -> None:
     encoder, document = Staged(), _pending("long")
     encoder.gate.clear()
     with Embedder({"text": [("angles", encoder)]}) as embedder:
 
         def take_all() -> None:
             for number in range(1_000):
-                embedder.take(document, _draft(str(number / 1_000)))
+                embedder.add(document, _draft(str(number / 1_000)))
             embedder.flush()
 
         taking = threading.Thread(target=take_all)

@@ -64,7 +64,7 @@ def test_what_has_gone_is_not_found_and_what_came_is() -> None:
     assert np.all(found % 2 == 1)
     # Blocks are joined without what has gone.
     heads = heads.with_more(rows[:3_000:2] + 10_000, unit_vectors(1_500, seed=3))
-    assert all(block.gone is None for block in heads.blocks[1:])
+    assert all(block.deleted is None for block in heads.blocks[1:])
 
 
 @settings(max_examples=40, deadline=None)
@@ -88,6 +88,6 @@ HEADS = Heads.of(np.arange(5_000, dtype=np.int64) * 2, unit_vectors(5_000))
 def test_it_is_laid_out_anew_when_most_is_new_or_gone() -> None:
     vectors, rows = unit_vectors(25_000), np.arange(25_000, dtype=np.int64)
     heads = Heads.of(rows[:5_000], vectors[:5_000])
-    assert not heads.untidy
-    assert heads.with_more(rows[5_000:], vectors[5_000:]).untidy
-    assert heads.keeping([heads.blocks[0].rows > 4_500]).untidy
+    assert not heads.stale
+    assert heads.with_more(rows[5_000:], vectors[5_000:]).stale
+    assert heads.keeping([heads.blocks[0].rows > 4_500]).stale

@@ -1,4 +1,4 @@
-"""What the pages on the interface tell people to send is what the server takes."""
+"""The examples of the documentation are valid requests and responses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 import shlex
 from pathlib import Path
 
-from trawl.server import docs
-from trawl.server.arrivals import LineBody
-from trawl.server.composed import SearchBody
-from trawl.server.intake import metadata_object
-from trawl.server.models import DETAILED_EXAMPLE, EXAMPLE, DetailedResponse, SearchResponse
-from trawl.server.problems import Problem, documented
+from trawl.server import openapi
+from trawl.server.errors import Problem, documented
+from trawl.server.openapi import DETAILED_EXAMPLE, EXAMPLE
+from trawl.server.schemas import LineBody, SearchBody
+from trawl.server.uploads import Upload, metadata_object
+from trawl.wire import DetailedResponse, SearchResponse
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "http.md").read_text("utf-8")
 FILLED = {
@@ -28,7 +28,7 @@ def commands() -> list[str]:
     return re.findall(r"^curl (?:.*\\\n|.*'\{\n(?:.*\n)*?\}'|.*)+", text, re.MULTILINE)
 
 
-def test_questions_of_the_page_can_be_asked() -> None:
+def test_searches_in_the_documentation_are_valid() -> None:
     asked = []
     for command in commands():
         if "<<" in command:
@@ -37,27 +37,27 @@ def test_questions_of_the_page_can_be_asked() -> None:
             if word.startswith("metadata="):
                 assert metadata_object(word.removeprefix("metadata="))
             elif word.startswith(("{", "query={")):
-                asked.append(SearchBody.model_validate_json(word.removeprefix("query=")).ask())
+                asked.append(SearchBody.model_validate_json(word.removeprefix("query=")).query())
     assert len(asked) == 2
-    assert asked[0].where == "year >= 2015 and topic = 'physics'"
+    assert asked[0].options.where == "year >= 2015 and topic = 'physics'"
 
 
-def test_lines_of_the_page_can_be_added() -> None:
+def test_documents_in_the_documentation_are_valid() -> None:
     found = re.search(r"<<'END'\n(.*?)END\n", PAGE, re.DOTALL)
     assert found is not None
     lines = found[1].replace("<base64>", FILLED["<base64>"]).splitlines()
-    arrivals = [LineBody.model_validate_json(line).arrival() for line in lines]
-    assert [one.name for one in arrivals] == ["text.txt", "event.png"]
-    assert arrivals[0].beside == {"year": 1947, "title": "Kaon"}
+    uploads = [Upload.from_line(LineBody.model_validate_json(line)) for line in lines]
+    assert [one.name for one in uploads] == ["text.txt", "event.png"]
+    assert uploads[0].sidecar == {"year": 1947, "title": "Kaon"}
 
 
-def test_the_question_on_the_first_page_can_be_asked() -> None:
-    found = re.search(r"-d '\n(.*?)'\n", docs.DESCRIPTION, re.DOTALL)
+def test_the_search_in_the_description_is_valid() -> None:
+    found = re.search(r"-d '\n(.*?)'\n", openapi.DESCRIPTION, re.DOTALL)
     assert found is not None
-    assert SearchBody.model_validate_json(found[1]).ask().quotas
+    assert SearchBody.model_validate_json(found[1]).query().options.quotas
 
 
-def test_examples_of_answers_are_answers() -> None:
+def test_example_responses_are_valid() -> None:
     assert set(EXAMPLE) == set(SearchResponse.model_fields)
     assert set(DETAILED_EXAMPLE) == set(DetailedResponse.model_fields)
     SearchResponse.model_validate(EXAMPLE)

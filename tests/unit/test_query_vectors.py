@@ -1,4 +1,4 @@
-"""The vectors of questions: embedded once, whatever becomes of the library."""
+"""Text queries are embedded once, also when the library changes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from trawl.encoders import Model, load_model
-from trawl.search.vectors import QueryVectors, normalised
+from trawl.search.caches import QueryVectors, normalised
 from trawl.telemetry import events
 from trawl.types import Modality
 
 
 class Counting:
-    """Counts what is told of embeddings."""
+    """Record the embedding events."""
 
     def __init__(self) -> None:
         self.hits: list[bool] = []
@@ -30,7 +30,7 @@ def model() -> Model:
     return load_model("mini")
 
 
-def test_the_second_time_it_is_there(model: Model) -> None:
+def test_a_repeated_query_is_embedded_once(model: Model) -> None:
     counting, vectors = Counting(), QueryVectors()
     with events.watched_by(counting):  # type: ignore[arg-type]
         first = vectors.of(model, "text", "the muon")
@@ -45,7 +45,7 @@ def test_the_second_time_it_is_there(model: Model) -> None:
         first[0] = 0
 
 
-def test_what_is_kept_is_bounded(model: Model) -> None:
+def test_the_cache_is_bounded(model: Model) -> None:
     size = 400 + 4 * model.space.dimension
     vectors = QueryVectors(max_bytes=3 * size)
     for number in range(10):
@@ -59,5 +59,5 @@ def test_what_is_kept_is_bounded(model: Model) -> None:
 
 
 @pytest.mark.parametrize(("text", "same"), [("a  b", "a b"), ("e\u0301", "\u00e9"), (" a\n", "a")])
-def test_words_are_made_alike(text: str, same: str) -> None:
+def test_equivalent_texts_are_normalised_alike(text: str, same: str) -> None:
     assert normalised(text) == same

@@ -1,4 +1,4 @@
-"""Pictures: upright, RGB, small, and never half of one."""
+"""Image reader: orientation, modes, size limits and damaged files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def picture(path: Path, **options: int) -> Picture:
 
 
 def png(width: int, height: int, scanlines: bytes, *, depth: int = 8, color: int = 0) -> bytes:
-    """A PNG by hand (W3C PNG, 11.2): `scanlines` is the compressed data."""
+    """Return a hand-made PNG (W3C PNG, 11.2); `scanlines` is the compressed data."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return (
@@ -65,37 +65,37 @@ def test_each_format_is_read(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.97])
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_a_truncated_picture_is_refused(tmp_path: Path, suffix: str, share: float) -> None:
+def test_a_truncated_image_is_rejected(tmp_path: Path, suffix: str, share: float) -> None:
     whole = tmp_path / f"whole.{suffix}"
     noise(300, 200).save(whole)
     data = whole.read_bytes()
     path = tmp_path / f"cut.{suffix}"
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ReadError, match="does not decode"):
+    with pytest.raises(ReadError, match="cannot be decoded"):
         read(path, FORMATS[suffix])
 
 
-def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_rejected_by_its_header(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     compressor = zlib.compressobj(9)
     row = bytes(1 + 30_000 // 8)
     body = b"".join(compressor.compress(row) for _ in range(30_000)) + compressor.flush()
     path.write_bytes(png(30_000, 30_000, body, depth=1))
     assert path.stat().st_size < 200_000
-    with pytest.raises(ReadError, match=r"30,000 x 30,000 pixels, more than the 100,000,000"):
+    with pytest.raises(ReadError, match=r"30,000 x 30,000 pixels exceed the limit of 100,000,000"):
         read(path, "image/png")
 
 
-def test_the_bound_on_pixels_is_the_callers(tmp_path: Path) -> None:
+def test_the_caller_sets_the_pixel_limit(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (100, 50)).save(path)
     assert picture(path, max_pixels=5_000).width_px == 100
-    with pytest.raises(ReadError, match="100 x 50 pixels, more than the 4,999"):
+    with pytest.raises(ReadError, match="100 x 50 pixels exceed the limit of 4,999"):
         read(path, "image/png", max_pixels=4_999)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_a_large_picture_comes_small_with_its_own_size(tmp_path: Path, suffix: str) -> None:
+def test_a_large_image_is_scaled_and_keeps_its_original_size(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     image = Image.new("RGB", (3000, 1500), WHITE)
     image.paste(RED, (0, 0, 1500, 1500))
@@ -118,7 +118,7 @@ def test_shrinking_in_bands_leaves_no_seams(tmp_path: Path) -> None:
     assert np.diff(small).max() <= 1
 
 
-def test_a_very_long_picture_keeps_a_side(tmp_path: Path) -> None:
+def test_a_very_long_image_keeps_one_pixel(tmp_path: Path) -> None:
     path = tmp_path / "line.png"
     Image.new("L", (20_000, 1), 200).save(path)
     found = picture(path)
@@ -128,7 +128,7 @@ def test_a_very_long_picture_keeps_a_side(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns_the_picture_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
+def test_exif_orientation_is_applied(tmp_path: Path, suffix: str, orientation: int) -> None:
     upright = Image.new("RGB", (60, 40), WHITE)
     upright.paste(RED, (0, 0, 20, 20))  # red at the top left
     # What a camera held so stores: the inverse of the turn that the tag asks for.
@@ -154,7 +154,7 @@ def test_exif_turns_the_picture_upright(tmp_path: Path, suffix: str, orientation
     assert pixels[5, 55].min() > 225
 
 
-def test_exif_gives_the_day_and_the_camera(tmp_path: Path) -> None:
+def test_exif_date_and_camera(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Canon\0", "Canon EOS 5D"
     exif.get_ifd(0x8769)[0x9003] = "2019:07:31 12:30:00"
@@ -164,7 +164,7 @@ def test_exif_gives_the_day_and_the_camera(tmp_path: Path) -> None:
     assert metadata == {"taken": datetime.date(2019, 7, 31), "camera": "Canon EOS 5D"}
 
 
-def test_nonsense_in_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
+def test_invalid_exif_is_ignored(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 77
     exif.get_ifd(0x8769)[0x9003] = "0000:00:00 00:00:00"
@@ -176,7 +176,7 @@ def test_nonsense_in_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_transparency_lies_over_white(tmp_path: Path, mode: str) -> None:
+def test_transparency_is_on_white(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "a.png"
     image = Image.new("RGBA", (20, 10), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (0, 0, 10, 10))
@@ -202,10 +202,10 @@ def test_a_palette_with_a_transparent_colour(tmp_path: Path, suffix: str) -> Non
     ("name", "dtype", "top"),
     [("a.png", np.uint16, 4095), ("a.tiff", np.uint16, 4095), ("a.tif", np.float32, 0.5)],
 )
-def test_deep_pictures_use_their_whole_range(
+def test_more_than_8_bits_are_scaled_to_the_full_range(
     tmp_path: Path, name: str, dtype: type, top: float
 ) -> None:
-    """A detector of 12 bits would be nearly black if 16 bits were simply cut to 8."""
+    """Truncating 16 bits to 8 would make the image of a 12-bit detector nearly black."""
     values = np.linspace(0, top, 2100, dtype=dtype)[None, :].repeat(4, axis=0)
     if dtype is np.float32:
         values[0, 0] = np.nan
@@ -225,15 +225,15 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     assert max(green, blue) < 60
 
 
-def test_only_the_first_frame_counts(tmp_path: Path) -> None:
+def test_only_the_first_frame_is_read(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in (RED, WHITE)]
     path = tmp_path / "a.gif"
     frames[0].save(path, save_all=True, append_images=frames[1:])
     assert picture(path).image.getpixel((4, 4)) == RED
 
 
-def test_the_wrong_format_is_refused(tmp_path: Path) -> None:
+def test_the_wrong_format_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     noise(8, 8).save(path, "JPEG")
-    with pytest.raises(ReadError, match="a PNG picture that does not decode"):
+    with pytest.raises(ReadError, match="the PNG image cannot be decoded"):
         read(path, "image/png")

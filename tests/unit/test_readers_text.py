@@ -1,4 +1,4 @@
-"""Plain text and Markdown: what is read, and what is refused."""
+"""Text and Markdown readers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def text_of(found: Reading) -> str:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
-def test_text_is_read_by_its_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+def test_text_is_decoded_by_its_byte_order_mark(tmp_path: Path, encoding: str) -> None:
     words = "Müonen zerfallen.\r\nNach 2,2 µs.\rEnde 🦑"
     mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
     found = reading(written(tmp_path, "a.txt", mark + words.encode(encoding)))
@@ -41,7 +41,7 @@ def test_text_is_read_by_its_byte_order_mark(tmp_path: Path, encoding: str) -> N
     assert found.media_type == "text/plain"
 
 
-def test_a_long_first_line_is_no_title(tmp_path: Path) -> None:
+def test_a_long_first_line_is_not_a_title(tmp_path: Path) -> None:
     assert reading(written(tmp_path, "the name.txt", "word " * 40)).title == "the name"
     assert reading(written(tmp_path, "b.txt", "\n\n  A \t title \nrest")).title == "A title"
 
@@ -49,20 +49,20 @@ def test_a_long_first_line_is_no_title(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"caf\xe9 au lait", r"not UTF-8 at byte 3 \(0xE9\).*iconv"),
-        (b"\xff\xfea\x00\x00\xd8", "not UTF-16-LE at byte 4"),
+        (b"caf\xe9 au lait", r"not valid UTF-8 at byte 3 \(0xE9\).*iconv"),
+        (b"\xff\xfea\x00\x00\xd8", "not valid UTF-16-LE at byte 4"),
         (b"one\0two", "a NUL at character 3"),
-        (b" \n\t ", "white space alone"),
+        (b" \n\t ", "only white space"),
     ],
 )
-def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_invalid_text_is_rejected(tmp_path: Path, content: bytes, reason: str) -> None:
     path = written(tmp_path, "a.txt", content)
     assert media_type_of(path) == "text/plain"
     with pytest.raises(ReadError, match=reason):
         read(path, "text/plain")
 
 
-def test_a_text_beyond_the_bound_is_refused_unread(tmp_path: Path) -> None:
+def test_a_text_over_the_limit_is_rejected_unread(tmp_path: Path) -> None:
     path = written(tmp_path, "huge.txt", "text")
     with path.open("r+b") as stream:
         stream.truncate(10 * 2**30)  # sparse: it takes no room
@@ -105,7 +105,7 @@ x = 1
 """
 
 
-def test_markdown_gives_readable_text_and_its_front_matter(tmp_path: Path) -> None:
+def test_markdown_is_rendered_and_front_matter_parsed(tmp_path: Path) -> None:
     found = reading(written(tmp_path, "a.md", MARKDOWN))
     assert found.media_type == "text/markdown"
     assert found.title == "Muons in the cloud chamber"
@@ -133,7 +133,7 @@ def test_markdown_titles_fall_back_to_the_heading_and_the_name(tmp_path: Path) -
     assert reading(written(tmp_path, "my notes.md", "only text")).title == "my notes"
 
 
-def test_rules_around_text_are_no_front_matter(tmp_path: Path) -> None:
+def test_rules_around_text_are_not_front_matter(tmp_path: Path) -> None:
     found = reading(written(tmp_path, "a.md", "---\nwords, no keys\n---\nmore"))
     assert text_of(found) == "words, no keys\n\nmore"
     assert found.metadata == {}
@@ -142,13 +142,13 @@ def test_rules_around_text_are_no_front_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("front", "reason"),
     [
-        ("title: [unclosed", "front matter is not YAML at line"),
-        ("a: !!python/object/apply:os.system [ls]", "front matter is not YAML"),
+        ("title: [unclosed", "front matter is not valid YAML at line"),
+        ("a: !!python/object/apply:os.system [ls]", "front matter is not valid YAML"),
         ("deep: &d {d: *d}", "nested deeper than 16"),
         ("big: 99999999999999999999", "beyond 64 bits"),
         ("bad: .nan", "not a finite number"),
-        ("rows: [[1], [2]]", "'rows' is a list that holds a list"),
-        ("? [1, 2]\n: x\ntitle: t", "is not YAML|is not a name"),
+        ("rows: [[1], [2]]", "'rows' is a list that contains a list"),
+        ("? [1, 2]\n: x\ntitle: t", "is not valid YAML|is not a valid name"),
     ],
 )
 def test_bad_front_matter_fails_the_file(tmp_path: Path, front: str, reason: str) -> None:
@@ -157,7 +157,7 @@ def test_bad_front_matter_fails_the_file(tmp_path: Path, front: str, reason: str
         read(path, "text/markdown")
 
 
-def test_front_matter_that_multiplies_itself_is_bounded(tmp_path: Path) -> None:
+def test_front_matter_with_exponential_aliases_is_bounded(tmp_path: Path) -> None:
     levels = ["a0: &a0 {x: 1, y: 2, z: 3, w: 4}"]
     levels += [
         f"a{n}: &a{n} {{" + ", ".join(f"k{k}: *a{n - 1}" for k in range(9)) + "}"
@@ -168,7 +168,7 @@ def test_front_matter_that_multiplies_itself_is_bounded(tmp_path: Path) -> None:
         read(path, "text/markdown")
 
 
-def test_markdown_without_words_or_pictures_is_refused(tmp_path: Path) -> None:
+def test_markdown_without_text_or_images_is_rejected(tmp_path: Path) -> None:
     path = written(tmp_path, "a.md", "---\na: 1\n---\n<!-- nothing -->\n")
     with pytest.raises(ReadError, match="no text"):
         read(path, "text/markdown")
@@ -185,7 +185,7 @@ def test_picture_links_resolve_to_files_with_their_captions(tmp_path: Path) -> N
     assert {link.document_title for link in links} == {"Muons in the cloud chamber"}
 
 
-def test_links_to_the_web_and_to_nothing_are_left_out(tmp_path: Path) -> None:
+def test_remote_and_invalid_links_are_left_out(tmp_path: Path) -> None:
     source = (
         "![a](https://example.org/a.png) ![b](//example.org/b.png) ![c](data:image/gif;base64,R0)"
         " ![d](#part) ![e](nul%00.png) ![f](../up.png?raw=true#x) ![`g` *h*](<a 'b' 🦑.png>)"

@@ -1,4 +1,4 @@
-"""What is counted, shown on the dashboard, alerted on and documented: the same names everywhere."""
+"""Metrics, dashboard, alerts and documentation use the same names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEGEND = re.compile(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}")
 
 
 def declared() -> dict[str, set[str]]:
-    """Give the series that there are, with their labels."""
+    """Return the existing series with their labels."""
     found: dict[str, set[str]] = {}
     for one in vars(Metrics()).values():
         if isinstance(one, MetricWrapperBase):
@@ -48,7 +48,7 @@ def declared() -> dict[str, set[str]]:
 
 
 def expressions() -> Iterator[tuple[str, str, str]]:
-    """Give where each expression stands, the expression, and the text that goes with it."""
+    """Return the place, the expression and the text of each panel and alert."""
     dashboard: dict[str, Any] = json.loads((ROOT / "deploy/grafana/trawl.json").read_text("utf-8"))
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
@@ -62,7 +62,7 @@ def expressions() -> Iterator[tuple[str, str, str]]:
             yield f"alert {rule['alert']}", rule["expr"], json.dumps(rule["annotations"])
 
 
-def test_every_expression_names_what_there_is() -> None:
+def test_every_expression_uses_existing_metrics() -> None:
     series, used = declared(), set()
     for where, expression, text in expressions():
         names = NAME.findall(expression)
@@ -87,7 +87,7 @@ def test_every_expression_names_what_there_is() -> None:
     assert bases - shown == set()
 
 
-def test_panels_have_places_of_their_own() -> None:
+def test_panels_do_not_overlap() -> None:
     dashboard = json.loads((ROOT / "deploy/grafana/trawl.json").read_text("utf-8"))
     taken: set[tuple[int, int]] = set()
     for panel in dashboard["panels"]:
@@ -105,7 +105,7 @@ def test_panels_have_places_of_their_own() -> None:
 
 
 def test_every_setting_of_the_server_is_documented() -> None:
-    """Those of the library, of what is cut and read, stand elsewhere."""
+    """Settings of the library are documented elsewhere."""
     rows = re.findall(r"^\| `(?!trawl_)(\w+)` \| `([^|]*)` \|", OPERATIONS.read_text("utf-8"), re.M)
     names = list(Settings.model_fields)
     servers = [name for name in names[names.index("host") :] if name not in CLIENTS]
@@ -125,7 +125,7 @@ def test_every_metric_and_label_is_documented() -> None:
     assert documented == actual
 
 
-def test_the_page_has_what_was_told() -> None:
+def test_the_page_has_the_recorded_values() -> None:
     metrics, events = Metrics(), Events()
     events.watch(metrics)
     events.encoded("mini", "text", "query", items=3, seconds=0.004)
@@ -133,7 +133,7 @@ def test_the_page_has_what_was_told() -> None:
     events.model_loaded("mini", "text", seconds=0.3)
     events.embedding("mini", "text", hit=False)
     events.embedding("mini", "text", hit=True)
-    events.source_asked("bm25", seconds=0.002)
+    events.source_searched("bm25", seconds=0.002)
     metrics.ingest(Report(3, 2, 1, 0, (), 9, 0.1))
     metrics.rejected("rate")
     page = metrics.page().decode()
@@ -154,13 +154,13 @@ def test_the_page_has_what_was_told() -> None:
 
 
 def same(line: str) -> tuple[str, frozenset[str], str]:
-    """Take a line apart: the order of its labels says nothing."""
+    """Parse a line; the order of its labels does not matter."""
     name, _, rest = line.partition("{")
     labels, _, value = rest.rpartition("} ")
     return name, frozenset(labels.split(",")), value
 
 
-def test_an_observer_that_is_gone_is_not_told() -> None:
+def test_a_removed_observer_is_not_notified() -> None:
     events = Events()
     metrics = Metrics()
     events.watch(metrics)

@@ -1,4 +1,4 @@
-"""The parts of the server that need no library: bounds, rates, addresses, keys, snippets."""
+"""Parts of the server that need no library: pools, rate limits, addresses, keys, snippets."""
 
 from __future__ import annotations
 
@@ -13,56 +13,48 @@ import pytest
 from trawl import errors
 from trawl.errors import OverloadedError, SettingsError
 from trawl.search.snippets import snippet
-from trawl.server import pool
-from trawl.server.cache import AnswerCache, Key, MemoryAnswers, answer_bytes
-from trawl.server.keys import Keyring, hash_key, new_key, presented_key
-from trawl.server.limiting import Proxies, RateLimiter, Verdict
-from trawl.server.models import file_name, plain_text, without_paths
-from trawl.server.pool import WorkPool
-from trawl.server.problems import KINDS, kind_of
+from trawl.server import limits
+from trawl.server.auth import Keyring, Proxies, hash_key, new_key, presented_key
+from trawl.server.cache import MemoryStore, ResponseCache
+from trawl.server.errors import KINDS, kind_of
+from trawl.server.limits import RateLimiter, Verdict, WorkPool
 from trawl.settings import ApiKey, load_settings
-from trawl.types import Answer, Hit, Span
+from trawl.wire import file_name, plain_text, without_paths
 
 
-def answer_of(characters: int) -> Answer:
-    hit = Hit(1, 0.5, "a:0", "a", "/a", "text", "t", "x" * characters, Span(), {}, (), "")
-    return Answer((hit,), {})
+async def filled(cache: ResponseCache, bodies: list[bytes]) -> None:
+    for number, body in enumerate(bodies):
 
+        async def compute(body: bytes = body) -> bytes:
+            return body
 
-async def filled(cache: AnswerCache, answers: list[Answer]) -> None:
-    for number, answer in enumerate(answers):
-
-        async def find(answer: Answer = answer) -> Answer:
-            return answer
-
-        await cache.get(Key("1-state", number), find)
+        await cache.get(str(number), compute)
 
 
 def test_the_cache_is_bounded_in_entries() -> None:
-    cache = AnswerCache(MemoryAnswers(10, 2**30, 60))
-    asyncio.run(filled(cache, [answer_of(10)] * 50))
+    cache = ResponseCache(MemoryStore(10, 2**30, 60))
+    asyncio.run(filled(cache, [b"x" * 10] * 50))
     assert len(cache) == 10
 
 
 def test_the_cache_is_bounded_in_bytes() -> None:
-    size = answer_bytes(answer_of(100_000))
-    cache = AnswerCache(MemoryAnswers(1_000, 5 * size, 60))
-    asyncio.run(filled(cache, [answer_of(100_000)] * 50))
+    cache = ResponseCache(MemoryStore(1_000, 500_000, 60))
+    asyncio.run(filled(cache, [b"x" * 100_000] * 50))
     assert len(cache) == 5
 
 
-def test_an_answer_larger_than_the_cache_is_given_and_not_kept() -> None:
-    cache = AnswerCache(MemoryAnswers(1_000, 2**20, 60))
-    asyncio.run(filled(cache, [answer_of(2**20)]))
+def test_a_response_larger_than_the_cache_is_returned_and_not_cached() -> None:
+    cache = ResponseCache(MemoryStore(1_000, 2**20, 60))
+    asyncio.run(filled(cache, [b"x" * (2**20 + 1)]))
     assert len(cache) == 0
 
 
 class PoolClock:
-    """What the pool takes for the time: it goes on when somebody says so."""
+    """A clock for the pool, advanced by the test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr(pool, "time", self)
+        monkeypatch.setattr(limits, "time", self)
 
     def perf_counter(self) -> float:
         return self.now
@@ -82,24 +74,24 @@ class PoolClock:
         (0.1, 4),
     ],
 )
-def test_who_would_wait_too_long_is_refused(
+def test_calls_that_would_wait_too_long_are_refused(
     monkeypatch: pytest.MonkeyPatch, longest_wait_s: float, waiting: int
 ) -> None:
-    assert asyncio.run(let_in(longest_wait_s, PoolClock(monkeypatch))) == waiting
+    assert asyncio.run(count_admitted(longest_wait_s, PoolClock(monkeypatch))) == waiting
 
 
 @pytest.mark.parametrize(("lasting_s", "waiting"), [(0.2, 12), (0.3, 6)])
-def test_in_a_queue_that_stands_nobody_waits_for_long(
+def test_a_standing_queue_has_a_shorter_longest_wait(
     monkeypatch: pytest.MonkeyPatch, lasting_s: float, waiting: int
 ) -> None:
     # At 0.2 s each, the thirteenth would wait for 2.6 s and the seventh for 1.4.
-    assert asyncio.run(let_in(2.5, PoolClock(monkeypatch), lasting_s)) == waiting
+    assert asyncio.run(count_admitted(2.5, PoolClock(monkeypatch), lasting_s)) == waiting
 
 
-async def let_in(longest_wait_s: float, clock: PoolClock, lasting_s: float = 0.0) -> int:
-    """Count those who may wait for a thread that is kept busy, before the first is refused.
+async def count_admitted(longest_wait_s: float, clock: PoolClock, lasting_s: float = 0.0) -> int:
+    """Return how many calls may wait for a busy thread before one is refused.
 
-    The last call took 0.2 s; one has waited for `lasting_s` when the others come.
+    The last call took 0.2 s; one has waited for `lasting_s` when the others arrive.
     """
     workers = WorkPool("search", 1, 64, longest_wait_s)
     await workers.run(clock.go_on, 0.2)
@@ -122,7 +114,7 @@ async def let_in(longest_wait_s: float, clock: PoolClock, lasting_s: float = 0.0
         workers.close()
 
 
-def test_what_nobody_waits_for_is_not_begun() -> None:
+def test_cancelled_calls_are_not_started() -> None:
     async def begun() -> list[int]:
         workers = WorkPool("search", 1, 8)
         gate, found = threading.Event(), list[int]()
@@ -145,7 +137,7 @@ def checked(limiter: RateLimiter, client: str, cost: int) -> Verdict | None:
 
 
 class Clock:
-    """What `limits` and the server take for the time."""
+    """A clock for `limits` and the server."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000.0
@@ -164,7 +156,7 @@ def test_a_moving_window_has_no_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     assert allowed == [True, True, True, False, True]
 
 
-def test_a_refusal_says_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_has_the_time_to_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     limiter = RateLimiter("2/minute")
     checked(limiter, "a", 2)
@@ -180,13 +172,13 @@ def test_a_refusal_says_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert again.allowed
 
 
-def test_clients_have_limits_of_their_own() -> None:
+def test_each_client_has_its_own_limit() -> None:
     limiter = RateLimiter("1/minute")
     verdicts = [checked(limiter, client, 1) for client in ("a", "b", "a")]
     assert [verdict.allowed for verdict in verdicts if verdict] == [True, True, False]
 
 
-def test_no_rate_is_no_limit_and_a_bad_one_is_told() -> None:
+def test_an_empty_rate_is_unlimited_and_a_bad_one_an_error() -> None:
     assert checked(RateLimiter(""), "a", 1) is None
     with pytest.raises(SettingsError, match="rate_limit"):
         RateLimiter("often")
@@ -208,11 +200,11 @@ def test_no_rate_is_no_limit_and_a_bad_one_is_told() -> None:
         ("unknown", "198.51.100.7", "unknown"),
     ],
 )
-def test_who_asks(peer: str, forwarded: str, client: str) -> None:
+def test_client_address_behind_proxies(peer: str, forwarded: str, client: str) -> None:
     assert Proxies(["10.0.0.0/8"]).client(peer, forwarded) == client
 
 
-def test_a_keyring_knows_its_keys() -> None:
+def test_a_keyring_finds_the_holder_of_a_key() -> None:
     key, other = new_key(), new_key()
     ring = Keyring({"ada": ApiKey(sha256=hash_key(key), scopes=frozenset({"read", "write"}))})
     assert ring.holder(key) == ("ada", {"read", "write"})
@@ -233,13 +225,13 @@ def test_a_keyring_knows_its_keys() -> None:
         ("Bearer", "", ""),
     ],
 )
-def test_where_a_key_stands(authorization: str, x_api_key: str, key: str | None) -> None:
+def test_presented_key(authorization: str, x_api_key: str, key: str | None) -> None:
     assert presented_key(authorization, x_api_key) == key
 
 
-def test_the_key_maker_prints_what_the_settings_read() -> None:
+def test_the_printed_key_is_valid_settings() -> None:
     printed = subprocess.run(
-        [sys.executable, "-m", "trawl.server.keys", "ada's", "--scope", "write"],
+        [sys.executable, "-m", "trawl.server.auth", "ada's", "--scope", "write"],
         capture_output=True,
         text=True,
         check=True,
@@ -249,7 +241,7 @@ def test_the_key_maker_prints_what_the_settings_read() -> None:
     assert Keyring(keys).holder(key) == ("ada's", {"write"})
 
 
-def test_bad_keys_and_networks_are_told() -> None:
+def test_bad_keys_and_networks_are_errors() -> None:
     for options in ({"api_keys": {"a": {"sha256": "x"}}}, {"trusted_proxies": ["10.0.0/33"]}):
         with pytest.raises(SettingsError):
             load_settings(**options)
@@ -258,11 +250,11 @@ def test_bad_keys_and_networks_are_told() -> None:
 @pytest.mark.parametrize(
     "text", ["plain words", "a <b>bold</b> claim & more", "1 < 2 &amp; 3", "x</mark>y <mark>"]
 )
-def test_a_preview_is_the_text_again(text: str) -> None:
+def test_a_preview_is_the_plain_text(text: str) -> None:
     assert plain_text(snippet(text, "bold words more")) == text
 
 
-def test_a_path_keeps_its_last_part_alone() -> None:
+def test_only_the_file_name_of_a_path_is_shown() -> None:
     assert file_name("/srv/private/a b.png") == "a b.png"
     assert file_name("file:///srv/private/%FF.txt") == "%FF.txt"
 
@@ -276,7 +268,7 @@ def test_a_path_keeps_its_last_part_alone() -> None:
         ("audio/wav that cannot be read", "audio/wav that cannot be read"),
     ],
 )
-def test_reasons_keep_no_paths(reason: str, shown: str) -> None:
+def test_reasons_do_not_contain_paths(reason: str, shown: str) -> None:
     assert without_paths(reason) == shown
 
 

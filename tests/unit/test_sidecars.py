@@ -1,4 +1,4 @@
-"""Metadata beside files and in tables of folders."""
+"""Metadata from sidecar files and folder tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def photo(folder: Path, name: str = "photo.jpg") -> Path:
     return path
 
 
-def test_a_file_without_a_sidecar_has_nothing_stated(tmp_path: Path) -> None:
+def test_a_file_without_a_sidecar(tmp_path: Path) -> None:
     sidecars = Sidecars()
     assert sidecars.metadata_for(photo(tmp_path)) == Sidecar()
     assert sidecars.problems == ()
@@ -55,7 +55,7 @@ def test_a_sidecar_beside_its_file(tmp_path: Path, suffix: str) -> None:
     }
 
 
-def test_yaml_of_its_own_spelling(tmp_path: Path) -> None:
+def test_yaml_value_types(tmp_path: Path) -> None:
     path = photo(tmp_path)
     (tmp_path / "photo.jpg.yaml").write_text(
         "alt: a track\ntitle: 2024\ntaken: 2024-05-01\n"
@@ -79,7 +79,7 @@ ignored,other.jpg,,,,,,,
 """
 
 
-def test_cells_are_typed_by_what_they_show(tmp_path: Path) -> None:
+def test_cells_are_typed(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text(CSV)
     sidecars = Sidecars()
     assert sidecars.metadata_for(photo(tmp_path)) == Sidecar(
@@ -110,7 +110,7 @@ ROWS = [{"filename": "photo.jpg", "year": 1}, {"filename": "./b c.jpg", "year": 
         ("metadata.csv", "image,year\nphoto.jpg,1\nb c.jpg,2\n"),
     ],
 )
-def test_every_form_of_a_folders_table(tmp_path: Path, name: str, content: str) -> None:
+def test_every_table_format(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
     sidecars = Sidecars()
     for number, file_name in enumerate(("photo.jpg", "b c.jpg"), start=1):
@@ -120,7 +120,7 @@ def test_every_form_of_a_folders_table(tmp_path: Path, name: str, content: str) 
     assert sidecars.problems == ()
 
 
-def test_the_files_own_sidecar_wins_over_the_table(tmp_path: Path) -> None:
+def test_a_sidecar_overrides_the_table(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("path,year,place,title\nphoto.jpg,1,here,table\n")
     (tmp_path / "photo.jpg.yaml").write_text("year: 2\nkind: yaml\ncaption: said\n")
     (tmp_path / "photo.jpg.json").write_text('{"kind": "json", "caption": null}')
@@ -132,23 +132,23 @@ def test_the_files_own_sidecar_wins_over_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("metadata.jsonl", '{"file": "a"}\n{"file": ', "line 2 is not JSON"),
+        ("metadata.jsonl", '{"file": "a"}\n{"file": ', "line 2 is not valid JSON"),
         ("metadata.jsonl", '{"file": "a", "x": NaN}', "NaN is not a number"),
-        ("metadata.jsonl", '["a"]', "line 1 is no object"),
+        ("metadata.jsonl", '["a"]', "line 1 is not an object"),
         ("metadata.jsonl", '{"year": 1}', "line 1 names no file"),
-        ("metadata.json", "[1]", "object 1 is no object"),
+        ("metadata.json", "[1]", "object 1 is not an object"),
         ("metadata.json", '{"a": 1}', "neither a list of objects"),
-        ("metadata.json", "[" * 100_000, "is not JSON"),
-        ("metadata.csv", "file,year\nphoto.jpg,1,2\n", "line 2 has 3 cells, the header 2"),
-        ("metadata.csv", "file,file\nphoto.jpg,1\n", "line 1 names a column twice"),
+        ("metadata.json", "[" * 100_000, "is not valid JSON"),
+        ("metadata.csv", "file,year\nphoto.jpg,1,2\n", "line 2 has 3 cells, but the header has 2"),
+        ("metadata.csv", "file,file\nphoto.jpg,1\n", "line 1 has a duplicate"),
         ("metadata.csv", 'file,year\n"photo.jpg,1\n', "not CSV at line"),
         ("metadata.csv", "name,year\nphoto.jpg,1\n", "line 2 names no file"),
-        ("metadata.csv", "file,note\nphoto.jpg,caf\udce9\n", "not UTF-8 at byte"),
-        ("metadata.csv", "file,year\nphoto.jpg,1\n../up.jpg,2\nsub/x.jpg,3\n", "1 more such"),
+        ("metadata.csv", "file,note\nphoto.jpg,caf\udce9\n", "not valid UTF-8 at byte"),
+        ("metadata.csv", "file,year\nphoto.jpg,1\n../up.jpg,2\nsub/x.jpg,3\n", "1 more"),
         ("metadata.csv", "file,year\nphoto.jpg,1\nphoto.jpg,2\n", "'photo.jpg' again"),
     ],
 )
-def test_a_bad_table_is_one_problem_and_costs_no_file(
+def test_an_invalid_table_is_one_problem_and_fails_no_file(
     tmp_path: Path, name: str, content: str, reason: str
 ) -> None:
     table = tmp_path / name
@@ -164,25 +164,25 @@ def test_a_bad_table_is_one_problem_and_costs_no_file(
 @pytest.mark.parametrize(
     ("suffix", "content", "reason"),
     [
-        ("json", '{"year": ', "'photo.jpg.json' is not JSON at line 1"),
-        ("json", "[1]", "holds no mapping"),
-        ("json", '{"a": {"b": 1}, "a.b": 2}', "'a.b' stands twice"),
-        ("json", '{"a": [{"b": 1}]}', "'a' is a list that holds a dict"),
+        ("json", '{"year": ', "'photo.jpg.json' is not valid JSON at line 1"),
+        ("json", "[1]", "is not a mapping"),
+        ("json", '{"a": {"b": 1}, "a.b": 2}', "duplicate metadata key 'a.b'"),
+        ("json", '{"a": [{"b": 1}]}', "'a' is a list that contains a dict"),
         ("json", '{"a": 1e999}', "not a finite number"),
         ("json", '{"a": "\\ud800"}', "not valid Unicode"),
-        ("json", '{"": 1}', "is not a name"),
+        ("json", '{"": 1}', "is not a valid name"),
         ("json", '{"title": ["x"]}', "must be text"),
         ("json", '{"a": 9223372036854775808}', "beyond 64 bits"),
         ("json", "{" + '"a": {' * 40 + "}" * 41, "nested deeper"),
-        ("json", '{"a": ' + "9" * 5000 + "}", "not JSON"),
-        ("json", "", "is not JSON"),
-        ("yaml", "a: [b", "'photo.jpg.yaml' is not YAML at line"),
+        ("json", '{"a": ' + "9" * 5000 + "}", "not valid JSON"),
+        ("json", "", "is not valid JSON"),
+        ("yaml", "a: [b", "'photo.jpg.yaml' is not valid YAML at line"),
         ("yaml", "a: !!binary aGk=", "'a' is a bytes"),
         ("yaml", "a: 1\n\0", "NUL"),
         ("yaml", " " * (1024 * 1024 + 1), "1,048,577 bytes"),
     ],
 )
-def test_a_bad_sidecar_fails_its_file_alone(
+def test_an_invalid_sidecar_fails_its_file_only(
     tmp_path: Path, suffix: str, content: str, reason: str
 ) -> None:
     path = photo(tmp_path)
@@ -195,17 +195,17 @@ def test_a_bad_sidecar_fails_its_file_alone(
     assert sidecars.problems == ()
 
 
-def test_a_bad_value_in_a_table_fails_its_file_alone(tmp_path: Path) -> None:
+def test_an_invalid_value_in_a_table_fails_its_file_only(tmp_path: Path) -> None:
     (tmp_path / "metadata.jsonl").write_text(
         '{"file": "photo.jpg", "a": [[1]]}\n{"file": "other.jpg", "a": 1}\n'
     )
     sidecars = Sidecars()
-    with pytest.raises(MetadataError, match="'a' is a list that holds a list"):
+    with pytest.raises(MetadataError, match="'a' is a list that contains a list"):
         sidecars.metadata_for(photo(tmp_path))
     assert sidecars.metadata_for(photo(tmp_path, "other.jpg")).metadata == {"a": 1}
 
 
-def test_a_table_beyond_the_bound_is_a_problem(tmp_path: Path) -> None:
+def test_a_table_over_the_limit_is_a_problem(tmp_path: Path) -> None:
     with (tmp_path / "metadata.json").open("wb") as stream:
         stream.truncate(2**30)
     sidecars = Sidecars()
@@ -213,7 +213,7 @@ def test_a_table_beyond_the_bound_is_a_problem(tmp_path: Path) -> None:
     assert "1,073,741,824 bytes" in sidecars.problems[0].reason
 
 
-def test_a_folder_in_place_of_a_table_is_a_problem(tmp_path: Path) -> None:
+def test_a_folder_named_like_a_table_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").mkdir()
     sidecars = Sidecars()
     assert sidecars.metadata_for(photo(tmp_path)) == Sidecar()
@@ -232,13 +232,13 @@ def test_odd_names_are_found(tmp_path: Path, name: str) -> None:
     assert sidecars.is_sidecar(tmp_path / f"{name}.json")
 
 
-def test_accents_match_however_they_are_written(tmp_path: Path) -> None:
+def test_accents_match_in_any_normal_form(tmp_path: Path) -> None:
     path = photo(tmp_path, "Mu\u0308on.jpg")
     (tmp_path / "metadata.csv").write_text("file,n\nM\u00fcon.jpg,1\n")
     assert Sidecars().metadata_for(path).metadata == {"n": 1}
 
 
-def test_what_is_a_sidecar(tmp_path: Path) -> None:
+def test_is_sidecar(tmp_path: Path) -> None:
     photo(tmp_path)
     sidecars = Sidecars()
     for name in ("photo.jpg.json", "photo.jpg.yml", "metadata.csv", "metadata.jsonl"):
@@ -274,13 +274,13 @@ def test_a_folders_table_is_read_once(tmp_path: Path) -> None:
         ("none=", ("none", "")),
     ],
 )
-def test_options_are_typed_as_cells_are(option: str, expected: tuple[str, Value]) -> None:
+def test_options_are_typed_like_cells(option: str, expected: tuple[str, Value]) -> None:
     found = coerce_option(option)
     assert found == expected
     assert type(found[1]) is type(expected[1])
 
 
 @pytest.mark.parametrize("option", ["year", "=2024", " =x", "a=\udce9"])
-def test_options_that_are_none_are_refused(option: str) -> None:
-    with pytest.raises(UsageError, match="--meta"):
+def test_invalid_options_are_rejected(option: str) -> None:
+    with pytest.raises(UsageError, match=r"is not (KEY=VALUE|valid UTF-8)"):
         coerce_option(option)

@@ -83,7 +83,12 @@ def test_fitting_enters_new_keys_and_keeps_old_types() -> None:
 
 @pytest.mark.parametrize(
     ("value", "told"),
-    [("1999", "here it is text"), (1999.5, "here it is real"), (True, "boolean"), ([], "texts")],
+    [
+        ("1999", "this value is text"),
+        (1999.5, "this value is real"),
+        (True, "boolean"),
+        ([], "texts"),
+    ],
 )
 def test_another_type_is_refused_and_changes_nothing(value: object, told: str) -> None:
     columns: dict[str, ColumnType] = {"year": "integer"}

@@ -1,1 +1,1 @@
-"""The command line. `trawl.cli.main` is cheap to import; what a command needs comes with it."""
+"""The command line. `trawl.cli.main` loads Typer only; commands import the rest when they run."""

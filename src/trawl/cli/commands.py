@@ -1,4 +1,4 @@
-"""The commands. Each imports what it needs when it runs."""
+"""The commands that manage and serve a library. Each imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trawl.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, print_json
+from trawl.cli.options import (
+    DEFAULT_LIBRARY,
+    JsonOption,
+    LibraryOption,
+    library_name,
+    open_library,
+)
+from trawl.cli.output import print_json
 
 if TYPE_CHECKING:
-    from trawl.cli.remote import Opened
+    from trawl.library.interface import SearchLibrary
     from trawl.types import Report
 
 
@@ -21,54 +28,58 @@ def init(
     library: LibraryOption = DEFAULT_LIBRARY,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", metavar="NAME", help="The models that it uses; mini if not set."),
+        typer.Option(
+            "--profile", metavar="NAME", help="Models to use (see trawl models).  [default: mini]"
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Make an empty library. One that is there already is left as it is.
+    """Create an empty library. Does nothing if it exists.
 
     \b
     Examples:
       trawl init
-      trawl init --library ~/papers.trawl
+      trawl init --library ~/papers.trawl --profile standard
     """
     from trawl.library import Library
 
     with Library(library, create=True, profile=profile) as opened:
         spaces = opened.status().spaces
     if json:
-        from trawl.cli.contract import init_json
+        from trawl.cli.output import init_json
 
         print_json(init_json(str(library.absolute()), spaces))
         return
-    from trawl.cli.terminal import clean, console
+    from trawl.cli.output import clean, console
 
     names = ", ".join(f"{space.name}, {space.dimension} dimensions" for space in spaces)
-    console().print(clean(f"library at {library} ({names}); fill it with: trawl add FOLDER"))
+    console().print(clean(f"library at {library} ({names}); add files with: trawl add FOLDER"))
 
 
 def add(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Files and folders.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="PATH", help="Files and directories.", show_default=False),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
     meta: Annotated[
         list[str] | None,
         typer.Option(
-            "--meta", "-m", metavar="KEY=VALUE", help="Metadata of every file; may be repeated."
+            "--meta", "-m", metavar="KEY=VALUE", help="Metadata for every file. Repeatable."
         ),
     ] = None,
     prune: Annotated[
         bool,
-        typer.Option("--prune", help="Remove documents of these folders whose files are gone."),
+        typer.Option(
+            "--prune", help="Also remove documents of the given directories whose files are gone."
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Add files and folders, or bring them up to date.
+    """Add or update files and directories.
 
-    What is unchanged is skipped, what changed is replaced, and the library is made if
-    there is none. Files that cannot be read are listed with the
-    reason, the rest go in, and the exit code is then 3.
+    Skips unchanged files, replaces changed ones, and creates the library if it does not
+    exist. Unreadable files are reported and skipped; the exit code is then 3.
 
     \b
     Examples:
@@ -76,83 +87,95 @@ def add(
       trawl add talk.mp3 --meta year=2024 --meta speaker="Marie Curie"
       trawl add papers/ --prune
     """
-    from trawl.cli.remote import opened
     from trawl.readers.values import coerce_option
 
     metadata = dict(coerce_option(option) for option in meta or ())
-    with opened(library, create=True) as asked:
+    with open_library(library, create=True) as opened:
         gc.enable()
         try:
-            report = _watched_add(asked, paths, metadata, prune=prune, json=json)
+            report = _add(opened, paths, metadata, prune=prune, json=json)
         except KeyboardInterrupt:
-            from trawl.cli.terminal import complain
+            from trawl.cli.output import print_message
 
-            complain("interrupted; what was stored stays, and the same command goes on from there")
+            print_message("interrupted; repeat the command to resume where it left off")
             raise
     if json:
-        from trawl.cli.contract import report_json
+        from trawl.cli.output import report_json
 
         print_json(report_json(report))
     else:
+        from trawl.cli.output import console
         from trawl.cli.render import print_report
-        from trawl.cli.terminal import console
 
         print_report(console(), report)
     if report.failed:
         raise typer.Exit(3)
 
 
+def _add(
+    library: SearchLibrary,
+    paths: list[Path],
+    metadata: dict[str, Any],
+    *,
+    prune: bool,
+    json: bool,
+) -> Report:
+    """Add files, with a progress bar if stderr is a terminal and `json` is off."""
+    if json or not sys.stderr.isatty():
+        return library.add(paths, metadata=metadata, prune=prune)
+    from trawl.cli.output import file_progress
+
+    with file_progress() as progress:
+        return library.add(paths, metadata=metadata, prune=prune, progress=progress)
+
+
 def show(
     target: Annotated[
-        str, typer.Argument(metavar="ID|PATH", help="A document's or chunk's id, or a path.")
+        str, typer.Argument(metavar="ID|PATH", help="Document id, chunk id, or path of a file.")
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
     json: JsonOption = False,
 ) -> None:
-    """Show a document and its chunks, or one chunk whole.
+    """Show a document and its chunks, or one chunk in full.
 
     \b
     Examples:
       trawl show papers/muon.md
       trawl show 3f2a9c0e5b7d41c8a6e0f913:2
     """
-    from trawl.cli.remote import opened
-
-    with opened(library) as asked:
-        shown = asked.show(target)
+    with open_library(library) as opened:
+        contents = opened.show(target)
     if json:
-        from trawl.cli.contract import shown_json
+        from trawl.cli.output import contents_json
 
-        print_json(shown_json(shown))
+        print_json(contents_json(contents))
         return
-    from trawl.cli.render import print_shown
-    from trawl.cli.terminal import console
+    from trawl.cli.output import console
+    from trawl.cli.render import print_contents
 
-    chunk_id = target if any(chunk.chunk_id == target for chunk in shown.chunks) else None
-    print_shown(console(), shown, chunk_id)
+    chunk_id = target if any(chunk.chunk_id == target for chunk in contents.chunks) else None
+    print_contents(console(), contents, chunk_id)
 
 
 def rm(
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="ID|PATH", help="Ids, files or folders that were added."),
+        typer.Argument(metavar="ID|PATH", help="Document ids, files or directories."),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
     json: JsonOption = False,
 ) -> None:
-    """Remove documents; the files themselves stay.
+    """Remove documents from the library. Does not delete files.
 
     \b
     Examples:
       trawl rm papers/old.md
       trawl rm papers/ 3f2a9c0e5b7d41c8a6e0f913
     """
-    from trawl.cli.remote import opened
-
-    with opened(library) as asked:
-        removed = asked.remove(targets)
+    with open_library(library) as opened:
+        removed = opened.remove(targets)
     if json:
-        from trawl.cli.contract import removed_json
+        from trawl.cli.output import removed_json
 
         print_json(removed_json(removed))
         return
@@ -160,103 +183,95 @@ def rm(
 
 
 def edit(
-    document_id: Annotated[str, typer.Argument(metavar="ID", help="A document's id.")],
+    document_id: Annotated[str, typer.Argument(metavar="ID", help="Document id.")],
     changes: Annotated[
         list[str],
-        typer.Argument(metavar="KEY=VALUE|KEY=", help="What to set; nothing takes the key away."),
+        typer.Argument(metavar="KEY=VALUE|KEY=", help="Values to set; KEY= deletes a key."),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
     json: JsonOption = False,
 ) -> None:
-    """Change a document's metadata.
-
-    The changes stay when its file is added again, and go with the document.
+    """Edit a document's metadata. Edits survive re-adding the file.
 
     \b
     Examples:
       trawl edit 3f2a9c0e5b7d41c8a6e0f913 year=2024 speaker="Marie Curie"
       trawl edit 3f2a9c0e5b7d41c8a6e0f913 draft=
     """
-    from trawl.cli.remote import opened
     from trawl.readers.values import coerce_option
 
-    pairs = [coerce_option(option) for option in changes]
-    with opened(library) as asked:
-        changed = asked.set_metadata(
-            document_id, {key: None if value == "" else value for key, value in pairs}
+    values = dict(coerce_option(option) for option in changes)
+    with open_library(library) as opened:
+        changed = opened.set_metadata(
+            document_id, {key: None if value == "" else value for key, value in values.items()}
         )
     if json:
-        from trawl.cli.contract import edited_json
+        from trawl.cli.output import edited_json
 
         print_json(edited_json(changed))
         return
-    typer.echo(f"changed {len(dict(pairs)):,} key{'' if len(dict(pairs)) == 1 else 's'}")
+    typer.echo(f"changed {len(values):,} key{'' if len(values) == 1 else 's'}")
 
 
 def status(
     library: LibraryOption = DEFAULT_LIBRARY,
     failed: Annotated[
-        bool, typer.Option("--failed", help="List the files that could not be read, and why.")
+        bool, typer.Option("--failed", help="List the files that could not be read, with reasons.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Tell what is in the library, and what could not be read.
+    """Show counts of documents and chunks, and unreadable files.
 
     \b
     Examples:
       trawl status
       trawl status --failed
     """
-    from trawl.cli.remote import name_of, opened
-
-    with opened(library) as asked:
-        found = asked.status()
+    with open_library(library) as opened:
+        found = opened.status()
     if json:
-        from trawl.cli.contract import status_json
+        from trawl.cli.output import status_json
 
         print_json(status_json(found, with_failures=failed))
         return
+    from trawl.cli.output import console
     from trawl.cli.render import print_status
-    from trawl.cli.terminal import console
 
-    print_status(console(), name_of(library), found, with_failures=failed)
+    print_status(console(), library_name(library), found, with_failures=failed)
 
 
 def serve(
     library: LibraryOption = DEFAULT_LIBRARY,
     host: Annotated[
         str | None,
-        typer.Option(
-            "--host", metavar="ADDRESS", help="The address to listen on.  [default: 127.0.0.1]"
-        ),
+        typer.Option("--host", metavar="ADDRESS", help="Address to bind.  [default: 127.0.0.1]"),
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", "-p", metavar="N", help="The port.  [default: 8000]")
+        int | None,
+        typer.Option("--port", "-p", metavar="N", help="Port to bind.  [default: 8000]"),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(
-            "--workers", metavar="N", help="Processes that share the address.  [default: 1]"
-        ),
+        typer.Option("--workers", metavar="N", help="Number of processes.  [default: 1]"),
     ] = None,
     insecure: Annotated[
         bool,
-        typer.Option("--insecure", help="Serve on a public address although there are no keys."),
+        typer.Option("--insecure", help="Allow a public address without API keys."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Serve the library over HTTP until it is stopped (Ctrl-C).
+    """Serve the library over HTTP. Stop with Ctrl-C.
 
-    Anyone who can reach the address can read the library, so a public one needs keys
-    (`docs/http.md`) or --insecure.
+    A public address requires API keys (docs/http.md) or --insecure, since everyone who can
+    connect can read the library.
 
     \b
     Examples:
       trawl serve
       trawl serve --library ~/papers.trawl --port 8080 --workers 2
     """
-    # Before NumPy is imported: requests are answered side by side, and threads within each
-    # product of matrices made a search take three times the processor's time (docs/benchmarks.md).
+    # Set before NumPy is imported. Requests run in parallel already; threads within each
+    # matrix product tripled the CPU time of a search (docs/benchmarks.md).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from trawl.server import run
 
@@ -264,26 +279,34 @@ def serve(
         if json:
             print_json({"library": str(library.absolute()), "url": address})
         else:
-            typer.echo(f"serving {library} at {address}; its interface: {address}/docs")
+            typer.echo(f"serving {library} at {address} (API documentation: {address}/docs)")
             typer.echo("stop with Ctrl-C")
 
     gc.enable()
     run(library, host, port, announce=announce, workers=workers, insecure=insecure or None)
 
 
-def _watched_add(
-    asked: Opened,
-    paths: list[Path],
-    metadata: dict[str, Any],
-    *,
-    prune: bool,
-    json: bool,
-) -> Report:
-    """Add, with a progress bar where stderr is a terminal and a person reads the outcome."""
-    if json or not sys.stderr.isatty():
-        return asked.add(paths, metadata=metadata, prune=prune)
-    from trawl.cli.progress import watched
-    from trawl.cli.terminal import console
+def mcp(library: LibraryOption = DEFAULT_LIBRARY) -> None:
+    """Serve the library to AI assistants (MCP).
 
-    with watched(console(stderr=True)) as move:
-        return asked.add(paths, metadata=metadata, prune=prune, progress=move)
+    Configure an assistant to start this command (docs/clients.md): it uses stdin and stdout.
+    The tools are search, similar, show and status. With --server, they use the server's
+    library.
+
+    \b
+    Examples:
+      trawl mcp --library ~/papers.trawl
+    """
+    from trawl import __version__
+    from trawl.errors import SettingsError
+
+    try:
+        from trawl.mcp import serve as serve_mcp
+    except ModuleNotFoundError as error:
+        missing = (error.name or "the SDK").partition(".")[0]
+        raise SettingsError(
+            f"trawl mcp requires {missing}; install it with: pip install 'trawl-multimodal[mcp]'"
+        ) from error
+    with open_library(library) as opened:
+        gc.enable()
+        serve_mcp(opened, __version__)

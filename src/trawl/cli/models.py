@@ -1,23 +1,19 @@
-"""``trawl models``: which there are, which are here, and how to get them."""
+"""``trawl models``: list, download and convert models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
 
 ModelDirOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--model-dir",
         metavar="DIR",
-        help="Where downloaded models lie; TRAWL_MODEL_DIR, or ~/.cache/trawl/models.",
+        help="Directory of downloaded models.  [env var: TRAWL_MODEL_DIR; default: "
+        "~/.cache/trawl/models]",
     ),
 ]
 
@@ -25,7 +21,7 @@ app = typer.Typer(
     name="models",
     invoke_without_command=True,
     rich_markup_mode=None,
-    help="List the models, download them, or make one from a checkpoint.",
+    help="List and download models, or convert a checkpoint.",
 )
 
 
@@ -33,9 +29,9 @@ app = typer.Typer(
 def models(
     context: typer.Context,
     model_dir: ModelDirOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the models: what each takes, its size, whether it is here; and the profiles.
+    """List models (modalities, size, whether installed) and profiles.
 
     \b
     Examples:
@@ -50,18 +46,18 @@ def models(
 @app.command()
 def pull(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME", help="A profile, or a model.", show_default=False)
+        list[str], typer.Argument(metavar="NAME", help="Profiles or models.", show_default=False)
     ],
     model_dir: ModelDirOption = None,
 ) -> None:
-    """Download models; what is here is checked and kept, what was cut off goes on.
+    """Download models. Verifies files that exist and resumes interrupted downloads.
 
     \b
     Examples:
       trawl models pull standard
       trawl models pull bge-small clap --model-dir /srv/models
     """
-    from trawl.cli.terminal import clean, console
+    from trawl.cli.output import clean, console, download_progress
     from trawl.encoders import PROFILES, listing_of
     from trawl.encoders.hub import pull as download
 
@@ -69,25 +65,28 @@ def pull(
     wanted = dict.fromkeys(model for name in names for model in PROFILES.get(name, (name,)))
     listings = [listing_of(name, folder) for name in wanted]
     for listing in listings:
-        with _bar() as bar:
-            size_bytes = download(listing, progress=bar)
-        where = f"{listing.name} is in {listing.directory} ({size_bytes / 1e6:,.0f} MB)"
-        console().print(clean(where))
+        with download_progress() as progress:
+            size_bytes = download(listing, progress=progress)
+        message = f"{listing.name} is in {listing.directory} ({size_bytes / 1e6:,.0f} MB)"
+        console().print(clean(message))
 
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A Hugging Face checkpoint's folder.")],
-    target: Annotated[Path, typer.Argument(help="The folder to make.")],
-    licence: Annotated[str, typer.Option(help="What the card is to say of it.")] = "unknown",
+    checkpoint: Annotated[Path, typer.Argument(help="Directory of a Hugging Face checkpoint.")],
+    target: Annotated[Path, typer.Argument(help="Directory to create.")],
+    licence: Annotated[str, typer.Option(help="Licence to record in the card.")] = "unknown",
 ) -> None:
-    """Make a model of a checkpoint: ONNX graphs, a tokenizer and a card. Needs trawl[torch].
+    """Convert a Hugging Face checkpoint to ONNX. Requires trawl-multimodal[torch].
+
+    Writes ONNX graphs, a tokenizer and a card to TARGET.
 
     \b
-    Use it by its path:
+    Examples:
+      trawl models export ~/checkpoints/my-clip ~/models/my-clip
       trawl init --profile ~/models/my-clip
     """
-    from trawl.cli.terminal import clean, console
+    from trawl.cli.output import clean, console
     from trawl.encoders.export import export as write
 
     card = write(checkpoint.expanduser(), target.expanduser(), licence=licence)
@@ -96,42 +95,25 @@ def export(
 
 @app.command()
 def quantise(
-    model: Annotated[str, typer.Argument(help="A model's name, or its folder.")],
-    target: Annotated[Path, typer.Argument(help="The folder to make.")],
+    model: Annotated[str, typer.Argument(help="Model name or directory.")],
+    target: Annotated[Path, typer.Argument(help="Directory to create.")],
     model_dir: ModelDirOption = None,
 ) -> None:
-    """Make a model of 8-bit weights out of another: a quarter of its size. Needs trawl[torch].
+    """Quantise a model to 8 bits, a quarter of its size. Requires trawl-multimodal[torch].
 
-    Its vectors are not those of the other: a library is made with the one or the other.
+    The vectors of the two models are not comparable: a library uses one or the other.
+
+    \b
+    Examples:
+      trawl models quantise clip ~/models/clip-8bit
+      trawl init --profile ~/models/clip-8bit
     """
-    from trawl.cli.terminal import clean, console
+    from trawl.cli.output import clean, console
     from trawl.encoders import load_model
     from trawl.encoders.export import quantise as write
 
     card = write(load_model(model, _folder(model_dir)).card, target.expanduser())
     console().print(clean(f"wrote {card}; use it with: trawl init --profile {card.parent}"))
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Give what draws a bar a file on stderr, where that is a terminal."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from trawl.cli.terminal import clean, console
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    terminal = console(stderr=True)
-    with Progress(
-        *columns, TimeRemainingColumn(), console=terminal, disable=not terminal.is_terminal
-    ) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def draw(name: str, here_bytes: int, all_bytes: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(clean(name), total=all_bytes)
-            bars.update(tasks[name], completed=here_bytes)
-
-        yield draw
 
 
 def _folder(given: Path | None) -> Path | None:
@@ -141,7 +123,7 @@ def _folder(given: Path | None) -> Path | None:
 
 
 def _print(folder: Path | None, as_json: bool) -> None:
-    from trawl.cli.terminal import clean, console
+    from trawl.cli.output import clean, console
     from trawl.encoders import PROFILES, RERANKING, listings
 
     found = {listing.name: listing for listing in listings(folder)}

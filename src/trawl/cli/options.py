@@ -1,53 +1,117 @@
-"""The options that commands share, and how a command prints its JSON."""
+"""Options that several commands share, and the library or server that they select."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from trawl.library.interface import SearchLibrary
 
 LibraryOption: TypeAlias = Annotated[
     Path,
     typer.Option(
-        "--library", "-l", metavar="DIR", envvar="TRAWL_LIBRARY", help="Where the library is."
+        "--library", "-l", metavar="DIR", envvar="TRAWL_LIBRARY", help="Directory of the library."
     ),
 ]
 JsonOption: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print one line of JSON (docs/json.md) for programs.")
+    bool, typer.Option("--json", help="Print one line of JSON (docs/json.md).")
 ]
 WeightOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--weight",
         metavar="SOURCE=X",
-        help="Multiply what a source says (bm25=0.5; 0 silences it); may be repeated.",
+        help="Weight of a source, such as bm25=0.5; 0 disables the source. Repeatable.",
     ),
 ]
 DEFAULT_LIBRARY = Path("trawl-library")
 
+_LOCAL_COMMANDS = frozenset({"init", "demo", "serve", "eval", "models"})
+_server: str | None = None
 
-def read_weights(given: Iterable[str]) -> dict[str, float]:
-    """Read "bm25=0.5" and the like. Raises `UsageError`."""
+
+def parse_weights(pairs: Iterable[str]) -> dict[str, float]:
+    """Parse pairs such as "bm25=0.5". Raises `UsageError`."""
     from trawl.errors import UsageError
 
     weights: dict[str, float] = {}
-    for weight in given:
-        source, _, number = weight.rpartition("=")
+    for pair in pairs:
+        source, _, number = pair.rpartition("=")
         try:
             weights[source.strip()] = float(number)
         except ValueError:
             source = ""
         if not source.strip():
-            raise UsageError(f"--weight {weight}: write it as SOURCE=NUMBER, such as bm25=0.5")
+            raise UsageError(f"--weight {pair}: expected SOURCE=NUMBER, such as bm25=0.5")
     return weights
 
 
-def print_json(found: dict[str, Any]) -> None:
-    """Write one line of JSON to stdout."""
-    from trawl.cli.contract import encode
+def select_server(server: str | None, command: str, *, is_explicit: bool) -> None:
+    """Run `command` against a server, or against a local library if `server` is None.
 
-    sys.stdout.buffer.write(encode(found))
-    sys.stdout.flush()
+    Commands that work only on this machine ignore a server from the environment. Raises
+    `UsageError` if such a command is given the option itself (`is_explicit`).
+    """
+    global _server
+    if server is not None and command in _LOCAL_COMMANDS:
+        if is_explicit:
+            from trawl.errors import UsageError
+
+            raise UsageError(f"trawl {command} works on this machine only; omit --server")
+        server = None
+    _server = server
+
+
+def library_name(library: Path) -> str:
+    """Return the server's address, or the library's directory."""
+    return str(library) if _server is None else _server
+
+
+@contextmanager
+def open_library(library: Path, *, create: bool = False) -> Iterator[SearchLibrary]:
+    """Open the library, or connect to the selected server.
+
+    With `create`, a missing library is created, and a message is printed.
+    """
+    if _server is not None:
+        with _connect(_server) as remote:
+            yield remote
+        return
+    from trawl.errors import LibraryMissingError
+    from trawl.library import Library
+
+    try:
+        local = Library(library)
+    except LibraryMissingError:
+        if not create:
+            raise
+        from trawl.cli.output import print_message
+
+        local = Library(library, create=True)
+        print_message(f"created a library at {library}")
+    with local:
+        yield local
+
+
+@contextmanager
+def _connect(server: str) -> Iterator[SearchLibrary]:
+    from trawl.errors import SettingsError, UsageError
+    from trawl.settings import load_settings
+
+    if not server.startswith(("http://", "https://")):
+        raise UsageError(f"--server {server}: expected a URL such as http://127.0.0.1:8000")
+    try:
+        from trawl.client import Client
+        from trawl.client.remote_library import RemoteLibrary
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"--server requires {error.name}; install it with: "
+            "pip install 'trawl-multimodal[client]'"
+        ) from error
+    with Client(server, key=load_settings().api_key) as client:
+        yield RemoteLibrary(client)

@@ -1,4 +1,4 @@
-"""What the commands print for people: lists, tables and one document."""
+"""Print results, reports and documents for people."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from trawl.cli.terminal import clean
+from trawl.cli.output import clean
 
 if TYPE_CHECKING:
-    from trawl.client import Shown as RemoteShown
-    from trawl.library import Shown
+    from trawl.library.interface import DocumentView
     from trawl.types import Answer, Failure, Hit, Modality, Report, Status, StoredChunk
 
 _INDENT = "    "
@@ -27,7 +26,7 @@ _MODALITIES: tuple[Modality, ...] = ("text", "image", "audio")
 
 
 def print_answer(out: Console, answer: Answer, *, explain: bool = False) -> None:
-    """Each hit: rank, modality, title and score; size and snippet; path. Best first."""
+    """Print each hit with rank, modality, title, score, snippet and path, then the facets."""
     for hit in answer.hits:
         _print_hit(out, hit, explain=explain)
     for facet in answer.facets:
@@ -50,7 +49,7 @@ def _print_hit(out: Console, hit: Hit, *, explain: bool) -> None:
         body = Text.assemble((clean(hit.detail), "dim"), "  " if body.plain else "", body)
     for row in _wrapped(body, out.width - len(_INDENT), _SNIPPET_LINES):
         out.print(Text(_INDENT) + row)
-    # A path is never cut: it is there to be copied.
+    # Never cut a path: people copy it.
     out.print(Text(_INDENT + clean(short_path(hit.uri)) + _page(hit.span.page), style="dim"))
     if explain:
         for row in _wrapped(Text(hit.explanation, style="dim"), out.width - len(_INDENT), None):
@@ -59,7 +58,7 @@ def _print_hit(out: Console, hit: Hit, *, explain: bool) -> None:
 
 
 def snippet_text(snippet: str) -> Text:
-    """A snippet (HTML-escaped, matches between `<mark>` and `</mark>`) with its matches bold."""
+    """Convert a snippet from escaped HTML to text with its `<mark>` parts in bold."""
     text = Text()
     for i, piece in enumerate(_MARKED.split(snippet)):
         plain = clean(" ".join(html.unescape(piece).replace("\n", " ").split(" ")))
@@ -68,7 +67,7 @@ def snippet_text(snippet: str) -> Text:
 
 
 def short_path(uri: str) -> str:
-    """A path below the working directory without it; any other address as it is."""
+    """Return a path relative to the working directory if it is below it."""
     try:
         here = os.path.join(os.getcwd(), "")
     except FileNotFoundError:
@@ -77,12 +76,12 @@ def short_path(uri: str) -> str:
 
 
 def print_report(out: Console, report: Report) -> None:
-    """A table of the outcomes, then each failed file with its reason."""
+    """Print the number of files per outcome, then each failed file with its reason."""
     outcomes = ["added", "unchanged", "replaced", "removed"]
     rows: dict[str, str | Text] = {name: f"{getattr(report, name):,}" for name in outcomes}
     rows["failed"] = Text(f"{len(report.failed):,}", style="bold red" if report.failed else "")
     if report.skipped:
-        rows["skipped"] = f"{report.skipped:,}  (no reader for files of their type)"
+        rows["skipped"] = f"{report.skipped:,}  (unsupported file type)"
     _print_pairs(out, rows)
     files = report.added + report.replaced
     rate = f", {files / report.seconds:,.1f} files/s" if files and report.seconds > 0 else ""
@@ -94,7 +93,7 @@ def print_report(out: Console, report: Report) -> None:
 
 
 def print_failures(out: Console, failed: Iterable[Failure]) -> None:
-    """Each file that is not in, and why."""
+    """Print each failed file with its reason."""
     for failure in failed:
         out.print(Text(clean(short_path(failure.uri)), style="red"))
         for line in textwrap.wrap(
@@ -104,7 +103,7 @@ def print_failures(out: Console, failed: Iterable[Failure]) -> None:
 
 
 def print_status(out: Console, library: str, status: Status, *, with_failures: bool) -> None:
-    """What is in the library, in a few lines."""
+    """Print counts, version and spaces, and the failed files if wanted."""
     failed = f"{len(status.failed):,}"
     if status.failed and not with_failures:
         failed += "  (list them with --failed)"
@@ -126,9 +125,9 @@ def print_status(out: Console, library: str, status: Status, *, with_failures: b
         print_failures(out, status.failed)
 
 
-def print_shown(out: Console, shown: Shown | RemoteShown, chunk_id: str | None) -> None:
-    """A document and its chunks, or the one chunk that was asked for, whole."""
-    document = shown.document
+def print_contents(out: Console, contents: DocumentView, chunk_id: str | None) -> None:
+    """Print a document with the beginning of each chunk, or with one chunk in full."""
+    document = contents.document
     rows: dict[str, str | Text] = {
         "title": clean(document.title),
         "path": clean(document.uri),
@@ -141,7 +140,7 @@ def print_shown(out: Console, shown: Shown | RemoteShown, chunk_id: str | None) 
     for key, value in document.metadata.items():
         rows[clean(key)] = clean(", ".join(value) if isinstance(value, list) else str(value))
     _print_pairs(out, rows)
-    for chunk in shown.chunks:
+    for chunk in contents.chunks:
         if chunk_id is None or chunk.chunk_id == chunk_id:
             out.print()
             _print_chunk(out, chunk, whole=chunk_id is not None)
@@ -161,7 +160,7 @@ def _print_chunk(out: Console, chunk: StoredChunk, *, whole: bool) -> None:
 
 
 def _print_pairs(out: Console, rows: Mapping[str, str | Text]) -> None:
-    """Two columns: names, and what they are, wrapped between words but never within one."""
+    """Print names and values in two columns. Wraps values between words only."""
     lead = max(cell_len(name) for name in rows) + 2
     for name, value in rows.items():
         style = value.style if isinstance(value, Text) else ""
@@ -175,7 +174,7 @@ def _print_pairs(out: Console, rows: Mapping[str, str | Text]) -> None:
 
 
 def _wrapped(text: Text, width: int, most: int | None) -> list[Text]:
-    """Lines of at most `width` cells; what is beyond the first `most` becomes an ellipsis."""
+    """Wrap to lines of at most `width` cells; cut after `most` lines with an ellipsis."""
     if not text.plain.strip():
         return []
     lines = list(text.wrap(Console(width=width), width, overflow="fold"))
@@ -190,7 +189,7 @@ def _wrapped(text: Text, width: int, most: int | None) -> list[Text]:
 
 
 def _fit(text: str, room: int) -> str:
-    """Exactly `room` cells: padded, or cut with an ellipsis."""
+    """Pad or cut a text to exactly `room` cells."""
     if cell_len(text) <= room:
         return set_cell_size(text, room)
     return set_cell_size(text, room - 1) + "…"

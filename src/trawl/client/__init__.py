@@ -1,7 +1,6 @@
-"""Asking a Trawl server from Python: the answers are those of `trawl.Library`.
+"""A client for Trawl servers. Its answers are those of `trawl.Library`.
 
-`Client` and `AsyncClient` differ in waiting alone: what is asked, asked again and made of
-the answers is described once, in `operations`. Needs httpx: `pip install "trawl[client]"`.
+Requires httpx: `pip install "trawl-multimodal[client]"`.
 
 ::
 
@@ -9,12 +8,14 @@ the answers is described once, in `operations`. Needs httpx: `pip install "trawl
         job = client.add(["figure.png", "notes.md"], metadata={"topic": "physics"})
         for hit in client.search("decay of the muon", modality="image").hits:
             print(hit.score, hit.title)
+
+`AsyncClient` has the same methods to await. `operations` defines each of them once.
 """
 
 from trawl.client.clients import AsyncClient, Client
 from trawl.client.exchange import ServerError
 from trawl.client.operations import Part
-from trawl.client.records import Document, DocumentPage, Job, MediaPart, Shown
+from trawl.client.records import Document, DocumentContents, DocumentPage, Job, MediaPart
 from trawl.types import StoredChunk as Chunk
 
 __all__ = [
@@ -22,10 +23,10 @@ __all__ = [
     "Chunk",
     "Client",
     "Document",
+    "DocumentContents",
     "DocumentPage",
     "Job",
     "MediaPart",
     "Part",
     "ServerError",
-    "Shown",
 ]

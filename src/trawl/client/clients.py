@@ -1,10 +1,10 @@
-"""The two clients: they send what an operation asks for, and wait or are awaited."""
+"""The two clients: each drives the operations, one blocking and one with asyncio."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -13,13 +13,14 @@ import httpx
 
 from trawl.client import operations
 from trawl.client.exchange import Call, Pause, Reply, ServerError, Steps, check, retried
-from trawl.client.records import Job, job_of
+from trawl.client.records import Job
+from trawl.wire import JobOut
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _waited(operation: Callable[P, Steps[T]]) -> Callable[Concatenate[Client, P], T]:
+def _blocking(operation: Callable[P, Steps[T]]) -> Callable[Concatenate[Client, P], T]:
     @functools.wraps(operation)
     def method(self: Client, /, *args: P.args, **options: P.kwargs) -> T:
         return self._run(operation(*args, **options))
@@ -27,7 +28,7 @@ def _waited(operation: Callable[P, Steps[T]]) -> Callable[Concatenate[Client, P]
     return method
 
 
-def _awaited(
+def _awaitable(
     operation: Callable[P, Steps[T]],
 ) -> Callable[Concatenate[AsyncClient, P], Awaitable[T]]:
     @functools.wraps(operation)
@@ -38,13 +39,12 @@ def _awaited(
 
 
 class Client:
-    """A Trawl server, asked and waited for.
+    """A client of a Trawl server. Thread-safe.
 
-    `key` is an API key, where the server asks for one. A request that the server is too
-    busy for (429, 503) is sent again up to `retries` times, after the pause that it asks
-    for. Safe to use from several threads.
+    `key` is an API key, if the server requires one. Requests that a busy server refuses
+    (429, 503) are retried up to `retries` times, after the delay that it states.
 
-    Every method raises the error that `Library` would raise, and `ServerError`.
+    Every method raises the errors of the corresponding `Library` method, and `ServerError`.
     """
 
     def __init__(
@@ -69,30 +69,30 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    search = _waited(operations.search)
-    query = _waited(operations.query)
-    similar = _waited(operations.similar)
-    facets = _waited(operations.facets)
-    submit = _waited(operations.submit)
-    submit_lines = _waited(operations.submit_lines)
-    add = _waited(operations.add)
-    wait = _waited(operations.wait)
-    job = _waited(operations.job)
-    cancel = _waited(operations.cancel)
-    documents = _waited(operations.documents)
-    show = _waited(operations.show)
-    chunk = _waited(operations.chunk)
-    set_metadata = _waited(operations.set_metadata)
-    remove = _waited(operations.remove)
-    thumbnail = _waited(operations.thumbnail)
-    media = _waited(operations.media)
-    stats = _waited(operations.stats)
-    status = _waited(operations.status)
-    health = _waited(operations.health)
-    metrics = _waited(operations.metrics)
+    search = _blocking(operations.search)
+    query = _blocking(operations.query)
+    similar = _blocking(operations.similar)
+    facets = _blocking(operations.facets)
+    submit = _blocking(operations.submit)
+    submit_lines = _blocking(operations.submit_lines)
+    add = _blocking(operations.add)
+    wait = _blocking(operations.wait)
+    job = _blocking(operations.job)
+    cancel = _blocking(operations.cancel)
+    documents = _blocking(operations.documents)
+    show = _blocking(operations.show)
+    chunk = _blocking(operations.chunk)
+    set_metadata = _blocking(operations.set_metadata)
+    remove = _blocking(operations.remove)
+    thumbnail = _blocking(operations.thumbnail)
+    media = _blocking(operations.media)
+    stats = _blocking(operations.stats)
+    status = _blocking(operations.status)
+    health = _blocking(operations.health)
+    metrics = _blocking(operations.metrics)
 
     def watch(self, job_id: str) -> Iterator[Job]:
-        """Give a job at once and at each change, as the server tells of it, until it is over."""
+        """Yield the job now and after each change, until it ends."""
         try:
             with self._http.stream("GET", _events(job_id)) as response:
                 if response.is_error:
@@ -127,7 +127,7 @@ class Client:
 
 
 class AsyncClient:
-    """A Trawl server, asked and awaited. The same as `Client` in all else."""
+    """A client of a Trawl server for asyncio. Same methods as `Client`."""
 
     def __init__(
         self,
@@ -151,30 +151,30 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    search = _awaited(operations.search)
-    query = _awaited(operations.query)
-    similar = _awaited(operations.similar)
-    facets = _awaited(operations.facets)
-    submit = _awaited(operations.submit)
-    submit_lines = _awaited(operations.submit_lines)
-    add = _awaited(operations.add)
-    wait = _awaited(operations.wait)
-    job = _awaited(operations.job)
-    cancel = _awaited(operations.cancel)
-    documents = _awaited(operations.documents)
-    show = _awaited(operations.show)
-    chunk = _awaited(operations.chunk)
-    set_metadata = _awaited(operations.set_metadata)
-    remove = _awaited(operations.remove)
-    thumbnail = _awaited(operations.thumbnail)
-    media = _awaited(operations.media)
-    stats = _awaited(operations.stats)
-    status = _awaited(operations.status)
-    health = _awaited(operations.health)
-    metrics = _awaited(operations.metrics)
+    search = _awaitable(operations.search)
+    query = _awaitable(operations.query)
+    similar = _awaitable(operations.similar)
+    facets = _awaitable(operations.facets)
+    submit = _awaitable(operations.submit)
+    submit_lines = _awaitable(operations.submit_lines)
+    add = _awaitable(operations.add)
+    wait = _awaitable(operations.wait)
+    job = _awaitable(operations.job)
+    cancel = _awaitable(operations.cancel)
+    documents = _awaitable(operations.documents)
+    show = _awaitable(operations.show)
+    chunk = _awaitable(operations.chunk)
+    set_metadata = _awaitable(operations.set_metadata)
+    remove = _awaitable(operations.remove)
+    thumbnail = _awaitable(operations.thumbnail)
+    media = _awaitable(operations.media)
+    stats = _awaitable(operations.stats)
+    status = _awaitable(operations.status)
+    health = _awaitable(operations.health)
+    metrics = _awaitable(operations.metrics)
 
     async def watch(self, job_id: str) -> AsyncIterator[Job]:
-        """Give a job at once and at each change, as the server tells of it, until it is over."""
+        """Yield the job now and after each change, until it ends."""
         try:
             async with self._http.stream("GET", _events(job_id)) as response:
                 if response.is_error:
@@ -220,20 +220,18 @@ def _options(url: str, key: str | None, timeout_s: float) -> dict[str, Any]:
 
 
 def _reply(response: httpx.Response) -> Reply:
-    """Take a response over, with its JSON where that is what it says it is."""
+    """Convert a response; parse its body if its content type is JSON."""
     media_type = response.headers.get("content-type", "").partition(";")[0]
-    found = None
+    body = None
     if media_type.endswith(("/json", "+json")):
-        try:
-            found = response.json()
-        except ValueError:
-            found = None
-    return Reply(response.status_code, dict(response.headers), response.content, found)
+        with contextlib.suppress(ValueError):
+            body = response.json()
+    return Reply(response.status_code, dict(response.headers), response.content, body)
 
 
 def _unreachable(url: httpx.URL, error: httpx.HTTPError) -> ServerError:
-    said = str(error) or type(error).__name__
-    return ServerError(f"no answer from {url}: {said}; does `trawl serve` run there?")
+    reason = str(error) or type(error).__name__
+    return ServerError(f"no response from {url}: {reason}; is `trawl serve` running there?")
 
 
 def _events(job_id: str) -> str:
@@ -241,6 +239,6 @@ def _events(job_id: str) -> str:
 
 
 def _job_in(line: str) -> Job | None:
-    """Read a line of server-sent events; None where it tells nothing of a job."""
+    """Parse a line of server-sent events; return None if it has no data."""
     name, _, data = line.partition(": ")
-    return job_of(json.loads(data)) if name == "data" else None
+    return Job.from_wire(JobOut.model_validate_json(data)) if name == "data" else None

@@ -1,20 +1,25 @@
-"""What passes between an operation and whoever sends for it, without a socket in sight.
+"""Requests, replies, retries and errors, independent of how they are sent.
 
-An operation is a generator: it gives the calls that are to be sent and the pauses that are
-to be made, takes the replies, and returns its result. The two clients only send and wait.
+An operation is a generator: it yields calls and pauses, receives replies, and returns its
+result. The two clients drive it: they send each call and wait for each pause.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Final, TypeAlias, TypeVar
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TypeAlias, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
 
 from trawl import errors
 from trawl.errors import NotFoundError, TrawlError
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 _RETRIED: Final = frozenset({429, 503})
 _LONGEST_PAUSE_S = 60.0
@@ -38,9 +43,9 @@ _ERRORS: Mapping[str, type[TrawlError]] = {
 
 
 class ServerError(TrawlError):
-    """The server cannot be reached, or refused for a reason that is no error of the library.
+    """The server could not be reached, or failed in a way that `Library` cannot.
 
-    `status` is the HTTP status, 0 where there was no answer.
+    `status` is the HTTP status, 0 if there was no response.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -50,7 +55,7 @@ class ServerError(TrawlError):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, before it is sent."""
+    """A request to send."""
 
     method: str
     path: str
@@ -62,33 +67,31 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def arguments(self) -> dict[str, Any]:
-        """Give what `httpx` is to be told beside method and path. Files begin anew."""
+        """Return the keyword arguments of `httpx.request`. Rewinds the files."""
         for _, (_, file) in self.files:
             file.seek(0)
-        given = {
+        # An empty JSON object is a body; other empty values are no argument.
+        body = {} if self.json is None else {"json": self.json}
+        others = {
             "params": self.params,
-            "json": self.json,
             "content": self.content,
             "data": self.form,
             "files": list(self.files),
             "headers": self.headers,
         }
-        empty = {name for name, value in given.items() if value is None or value in ({}, [])}
-        if self.json is not None:
-            empty.discard("json")  # an empty object is something to say
-        return {name: value for name, value in given.items() if name not in empty}
+        return body | {name: value for name, value in others.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Seconds to wait before going on."""
+    """A delay before the next step."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One response, whole. The names of `headers` are in lower case."""
+    """A complete response. The names of `headers` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -100,10 +103,10 @@ Steps: TypeAlias = Generator[Call | Pause, Reply | None, T]
 
 
 def retried(steps: Steps[T], retries: int) -> Steps[T]:
-    """Send each call of an operation again while the server is busy, at most `retries` times.
+    """Wrap an operation: retry calls that the server refuses as busy, up to `retries` times.
 
-    The pause is the one that the server asks for, or half a second, doubled each time.
-    Raises the error that a refusal stands for.
+    Waits as long as `Retry-After` says, or half a second, doubled each time. Raises the
+    error that a failed reply stands for.
     """
     try:
         step = next(steps)
@@ -112,7 +115,7 @@ def retried(steps: Steps[T], retries: int) -> Steps[T]:
                 yield step
                 step = steps.send(None)
                 continue
-            reply = yield from _insisted(step, retries)
+            reply = yield from _retry(step, retries)
             try:
                 check(reply)
             except TrawlError as error:
@@ -126,11 +129,11 @@ def retried(steps: Steps[T], retries: int) -> Steps[T]:
         steps.close()
 
 
-def _insisted(call: Call, retries: int) -> Steps[Reply]:
+def _retry(call: Call, retries: int) -> Steps[Reply]:
     attempt = 0
     while True:
         reply = yield call
-        assert reply is not None, "a call was sent, and nothing came back"
+        assert reply is not None, "a call was sent without a reply"
         if reply.status not in _RETRIED or attempt >= retries:
             return reply
         yield Pause(_pause_s(reply, attempt))
@@ -138,17 +141,17 @@ def _insisted(call: Call, retries: int) -> Steps[Reply]:
 
 
 def _pause_s(reply: Reply, attempt: int) -> float:
-    """Wait as long as the server asks, and a little longer, so that not all come back at once."""
-    asked = reply.headers.get("retry-after", "")
-    pause_s = float(asked) if asked.isdecimal() else _FIRST_PAUSE_S * 2**attempt
+    # Up to a tenth longer than required, so that clients do not all retry at once.
+    retry_after = reply.headers.get("retry-after", "")
+    pause_s = float(retry_after) if retry_after.isdecimal() else _FIRST_PAUSE_S * 2**attempt
     return float(min(_LONGEST_PAUSE_S, pause_s) * random.uniform(1.0, 1.1))
 
 
 def check(reply: Reply) -> None:
-    """Raise the error that a reply stands for, if it stands for one."""
+    """Raise the error that a reply stands for, if any."""
     if reply.status < 400:
         return
-    kind, detail = "", f"{len(reply.content):,} bytes that are no problem document"
+    kind, detail = "", f"{len(reply.content):,} bytes without a problem document"
     if isinstance(reply.json, dict):
         kind = str(reply.json.get("type", "")).removeprefix(_URN)
         detail = str(reply.json.get("detail", detail))
@@ -157,4 +160,65 @@ def check(reply: Reply) -> None:
         cls = NotFoundError
     if cls is not None:
         raise cls(detail)
-    raise ServerError(f"the server answers {reply.status}: {detail}", reply.status)
+    raise ServerError(f"the server responded with status {reply.status}: {detail}", reply.status)
+
+
+def received(reply: Reply | None) -> Reply:
+    """Return the reply to a call."""
+    assert reply is not None, "a call was sent without a reply"
+    return reply
+
+
+def parse(model: type[M], reply: Reply | None) -> M:
+    """Return the JSON of a reply as a model. Raises `ServerError` if it does not match."""
+    reply = received(reply)
+    try:
+        return model.model_validate(reply.json)
+    except ValidationError as error:
+        raise ServerError(
+            "unexpected response; is this a Trawl server of a compatible version? "
+            f"({error.error_count()} invalid fields of {model.__name__})",
+            reply.status,
+        ) from error
+
+
+UploadProgress: TypeAlias = Callable[[int, int], None]
+"""Called with the bytes of an upload sent so far, and in all."""
+
+
+@contextmanager
+def open_files(
+    paths: Iterable[Path], progress: UploadProgress | None
+) -> Iterator[list[tuple[str, tuple[str, BinaryIO]]]]:
+    """Open the files of an upload as fields of a form."""
+    files = list(paths)
+    total, sent = sum(path.stat().st_size for path in files), 0
+
+    def count(size: int) -> None:
+        nonlocal sent
+        sent += size
+        if progress is not None:
+            progress(sent, total)
+
+    with ExitStack() as stack:
+        opened = [(path.name, stack.enter_context(path.open("rb"))) for path in files]
+        yield [("files", (name, cast(BinaryIO, _Counted(file, count)))) for name, file in opened]
+
+
+class _Counted:
+    """A file that reports the number of bytes read; rewinding it counts back."""
+
+    def __init__(self, file: BinaryIO, count: Callable[[int], None]) -> None:
+        self._file, self._count = file, count
+        self.tell, self.fileno = file.tell, file.fileno
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._count(len(data))
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        before = self._file.tell()
+        after = self._file.seek(offset, whence)
+        self._count(after - before)
+        return after

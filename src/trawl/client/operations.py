@@ -1,4 +1,4 @@
-"""What can be asked of a server: each operation once, for both clients.
+"""The operations of both clients, each defined once.
 
 Each is a generator of calls and pauses (`exchange.Steps`); its docstring is that of the
 clients' method.
@@ -14,34 +14,36 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from trawl.client.exchange import Call, Pause, Reply, Steps
+from trawl import wire
+from trawl.client.exchange import (
+    Call,
+    Pause,
+    Reply,
+    Steps,
+    UploadProgress,
+    open_files,
+    parse,
+    received,
+)
 from trawl.client.records import (
     Document,
+    DocumentContents,
     DocumentPage,
     Job,
     MediaPart,
-    Shown,
-    answer_of,
-    chunk_of,
-    document_of,
-    facets_of,
-    job_of,
-    page_of,
-    shown_of,
-    status_of,
+    status_from_wire,
 )
-from trawl.client.uploads import UploadProgress, opened
 from trawl.types import Answer, Facet, Modality, Status, StoredChunk
 
-_LOOK_S = 0.2
+_POLL_S = 0.2
 _PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a question: one of `text`, `image`, `audio` (a file or its bytes) and `like`.
+    """A query part: one of `text`, `image`, `audio` (a file or its bytes) and `like`.
 
-    `weight` says how much it counts; below 0 leads away from it.
+    Results are pushed away from a part of negative `weight`.
     """
 
     text: str | None = None
@@ -51,14 +53,14 @@ class Part:
     weight: float = 1.0
 
     def as_json(self) -> dict[str, Any]:
-        """Give the part as `POST /v1/search` takes it."""
-        given = {
+        """Return the part as JSON for `POST /v1/search`."""
+        fields = {
             "text": self.text,
             "image": _base64(self.image),
             "audio": _base64(self.audio),
             "like": self.like,
         }
-        return {name: value for name, value in given.items() if value is not None} | {
+        return {name: value for name, value in fields.items() if value is not None} | {
             "weight": self.weight
         }
 
@@ -72,27 +74,27 @@ def search(
     modality: Modality | Collection[Modality] | None = None,
     **options: Any,
 ) -> Steps[Answer]:
-    """Find by words, a picture, a sound (a file's path or its bytes), or all together.
+    """Search by text, an image, a sound (a file's path or its bytes), or several combined.
 
-    `parts` are further parts with weights of their own; `options` are those of
-    `POST /v1/search`: where, limit, offset, cursor, like, q, fuzzy, quotas, ...
+    `parts` are further query parts with weights of their own; `options` are the other
+    fields of `POST /v1/search`: where, limit, offset, cursor, like, q, fuzzy, quotas, ...
     """
-    given = {"text": text, "image": _base64(image), "audio": _base64(audio), **options}
-    body = {name: value for name, value in given.items() if value is not None}
+    fields = {"text": text, "image": _base64(image), "audio": _base64(audio), **options}
+    body = {name: value for name, value in fields.items() if value is not None}
     if parts:
         body["parts"] = [part.as_json() for part in parts]
     if modality is not None:
         body["modalities"] = [modality] if isinstance(modality, str) else sorted(modality)
-    return answer_of(_json((yield Call("POST", "/v1/search", json=body))))
+    return parse(wire.DetailedResponse, (yield Call("POST", "/v1/search", json=body))).answer()
 
 
 def query(line: str, **options: Any) -> Steps[Answer]:
-    """Find by one line of the query language. `options` are those of `search`."""
+    """Search by one line of the query language. `options` are those of `search`."""
     return (yield from search(q=line, **options))
 
 
 def similar(chunk_id: str, **options: Any) -> Steps[Answer]:
-    """Find what is like a chunk, in other documents. `options` are those of `search`."""
+    """Search for chunks like a chunk, in other documents. `options` are those of `search`."""
     return (yield from search(like=chunk_id, **options))
 
 
@@ -104,7 +106,7 @@ def facets(
     modality: Collection[Modality] = (),
     limit: int = 100,
 ) -> Steps[tuple[Facet, ...]]:
-    """Count the values of columns: in the library, what a filter lets by, or what `q` finds."""
+    """Count the values of columns in the library, or over the documents that match."""
     params = {
         "key": list(keys),
         "q": q,
@@ -112,7 +114,8 @@ def facets(
         "modality": sorted(modality),
         "limit": limit,
     }
-    return facets_of(_json((yield Call("GET", "/v1/facets", params=_given(params))))["facets"])
+    reply = yield Call("GET", "/v1/facets", params=_without_empty(params))
+    return tuple(facet.facet() for facet in parse(wire.Facets, reply).facets)
 
 
 def submit(
@@ -121,25 +124,24 @@ def submit(
     metadata: Mapping[str, Any] | None = None,
     progress: UploadProgress | None = None,
 ) -> Steps[Job]:
-    """Upload files, at most 100 at once, and leave the server to add them.
+    """Upload up to 100 files. Returns the job that adds them, without waiting for it.
 
-    `metadata` goes to every file; `progress` is told of bytes sent, and of all there are.
+    `metadata` applies to every file; `progress` is called with the bytes sent and in all.
     """
     form = {"metadata": json.dumps(dict(metadata))} if metadata else {}
-    with opened(map(Path, paths), progress) as files:
-        return job_of(_json((yield Call("POST", "/v1/documents", form=form, files=files))))
+    with open_files(map(Path, paths), progress) as files:
+        return _job((yield Call("POST", "/v1/documents", form=form, files=files)))
 
 
 def submit_lines(documents: Iterable[Mapping[str, Any]]) -> Steps[Job]:
-    """Send documents that are no files, at most 1,000 at once, and leave the server to add them.
+    """Send up to 1,000 documents as JSON. Returns the job that adds them.
 
-    Each has one of `text`, `image` and `audio` (base64), and may have `name`, `title`,
+    Each document has one of `text`, `image` and `audio` (base64), and may have `name`, `title`,
     `caption` and `metadata`.
     """
     content = "".join(json.dumps(dict(one)) + "\n" for one in documents).encode()
     headers = {"Content-Type": "application/jsonl"}
-    call = Call("POST", "/v1/documents", content=content, headers=headers)
-    return job_of(_json((yield call)))
+    return _job((yield Call("POST", "/v1/documents", content=content, headers=headers)))
 
 
 def add(
@@ -149,33 +151,33 @@ def add(
     progress: UploadProgress | None = None,
     watch: Callable[[Job], None] | None = None,
 ) -> Steps[Job]:
-    """Upload files as `submit` does, and wait until they are added.
+    """Upload files like `submit`, and wait until they are added.
 
-    `watch` is told of the job each time that it was looked at.
+    `watch` is called with the job each time it is polled.
     """
     job = yield from submit(paths, metadata=metadata, progress=progress)
     return (yield from wait(job.job_id, watch=watch))
 
 
 def wait(job_id: str, *, watch: Callable[[Job], None] | None = None) -> Steps[Job]:
-    """Wait until a job is over. `watch` is told of it each time that it was looked at."""
+    """Poll a job until it ends. `watch` is called with it each time."""
     while True:
-        found = yield from job(job_id)
+        current = yield from job(job_id)
         if watch is not None:
-            watch(found)
-        if found.is_over:
-            return found
-        yield Pause(_LOOK_S)
+            watch(current)
+        if current.is_over:
+            return current
+        yield Pause(_POLL_S)
 
 
 def job(job_id: str) -> Steps[Job]:
-    """Look at a job."""
-    return job_of(_json((yield Call("GET", f"/v1/jobs/{_safe(job_id)}"))))
+    """Return a job's current state."""
+    return _job((yield Call("GET", f"/v1/jobs/{_safe(job_id)}")))
 
 
 def cancel(job_id: str) -> Steps[Job]:
-    """Cancel a job; what it added so far stays."""
-    return job_of(_json((yield Call("DELETE", f"/v1/jobs/{_safe(job_id)}"))))
+    """Cancel a job. Files that it has added stay."""
+    return _job((yield Call("DELETE", f"/v1/jobs/{_safe(job_id)}")))
 
 
 def documents(
@@ -185,46 +187,48 @@ def documents(
     limit: int = 100,
     offset: int = 0,
 ) -> Steps[DocumentPage]:
-    """List documents, failed ones too, by the address of their files."""
-    params = _given({"failed": failed, "where": where, "limit": limit, "offset": offset})
-    return page_of(_json((yield Call("GET", "/v1/documents", params=params))))
+    """Return a page of documents, including failed ones, sorted by path."""
+    params = _without_empty({"failed": failed, "where": where, "limit": limit, "offset": offset})
+    reply = yield Call("GET", "/v1/documents", params=params)
+    return DocumentPage.from_wire(parse(wire.DocumentPage, reply))
 
 
-def show(document_id: str) -> Steps[Shown]:
-    """Give a document with its chunks."""
-    return shown_of(_json((yield Call("GET", f"/v1/documents/{_safe(document_id)}"))))
+def show(document_id: str) -> Steps[DocumentContents]:
+    """Return a document with its chunks."""
+    reply = yield Call("GET", f"/v1/documents/{_safe(document_id)}")
+    return DocumentContents.from_wire(parse(wire.DocumentWithChunks, reply))
 
 
 def chunk(chunk_id: str) -> Steps[StoredChunk]:
-    """Give one chunk, with its whole text."""
-    return chunk_of(_json((yield Call("GET", f"/v1/chunks/{_safe(chunk_id)}"))))
+    """Return one chunk, with its full text."""
+    return parse(wire.ChunkOut, (yield Call("GET", f"/v1/chunks/{_safe(chunk_id)}"))).chunk()
 
 
 def set_metadata(document_id: str, changes: Mapping[str, Any]) -> Steps[Document]:
-    """Set keys of a document's metadata; those that are None are taken away."""
+    """Set keys of a document's metadata; None deletes a key."""
     call = Call("PATCH", f"/v1/documents/{_safe(document_id)}", json=dict(changes))
-    return document_of(_json((yield call)))
+    return Document.from_wire(parse(wire.DocumentOut, (yield call)))
 
 
 def remove(document_id: str) -> Steps[None]:
-    """Take a document out of the library."""
+    """Remove a document from the library."""
     yield Call("DELETE", f"/v1/documents/{_safe(document_id)}")
 
 
 def thumbnail(chunk_id: str) -> Steps[bytes]:
-    """Give a picture's thumbnail, a JPEG."""
-    return _reply((yield Call("GET", f"/v1/chunks/{_safe(chunk_id)}/thumbnail"))).content
+    """Return a picture's thumbnail as a JPEG file."""
+    return received((yield Call("GET", f"/v1/chunks/{_safe(chunk_id)}/thumbnail"))).content
 
 
 def media(chunk_id: str, *, start: int = 0, end: int | None = None) -> Steps[MediaPart]:
-    """Give the file that a chunk is of, or its bytes from `start` to before `end`.
+    """Return the file of a chunk, or its bytes from `start` up to `end` (exclusive).
 
-    Raises `GoneError` where the file is not what was added.
+    Raises `GoneError` if the file changed since it was added.
     """
     whole = start == 0 and end is None
     headers = {} if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
     call = Call("GET", f"/v1/chunks/{_safe(chunk_id)}/media", headers=headers)
-    reply = _reply((yield call))
+    reply = received((yield call))
     media_type = reply.headers.get("content-type", "")
     if reply.status != 206:
         return MediaPart(reply.content, media_type, 0, len(reply.content))
@@ -233,42 +237,37 @@ def media(chunk_id: str, *, start: int = 0, end: int | None = None) -> Steps[Med
 
 
 def stats() -> Steps[dict[str, Any]]:
-    """Give the library in numbers, as `GET /v1/stats` does."""
-    return dict(_json((yield Call("GET", "/v1/stats"))))
+    """Return the library's counts and columns: the JSON of `GET /v1/stats`."""
+    return dict(received((yield Call("GET", "/v1/stats"))).json)
 
 
 def status() -> Steps[Status]:
-    """Tell what is in the library, and what could not be read."""
-    numbers = yield from stats()
+    """Return counts, embedding spaces and the files that could not be read."""
+    numbers = parse(wire.Stats, (yield Call("GET", "/v1/stats")))
     failed: list[Document] = []
     offset: int | None = 0
-    while offset is not None and numbers["failed"]:
+    while offset is not None and numbers.failed:
         page = yield from documents(failed=True, limit=_PAGE, offset=offset)
         failed += page.documents
         offset = page.next_offset
-    return status_of(numbers, failed)
+    return status_from_wire(numbers, failed)
 
 
 def health() -> Steps[dict[str, Any]]:
-    """Tell whether the server can be used. Raises `ServerError` where it cannot, yet or at all."""
-    return dict(_json((yield Call("GET", "/health"))))
+    """Return the server's health. Raises `ServerError` if it is not ready."""
+    return dict(received((yield Call("GET", "/health"))).json)
 
 
 def metrics() -> Steps[str]:
-    """Give the server's numbers in Prometheus' text format."""
-    return _reply((yield Call("GET", "/metrics"))).content.decode()
+    """Return the server's metrics in Prometheus' text format."""
+    return received((yield Call("GET", "/metrics"))).content.decode()
 
 
-def _reply(reply: Reply | None) -> Reply:
-    assert reply is not None, "a call was sent, and nothing came back"
-    return reply
+def _job(reply: Reply | None) -> Job:
+    return Job.from_wire(parse(wire.JobOut, reply))
 
 
-def _json(reply: Reply | None) -> Any:
-    return _reply(reply).json
-
-
-def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+def _without_empty(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value not in (None, [], ())}
 
 

@@ -1,74 +1,134 @@
-"""What an encoder is. Runtimes and model families stand behind this and swap freely."""
+"""The encoder protocols, which every runtime and model family implements, and helpers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.types import Modality, Space, Vectors
+from trawl.telemetry import events
+from trawl.types import Media, Modality, Space, Vectors
+
+_T = TypeVar("_T")
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Turns media of one modality into unit vectors of one space.
+    """Embeds media of one modality as unit vectors of one space.
 
     Text items are `str`, images are `PIL.Image.Image` in RGB, sounds are
-    `trawl.types.Sound` of any sample rate and length. Loads its weights at the
-    first call, is safe to call from several threads, and gives the same vector
-    for the same item whatever else is in the batch.
+    `trawl.types.Sound` of any sample rate and length. An encoder loads its weights at the
+    first call, is thread-safe, and returns the same vector for an item whatever else is in
+    the batch.
     """
 
     @property
     def modality(self) -> Modality:
-        """What it takes."""
+        """The modality of its items."""
         ...
 
     @property
     def space(self) -> Space:
-        """Where its vectors live."""
+        """The space of its vectors."""
         ...
 
     def encode(self, items: Sequence[Any]) -> Vectors:
-        """Give float32 [len(items), D] unit vectors. An empty batch gives [0, D]."""
+        """Return float32 [len(items), D] unit vectors; [0, D] for an empty batch."""
         ...
 
 
 @runtime_checkable
 class TextEncoder(Encoder, Protocol):
-    """An encoder of text, which also tells how it cuts text into tokens."""
+    """An encoder of text with access to its tokenizer."""
 
     @property
     def max_tokens(self) -> int | None:
-        """How many tokens of one text it sees; None where there is no limit.
+        """Maximum tokens per window; None if there is no limit.
 
-        `encode` windows a longer text and averages the windows: nothing is cut silently.
+        `encode` splits a longer text into windows and averages their vectors.
         """
         ...
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
-        """Give int64 [T, 2], each token's first character and the one after its last.
+        """Return int64 [T, 2], the start and end character of each token, in order.
 
-        Special tokens are left out; the spans do not overlap and grow.
+        Special tokens are left out. The spans do not overlap.
         """
         ...
 
 
 @runtime_checkable
 class StagedEncoder(Encoder, Protocol):
-    """An encoder that works in two steps: media become arrays, and arrays become vectors.
+    """An encoder in two stages: `prepare` turns media into arrays, `run` embeds arrays.
 
-    The first step is one item's alone and may run on any thread, beside the second step
-    of what came before; `encode` is both, one after the other. Whoever holds many large
-    media prepares them soon: what is prepared is small.
+    `prepare` works on one item and may run on any thread, in parallel with `run` of an
+    earlier batch. `encode` is `prepare` followed by `run`. Prepared items are small:
+    callers that hold many large media should prepare them early.
     """
 
     def prepare(self, item: Any, *, query: bool = False) -> Any:
-        """Give what `run` takes for one item, as a document's or as a query's."""
+        """Return the input of `run` for one item, a document's or a query's."""
         ...
 
     def run(self, prepared: Sequence[Any]) -> Vectors:
-        """Give float32 [len(prepared), D] unit vectors. An empty batch gives [0, D]."""
+        """Return float32 [len(prepared), D] unit vectors; [0, D] for an empty batch."""
         ...
+
+
+def encode_query(encoder: Encoder, item: Media) -> NDArray[np.float32]:
+    """Return the unit vector [D] of one query. Some models embed queries differently."""
+    encode: Callable[[Sequence[Media]], Vectors] = getattr(
+        encoder, "encode_queries", encoder.encode
+    )
+    vector: NDArray[np.float32] = encode([item])[0]
+    return vector
+
+
+def tokens_cut(encoder: Encoder, text: str) -> int:
+    """Return the number of tokens that the encoder truncates from a text query."""
+    count: Callable[[str], int] | None = getattr(encoder, "tokens_cut", None)
+    return count(text) if count is not None else 0
+
+
+class Lazy(Generic[_T]):
+    """A value created at the first call, by one thread, and kept. Failures are not kept.
+
+    `on_load` is called with the seconds that the creation took.
+    """
+
+    def __init__(
+        self, make: Callable[[], _T], on_load: Callable[[float], None] | None = None
+    ) -> None:
+        self._make, self._on_load, self._lock = make, on_load, threading.Lock()
+        self._value: tuple[_T] | None = None
+
+    def __call__(self) -> _T:
+        """Return the value. Raises what `make` raises; the next call tries again."""
+        if self._value is None:
+            with self._lock:
+                if self._value is None:
+                    began = time.perf_counter()
+                    self._value = (self._make(),)
+                    if self._on_load is not None:
+                        self._on_load(time.perf_counter() - began)
+        return self._value[0]
+
+
+def report_load(space: Space, modality: Modality) -> Callable[[float], None]:
+    """Return an `on_load` callback that reports a tower's loading time to `events`."""
+
+    def report(seconds: float) -> None:
+        events.model_loaded(space.name, modality, seconds=seconds)
+
+    return report
+
+
+def unit(vectors: NDArray[np.float32]) -> Vectors:
+    """Return float32 [N, D] with each row scaled to length 1; a row of zeros stays zero."""
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))[:, None]
+    scaled: Vectors = vectors / np.maximum(lengths, np.float32(1e-12))
+    return scaled.astype(np.float32, copy=False)

@@ -1,37 +1,37 @@
-"""Models are data: a card (TOML) says what a model is, where its files are and how it is fed.
+"""Model cards: TOML files that describe a model, its files and its preprocessing.
 
 ::
 
-    name = "clip-vit-b32"         # what people type
-    family = "clip"               # which module of this package runs it
+    name = "clip-vit-b32"         # the name on the command line
+    family = "clip"               # see `trawl.encoders.registry`
     licence = "MIT"
-    preprocessing = 1             # raised when the code that feeds the towers changes
+    preprocessing = 1             # increased when the preprocessing code changes
 
-    [source]                      # left out where the files lie beside the card
+    [source]                      # absent if the files are beside the card
     repository = "Xenova/clip-vit-base-patch32"
-    revision = "main"             # better a commit; what was fetched is recorded
+    revision = "main"             # preferably a commit; the downloaded commit is recorded
     size_mb = 606
 
-    [published]                   # figures of the model's authors, to choose by
+    [published]                   # published results, for `trawl models list`
     "COCO text-to-image R@1" = 0.304
 
-    [space]                       # left out of a card of the family cross-encoder
+    [space]                       # absent for rerankers
     name = "clip-vit-b32"
     dimension = 512
 
-    [text]                        # one table a tower; all but `files` is for the family
+    [text]                        # one table per tower: the options of its family
     graph = "onnx/text_model.onnx"
-    max_tokens = 77               # 0: no limit
+    max_tokens = 77               # special tokens included; no limit (0) in mini
     [text.files]
-    "onnx/text_model.onnx" = ""   # SHA-256; "": recorded when it is first downloaded
+    "onnx/text_model.onnx" = ""   # SHA-256; "": recorded at the first download
     "tokenizer.json" = "<sha-256>"
 
-    [prior."text>image"]          # cosines of unrelated pairs: query's modality > source's
+    [prior."text>image"]          # cosines of unrelated pairs, query > chunk
     mean = 0.02
     std = 0.08
 
-A new model of a known family is a new card. What was downloaded lies in the models' folder,
-below the model's name, with `installed.json`: the commit, and every file's SHA-256.
+A new model of a supported family needs only a card. Downloaded files are in the models folder
+under the model's name, with `installed.json`: the commit and the SHA-256 of every file.
 """
 
 from __future__ import annotations
@@ -47,12 +47,19 @@ from typing import Any, TypeVar
 from trawl.errors import ModelError
 from trawl.types import MODALITIES, Modality, Space
 
+CARD = "card.toml"
+INSTALLED = "installed.json"
+"""Written last into a downloaded model's folder. Without it the model counts as missing."""
+
+RERANKING = "cross-encoder"
+"""The family of rerankers, which score pairs of texts and make no vectors."""
+
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """One encoder of a model: its files with their SHA-256, and its family's options."""
+    """One encoder of a model: the SHA-256 of each file, and the options of the card's table."""
 
     modality: Modality
     directory: Path
@@ -60,26 +67,25 @@ class Tower:
     options: Mapping[str, Any]
 
     def path(self, name: str) -> Path:
-        """Give a file's path, once its hash is what the card says. Raises `ModelError`."""
+        """Return the path of a file after verifying its SHA-256. Raises `ModelError`."""
         path = self.directory / name
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = sha256_of(path)
         except OSError as error:
             raise ModelError(
-                f"the model file {path} cannot be read ({error.strerror}); install it again"
+                f"the model file {path} cannot be read ({error.strerror}); install the model again"
             ) from error
-        if found != self.files[name]:
+        if digest != self.files[name]:
             raise ModelError(
-                f"the model file {path} is damaged: its SHA-256 is {found[:12]}..., the card "
-                f"says {self.files[name][:12]}...; install it again"
+                f"the model file {path} is damaged: its SHA-256 is {digest[:12]}..., but the "
+                f"card has {self.files[name][:12]}...; install the model again"
             )
         return path
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model is downloaded from: a repository of the Hugging Face hub, at a revision."""
+    """The Hugging Face repository and revision that a model is downloaded from."""
 
     repository: str
     revision: str
@@ -88,7 +94,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is known of a model before it is here. `files` are all towers', by SHA-256 or ""."""
+    """A model that may not be downloaded yet. `files` maps all towers' files to SHA-256 or ""."""
 
     name: str
     family: str
@@ -102,16 +108,16 @@ class Listing:
 
     @property
     def is_here(self) -> bool:
-        """Whether it can be loaded: it is in the package, or wholly downloaded."""
+        """Whether it can be loaded: it is in the package or completely downloaded."""
         return self.source is None or (self.directory / INSTALLED).is_file()
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A model: its space, its towers, and how similar unrelated things are in it.
+    """A model that can be loaded.
 
-    `priors` maps (query's modality, source's modality) to the mean and the standard
-    deviation of the cosines of pairs that have nothing to do with each other.
+    `priors` maps (query modality, chunk modality) to the mean and the standard deviation
+    of the cosines of unrelated pairs.
     """
 
     name: str
@@ -122,69 +128,72 @@ class Card:
     priors: Mapping[tuple[Modality, Modality], tuple[float, float]]
 
 
-CARD = "card.toml"
-INSTALLED = "installed.json"
-"""Beside a downloaded model's files, written last: without it the model is not there."""
-
-
 def load_card(path: Path, models: Path | None = None) -> Card:
-    """Read a card; `models` is the folder that downloaded models lie in.
+    """Load a card. `models` is the folder of downloaded models.
 
-    Raises `ModelError` where the card is missing or not of this form, and where its
-    model has not been downloaded.
+    Raises `ModelError` if the card is missing or invalid, or its model has not been
+    downloaded.
     """
-    return _checked(path, lambda: _card(path.read_text("utf-8"), path, models))
+    return _parsed(path, lambda: _card(path.read_text("utf-8"), path, models))
 
 
-def card_of(text: str, path: Path) -> Card:
-    """Read a card that is not in a file; its files lie beside `path`. Raises `ModelError`."""
-    return _checked(path, lambda: _card(text, path, None))
+def parse_card(text: str, path: Path) -> Card:
+    """Parse a card whose model's files are beside `path`. Raises `ModelError`."""
+    return _parsed(path, lambda: _card(text, path, None))
 
 
 def load_listing(path: Path, models: Path) -> Listing:
-    """Read what a card says of a model that need not be here. Raises `ModelError`."""
-    return _checked(path, lambda: _listing(path, models))
+    """Load the listing of a card. Raises `ModelError` if the card is missing or invalid."""
+    return _parsed(path, lambda: _listing(path, models))
 
 
-def _checked(path: Path, read: Callable[[], _T]) -> _T:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex. Raises `OSError`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _parsed(path: Path, read: Callable[[], _T]) -> _T:
     try:
         return read()
     except OSError as error:
         raise ModelError(f"the model card {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"the model card {path} is not TOML: {error}") from error
+        raise ModelError(f"the model card {path} is not valid TOML: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"the model card {path} is not as it should be: {error!r}") from error
+        raise ModelError(f"the model card {path} is invalid: {error!r}") from error
 
 
 def _card(text: str, path: Path, models: Path | None) -> Card:
     raw = tomllib.loads(text)
-    directory, known = path.parent, dict[str, str]()
+    directory, downloaded = path.parent, dict[str, str]()
     if "source" in raw:
         if models is None:
-            raise ModelError(f"the model {raw['name']} is one to download, and no folder was given")
+            raise ModelError(f"the model {raw['name']} has to be downloaded into a models folder")
         directory = models / raw["name"]
-        known = _installed(directory, raw["name"], float(raw["source"]["size_mb"]))
+        downloaded = _installed(directory, raw["name"], float(raw["source"]["size_mb"]))
     towers: dict[Modality, Tower] = {
         modality: Tower(
             modality=modality,
             directory=directory,
-            files={file: digest or known[file] for file, digest in raw[modality]["files"].items()},
+            files={
+                file: digest or downloaded[file] for file, digest in raw[modality]["files"].items()
+            },
             options={key: value for key, value in raw[modality].items() if key != "files"},
         )
         for modality in MODALITIES
         if modality in raw
     }
     priors: dict[tuple[Modality, Modality], tuple[float, float]] = {
-        (query, source): (float(found["mean"]), float(found["std"]))
+        (query, chunk): (float(prior["mean"]), float(prior["std"]))
         for query in MODALITIES
-        for source in MODALITIES
-        if (found := raw.get("prior", {}).get(f"{query}>{source}"))
+        for chunk in MODALITIES
+        if (prior := raw.get("prior", {}).get(f"{query}>{chunk}"))
     }
-    described = _space(raw)
+    table = _space_table(raw)
     space = Space(
-        name=described["name"],
-        dimension=int(described["dimension"]),
+        name=table["name"],
+        dimension=int(table["dimension"]),
         fingerprint=_fingerprint(raw["preprocessing"], towers),
     )
     return Card(raw["name"], raw["family"], raw["licence"], space, towers, priors)
@@ -198,7 +207,7 @@ def _listing(path: Path, models: Path) -> Listing:
         name=raw["name"],
         family=raw["family"],
         licence=raw["licence"],
-        dimension=int(_space(raw)["dimension"]),
+        dimension=int(_space_table(raw)["dimension"]),
         modalities=present,
         source=Source(source["repository"], source["revision"], float(source["size_mb"]))
         if source
@@ -209,15 +218,16 @@ def _listing(path: Path, models: Path) -> Listing:
     )
 
 
-def _space(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give a card's space; a reranker makes no vectors and has none."""
-    none = {"name": raw["name"], "dimension": 0} if raw["family"] == "cross-encoder" else None
-    found: Mapping[str, Any] = none or raw["space"]
-    return found
+def _space_table(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the card's `[space]`; a reranker has none."""
+    if raw["family"] == RERANKING:
+        return {"name": raw["name"], "dimension": 0}
+    table: Mapping[str, Any] = raw["space"]
+    return table
 
 
 def _installed(directory: Path, name: str, size_mb: float) -> dict[str, str]:
-    """Give the SHA-256 of each file that was downloaded."""
+    """Return the SHA-256 of each downloaded file. Raises `ModelError` if there are none."""
     file = directory / INSTALLED
     try:
         return dict(json.loads(file.read_text("utf-8"))["files"])
@@ -233,7 +243,7 @@ def _installed(directory: Path, name: str, size_mb: float) -> dict[str, str]:
 
 
 def _fingerprint(preprocessing: int, towers: Mapping[Modality, Tower]) -> str:
-    """Hash everything that decides what vector a given item gets."""
+    """Hash everything that determines the vector of an item."""
     parts = [f"preprocessing {preprocessing}"]
     for modality, tower in sorted(towers.items()):
         parts += [modality, repr(sorted(tower.options.items()))]

@@ -1,83 +1,99 @@
-"""Checkpoints as Hugging Face keeps them: what their configuration says, as a card's options.
+"""Hugging Face checkpoints: from their configuration files to the options of a card.
 
-Only files are read; neither torch nor transformers is needed. What a checkpoint leaves
-out has the value that the reference implementation gives it.
+Only JSON files are read; neither torch nor transformers is needed. Missing values have the
+defaults of the reference implementation.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from trawl.errors import ModelError
+from trawl.types import Modality
 
-# Pillow's numbers for its filters, which checkpoints are published with.
+# Checkpoints use Pillow's numbers of the filters.
 _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 _PROBE = "a"
+# RoBERTa and MPNet number positions from the padding id + 1.
+_RESERVED_POSITIONS = {"roberta": 2, "xlm-roberta": 2, "mpnet": 2}
+_GEMMA_VOCABULARY = 256_000
 
 Options = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A checkpoint as a card: its family, the dimension of its space, each tower's options."""
+
+    family: str
+    dimension: int
+    towers: dict[Modality, Options]
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder with `config.json`, weights, and a tokenizer or a preprocessor's configuration."""
+    """A folder with `config.json`, weights, and a tokenizer or preprocessor configuration."""
 
     directory: Path
 
     def read(self, name: str) -> dict[str, Any]:
-        """Read a JSON file of the checkpoint; {} where it is not there."""
+        """Return a JSON file of the checkpoint, {} if it does not exist. Raises `ModelError`."""
         path = self.directory / name
         try:
             return dict(json.loads(path.read_text("utf-8")))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise ModelError(f"{path} cannot be read as JSON: {error}") from error
+            raise ModelError(f"{path} is not valid JSON: {error}") from error
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """Its `config.json`. Raises `ModelError` where there is none."""
-        found = self.read("config.json")
-        if not found:
+        """Its `config.json`. Raises `ModelError` if there is none."""
+        config = self.read("config.json")
+        if not config:
             raise ModelError(
-                f"{self.directory} has no config.json; give the folder of a Hugging Face "
+                f"{self.directory} has no config.json; name the folder of a Hugging Face "
                 "checkpoint, or one with a card.toml"
             )
-        return found
+        return config
+
+    @cached_property
+    def model_type(self) -> str:
+        """The architecture that `config.json` names."""
+        return str(self.config.get("model_type", ""))
 
     @cached_property
     def weights(self) -> str:
-        """The name of the weights' file. Raises `ModelError` where there is none."""
+        """The name of the weights file. Raises `ModelError` if there is none."""
         for name in ("model.safetensors", "pytorch_model.bin"):
             if (self.directory / name).is_file():
                 return name
         raise ModelError(
             f"{self.directory} has neither model.safetensors nor pytorch_model.bin; "
-            "weights in several files have to be joined first"
+            "merge sharded weights into one file first"
         )
 
     def preprocessor(self, part: str) -> dict[str, Any]:
-        """Give the configuration of the `image_processor` or the `feature_extractor`."""
+        """Return the configuration of the `image_processor` or the `feature_extractor`."""
         nested = self.read("processor_config.json").get(part)
         return dict(nested or self.read("preprocessor_config.json"))
 
     def special_tokens(self) -> Options:
-        """Tell which ids the tokenizer puts around a text, and which it pads with."""
-        from tokenizers import Tokenizer
+        """Return the ids around a text, and the padding id and side, as card options."""
+        from trawl.encoders.texts import load_tokenizer
 
         path = self.directory / "tokenizer.json"
         if not path.is_file():
             raise ModelError(
-                f"{self.directory} has no tokenizer.json; `trawl models export` writes one "
-                "from the checkpoint's own tokenizer"
+                f"{self.directory} has no tokenizer.json; `trawl models export` creates one "
+                "from the checkpoint's tokenizer"
             )
-        tokenizer = Tokenizer.from_file(str(path))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
+        tokenizer = load_tokenizer(path)
         bare = tokenizer.encode(_PROBE, add_special_tokens=False).ids
         full = tokenizer.encode(_PROBE).ids
         start = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
@@ -93,24 +109,162 @@ class Checkpoint:
         }
 
     def image_options(self) -> Options:
-        """Give the steps from a picture to pixels."""
-        found = self.preprocessor("image_processor")
-        size = found.get("size") or {}
+        """Return the options of a card's `[image]` table."""
+        processor = self.preprocessor("image_processor")
+        size = processor.get("size") or {}
         size = {"shortest_edge": size} if isinstance(size, int) else dict(size)
-        crop = found.get("crop_size") or {}
+        crop = processor.get("crop_size") or {}
         crop_px = crop if isinstance(crop, int) else int(crop.get("height", 0))
         if "shortest_edge" in size:
             resize, size_px = "shortest_edge", int(size["shortest_edge"])
         elif size and size.get("height") == size.get("width"):
             resize, size_px = "squash", int(size["height"])
         else:
-            raise ModelError(f"{self.directory}: pictures of size {size!r} are not supported")
-        normalise = found.get("do_normalize", True)
+            raise ModelError(f"{self.directory}: images of size {size!r} are not supported")
+        normalise = processor.get("do_normalize", True)
         return {
             "size_px": size_px,
             "resize": resize,
-            "crop_px": crop_px if found.get("do_center_crop", False) else 0,
-            "filter": _FILTERS[int(found.get("resample", 3))],
-            "mean": list(found["image_mean"]) if normalise else [0.0, 0.0, 0.0],
-            "std": list(found["image_std"]) if normalise else [1.0, 1.0, 1.0],
+            "crop_px": crop_px if processor.get("do_center_crop", False) else 0,
+            "filter": _FILTERS[int(processor.get("resample", 3))],
+            "mean": list(processor["image_mean"]) if normalise else [0.0, 0.0, 0.0],
+            "std": list(processor["image_std"]) if normalise else [1.0, 1.0, 1.0],
         }
+
+
+def describe(checkpoint: Checkpoint) -> Description:
+    """Describe a checkpoint. Raises `ModelError` if it is not of a supported family."""
+    family = family_of(checkpoint)
+    dimension, towers = _FAMILIES[family][1](checkpoint)
+    return Description(family, dimension, towers)
+
+
+def family_of(checkpoint: Checkpoint) -> str:
+    """Return a checkpoint's family. Raises `ModelError` if it is not supported."""
+    for family, (model_types, _) in _FAMILIES.items():
+        if checkpoint.model_type in model_types:
+            return family
+    raise ModelError(
+        f"{checkpoint.directory} has the model type {checkpoint.model_type!r}; "
+        f"supported families: {', '.join(_FAMILIES)}"
+    )
+
+
+_Parts = tuple[int, dict[Modality, Options]]
+
+
+def _clip(checkpoint: Checkpoint) -> _Parts:
+    """Describe CLIP, whose network returns the state of the end token.
+
+    Padding after the end token has no effect, since attention is causal.
+    """
+    config = checkpoint.config
+    text = config.get("text_config") or {}
+    return int(config.get("projection_dim", 512)), {
+        "text": {
+            "max_tokens": int(text.get("max_position_embeddings", 77)),
+            **checkpoint.special_tokens(),
+        },
+        "image": checkpoint.image_options(),
+    }
+
+
+def _siglip(checkpoint: Checkpoint) -> _Parts:
+    """Describe SigLIP, which was trained on padded lower-case text without a mask.
+
+    SigLIP was trained without punctuation, SigLIP 2 with it.
+    """
+    text = checkpoint.config.get("text_config") or {}
+    length = int(text.get("max_position_embeddings", 64))
+    return int(text.get("projection_size") or text.get("hidden_size", 768)), {
+        "text": {
+            "max_tokens": length,
+            "pad_to": length,
+            "lower_case": True,
+            "strip_punctuation": not _is_siglip2(checkpoint),
+            **checkpoint.special_tokens(),
+        },
+        "image": checkpoint.image_options(),
+    }
+
+
+def _is_siglip2(checkpoint: Checkpoint) -> bool:
+    """Return whether the tokenizer is Gemma's; the configurations of both are alike."""
+    name = str(checkpoint.read("tokenizer_config.json").get("tokenizer_class", ""))
+    if name:
+        return name.startswith(("Gemma", "Siglip2"))
+    text = checkpoint.config.get("text_config") or {}
+    return int(text.get("vocab_size", 0)) >= _GEMMA_VOCABULARY
+
+
+def _clap(checkpoint: Checkpoint) -> _Parts:
+    """Describe CLAP: RoBERTa for text, HTS-AT for audio.
+
+    A fused checkpoint takes random crops of a long sound, so that its vectors are random;
+    it raises `ModelError`.
+    """
+    config = checkpoint.config
+    text, audio = config.get("text_config") or {}, config.get("audio_config") or {}
+    extractor = checkpoint.preprocessor("feature_extractor")
+    if audio.get("enable_fusion", False) or extractor.get("truncation") == "fusion":
+        raise ModelError(
+            f"{checkpoint.directory} is a fused CLAP, whose vectors of long sounds are random; "
+            "use an unfused one (laion/clap-htsat-unfused)"
+        )
+    positions = int(text.get("max_position_embeddings", 514))
+    return int(config.get("projection_dim", 512)), {
+        "text": {
+            "max_tokens": positions - _RESERVED_POSITIONS["roberta"],
+            **checkpoint.special_tokens(),
+        },
+        "audio": {
+            "sample_rate_hz": int(extractor["sampling_rate"]),
+            "window_s": float(extractor.get("max_length_s", 10)),
+            "fft_samples": int(extractor["fft_window_size"]),
+            "hop_samples": int(extractor["hop_length"]),
+            "mel_bands": int(extractor["feature_size"]),
+            "low_hz": float(extractor["frequency_min"]),
+            "high_hz": float(extractor["frequency_max"]),
+            "scale": "slaney",
+        },
+    }
+
+
+def _sentence(checkpoint: Checkpoint) -> _Parts:
+    """Describe a sentence encoder, with its pooling, prompts and maximum length."""
+    config = checkpoint.config
+    positions = int(config.get("max_position_embeddings", 512))
+    longest = positions - _RESERVED_POSITIONS.get(checkpoint.model_type, 0)
+    configured = checkpoint.read("sentence_bert_config.json").get("max_seq_length")
+    prompts = checkpoint.read("config_sentence_transformers.json").get("prompts") or {}
+    return int(config.get("hidden_size") or config.get("dim", 768)), {
+        "text": {
+            "max_tokens": min(longest, int(configured or longest)),
+            "pooling": _pooling(checkpoint),
+            "query_prefix": str(prompts.get("query", "")),
+            "document_prefix": str(prompts.get("document") or prompts.get("passage") or ""),
+            **checkpoint.special_tokens(),
+        },
+    }
+
+
+def _pooling(checkpoint: Checkpoint) -> str:
+    config = checkpoint.read("1_Pooling/config.json")
+    mode = str(config.get("pooling_mode", ""))
+    if config.get("pooling_mode_cls_token") or mode == "cls":
+        return "cls"
+    if config.get("pooling_mode_lasttoken") or mode == "lasttoken":
+        return "last"
+    return "mean"
+
+
+_FAMILIES: Mapping[str, tuple[frozenset[str], Callable[[Checkpoint], _Parts]]] = {
+    "clip": (frozenset({"clip"}), _clip),
+    "siglip": (frozenset({"siglip"}), _siglip),
+    "clap": (frozenset({"clap"}), _clap),
+    "sentence": (
+        frozenset({"bert", "roberta", "xlm-roberta", "mpnet", "distilbert", "modernbert"}),
+        _sentence,
+    ),
+}
+"""The values of `model_type` of each family, and the function that describes a checkpoint."""

@@ -1,12 +1,12 @@
-"""Cross-encoders: a query and a passage read together, and one number for how well they fit.
+"""Cross-encoders, which read a query and a passage together and score how well they match.
 
-A card of the family ``cross-encoder`` has one tower, ``[text]``, and no space: it makes no
-vectors. Its graph takes the pair as one sequence,
+A card of the family ``cross-encoder`` has one tower, ``[text]``, and no space. The graph's input
+is the pair as one sequence,
 
     prefix_ids  query  separator_ids  passage  suffix_ids
 
-with `token_type_ids` 0 up to and with the separator and `second_type_id` behind it (Devlin
-et al. 2019; Nogueira and Cho 2019), and gives one logit a pair, [N, 1] or [N].
+with `token_type_ids` 0 up to and including the separator and `second_type_id` after it (Devlin
+et al. 2019; Nogueira and Cho 2019). Its output is one logit per pair, [N, 1] or [N].
 """
 
 from __future__ import annotations
@@ -17,63 +17,67 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.encoders.lazy import Once
+from trawl.encoders.base import Lazy
 from trawl.encoders.onnx_session import Network
-from trawl.encoders.texts import TextOptions, open_tokenizer
+from trawl.encoders.texts import TextOptions, load_tokenizer
 from trawl.encoders.towers import network_of
 from trawl.errors import ModelError
 
 if TYPE_CHECKING:
     from trawl.encoders.cards import Card
 
-FAMILY = "cross-encoder"
-
-# Few lengths, so that a runtime meets few shapes and a pair has one score in any batch.
+# Few padded lengths: the runtime sees few shapes, and a pair has one score in any batch.
 _BUCKET_TOKENS = 16
-_TOKENS_AT_ONCE = 4096
+_TOKENS_PER_CALL = 4096
 
 
 class CrossEncoder:
-    """Scores passages for a query. Loads its weights at the first call; safe in several threads.
+    """Scores passages for a query. Loads its weights at the first call. Thread-safe.
 
-    A pair has at most `max_tokens` tokens, the special ones among them: a query is cut to
-    half of them, and a passage to what the query leaves.
+    A pair has at most `max_tokens` tokens, special tokens included. A query is truncated
+    to half of them, a passage to the rest.
     """
 
     def __init__(self, card: Card) -> None:
         tower = card.towers.get("text")
         if tower is None:
-            raise ModelError(f"the card of {card.name} has no [text], which a reranker is read by")
+            raise ModelError(f"the card of {card.name} has no [text] table, which a reranker needs")
         self.name, self.directory = card.name, tower.directory
         self.options = TextOptions.from_options(tower.options)
         self._separator: list[int] = list(tower.options.get("separator_ids", ()))
         self._second_type = int(tower.options.get("second_type_id", 1))
         self._room = self.options.content_tokens - len(self._separator)
         if self._room < 2:
-            raise ModelError(f"the card's max_tokens of {self.max_tokens} leave no room for a pair")
+            raise ModelError(
+                f"max_tokens is {self.max_tokens} in the card; that leaves no room for a pair"
+            )
         self._network: Network = network_of(card, tower)
-        self._tokenizer = Once(lambda: open_tokenizer(tower, self.options.tokenizer))
+        self._tokenizer = Lazy(lambda: load_tokenizer(tower.path(self.options.tokenizer)))
 
     @property
     def max_tokens(self) -> int:
-        """How many tokens of a pair it sees."""
+        """Maximum tokens of a pair."""
         return self.options.max_tokens
 
     def logits(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
-        """Give float32 [len(passages)]: above 0 where the passage more likely answers than not.
+        """Return float32 [len(passages)] logits, above 0 for a likely answer.
 
-        1 / (1 + e^-logit) is its probability, as the model understands it.
+        1 / (1 + e^-logit) is the model's estimate of the probability.
         """
-        asked = self._ids(query)[: max(1, self._room // 2)]
-        read = [self._ids(passage)[: self._room - len(asked)] for passage in passages]
+        query_ids = self._ids(query)[: max(1, self._room // 2)]
+        room = self._room - len(query_ids)
+        passage_ids = [self._ids(passage)[:room] for passage in passages]
         scores = np.zeros(len(passages), np.float32)
-        lengths = np.array([self._padded_length(len(asked) + len(ids)) for ids in read], np.int64)
+        lengths = np.array(
+            [self._padded_length(len(query_ids) + len(ids)) for ids in passage_ids], np.int64
+        )
         for length in np.unique(lengths).tolist():
             rows = np.flatnonzero(lengths == length)
-            step = max(1, _TOKENS_AT_ONCE // length)
+            step = max(1, _TOKENS_PER_CALL // length)
             for start in range(0, len(rows), step):
                 part = rows[start : start + step]
-                scores[part] = self._scored(asked, [read[row] for row in part.tolist()], length)
+                batch = [passage_ids[row] for row in part.tolist()]
+                scores[part] = self._run(query_ids, batch, length)
         return scores
 
     def _ids(self, text: str) -> list[int]:
@@ -84,7 +88,7 @@ class CrossEncoder:
         needed = tokens + self.max_tokens - self._room
         return min(self.max_tokens, -(-needed // _BUCKET_TOKENS) * _BUCKET_TOKENS)
 
-    def _scored(
+    def _run(
         self, query: Sequence[int], passages: Sequence[Sequence[int]], length: int
     ) -> NDArray[np.float32]:
         options = self.options
@@ -95,12 +99,12 @@ class CrossEncoder:
             tokens = [*first, *passage, *options.suffix_ids]
             ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
             types[row, len(first) : len(tokens)] = self._second_type
-        found = self._network.run(
+        logits = self._network.run(
             {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
         )
-        if found.size != len(passages):
+        if logits.size != len(passages):
             raise ModelError(
-                f"the graph of {self.name} gives {found.shape} for {len(passages)} pairs; a "
-                "reranker gives one number a pair"
+                f"the graph of {self.name} returns {logits.shape} for {len(passages)} pairs; a "
+                "reranker returns one number per pair"
             )
-        return found.reshape(-1)
+        return logits.reshape(-1)

@@ -1,97 +1,91 @@
-"""From a Hugging Face checkpoint to a model of Trawl: ONNX graphs, a tokenizer and a card.
+"""Export a Hugging Face checkpoint as a model: ONNX graphs, a tokenizer and a card.
 
-Needs the extra `trawl[torch]`, which also brings `onnx` and `onnxscript`.
+Requires the extra `trawl-multimodal[torch]`, which includes `onnx` and `onnxscript`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from trawl.encoders.cards import CARD, Card
-from trawl.encoders.checkpoints import Checkpoint, Options
+from trawl.encoders.cards import CARD, Card, sha256_of
+from trawl.encoders.checkpoints import Checkpoint, Description, Options, describe, family_of
 from trawl.encoders.torch_network import inputs_of, load_module
 from trawl.errors import ModelError
 from trawl.types import Modality
 
-FAMILIES: Mapping[str, str] = {
-    name: f"trawl.encoders.{name}" for name in ("clip", "siglip", "clap", "sentence")
-}
 _OPSET = 18
 _TOKENIZER = "tokenizer.json"
 
 
-def family_of(checkpoint: Checkpoint) -> str:
-    """Tell a checkpoint's family. Raises `ModelError` for one that Trawl does not run."""
-    found = str(checkpoint.config.get("model_type", ""))
-    for family, module in FAMILIES.items():
-        if found in import_module(module).MODEL_TYPES:
-            return family
-    raise ModelError(
-        f"{checkpoint.directory} is of the type {found!r}; "
-        f"Trawl runs the families {', '.join(FAMILIES)}"
-    )
-
-
 def export(source: Path, target: Path, *, name: str = "", licence: str = "unknown") -> Path:
-    """Write a checkpoint's towers as a model into a new folder; give the card's path.
+    """Export the towers of a checkpoint into a new folder. Return the path of the card.
 
-    The folder appears whole or not at all. Raises `ModelError` for a checkpoint that is
-    not of the families, and where the folder is already there.
+    The folder is created completely or not at all. Raises `ModelError` if the checkpoint
+    is not of a supported family or the folder exists.
     """
     checkpoint = Checkpoint(source)
     family = family_of(checkpoint)
     with _building(target) as building:
         _write_tokenizer(checkpoint, building)
-        described = Checkpoint(_with_tokenizer(checkpoint, building))
-        dimension, towers = import_module(FAMILIES[family]).describe(described)
-        shutil.rmtree(described.directory)
-        for modality, options in towers.items():
+        copy = _with_tokenizer(checkpoint, building)
+        described = describe(copy)
+        shutil.rmtree(copy.directory)
+        for modality, options in described.towers.items():
             options["graph"] = f"{modality}.onnx"
             _write_graph(source, family, modality, options, building / options["graph"])
-        card = _card(name or target.name, family, licence, dimension, towers, building)
-        (building / CARD).write_text(card, "utf-8")
+        (building / CARD).write_text(
+            _card(described, name or target.name, licence, building), "utf-8"
+        )
     return target / CARD
 
 
 def quantise(model: Card, target: Path, *, name: str = "") -> Path:
-    """Write a model whose matrix products are of 8-bit integers; give the new card's path.
+    """Write a copy of a model with 8-bit matrix products. Return the path of the new card.
 
-    The weights are quantised by output channel, what they are multiplied with as it
-    comes, and the vectors of tokens as one table. It is a model of its own: its vectors
-    are not those of the first. The folder appears whole or not at all. Raises
-    `ModelError` where the towers are no graphs.
+    Weights are quantised per output channel, activations dynamically, and token
+    embeddings as one table. The copy is a model of its own, whose vectors are not
+    comparable with the original's. The folder is created completely or not at all.
+    Raises `ModelError` if the towers are not ONNX graphs.
     """
     with _building(target) as building:
         towers: dict[Modality, Options] = {}
         for modality, tower in model.towers.items():
             if "graph" not in tower.options:
-                raise ModelError(f"{model.name} has no graphs to quantise; export it first")
+                raise ModelError(f"{model.name} has no ONNX graphs to quantise; export it first")
             options = dict(tower.options) | {"graph": f"{modality}.onnx"}
             if "tokenizer" in options:
                 options["tokenizer"] = _TOKENIZER
             _quantise(tower.path(tower.options["graph"]), building / options["graph"])
             if modality == "text":
-                kept = tower.path(tower.options.get("tokenizer", _TOKENIZER))
-                shutil.copyfile(kept, building / _TOKENIZER)
+                tokenizer = tower.path(tower.options.get("tokenizer", _TOKENIZER))
+                shutil.copyfile(tokenizer, building / _TOKENIZER)
             towers[modality] = options
-        new = name or target.name
-        card = _card(new, model.family, model.licence, model.space.dimension, towers, building)
-        (building / CARD).write_text(card, "utf-8")
+        described = Description(model.family, model.space.dimension, towers)
+        (building / CARD).write_text(
+            _card(described, name or target.name, model.licence, building), "utf-8"
+        )
     return target / CARD
+
+
+def describe_checkpoint(directory: Path) -> str:
+    """Return the card, as TOML, of a checkpoint that transformers runs unchanged."""
+    checkpoint = Checkpoint(directory)
+    described = describe(checkpoint)
+    for options in described.towers.values():
+        options["weights"] = checkpoint.weights
+    return _card(described, directory.name, "unknown", directory)
 
 
 @contextmanager
 def _building(target: Path) -> Iterator[Path]:
-    """Give a folder to write into, which becomes the target when all went well."""
+    """Yield a temporary folder, which is renamed to the target on success."""
     if target.exists():
-        raise ModelError(f"{target} is already there; name a folder that is not")
+        raise ModelError(f"{target} already exists; name a new folder")
     building = target.with_name(f".{target.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
@@ -102,24 +96,14 @@ def _building(target: Path) -> Iterator[Path]:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def describe_checkpoint(directory: Path) -> str:
-    """Give the card of a checkpoint that transformers is to run as it is, as TOML."""
-    checkpoint = Checkpoint(directory)
-    family = family_of(checkpoint)
-    dimension, towers = import_module(FAMILIES[family]).describe(checkpoint)
-    for options in towers.values():
-        options["weights"] = checkpoint.weights
-    return _card(directory.name, family, "unknown", dimension, towers, directory)
-
-
 def _write_tokenizer(checkpoint: Checkpoint, target: Path) -> None:
-    """Write the tokenizer that transformers itself uses, with all that it adds when loading."""
+    """Write the tokenizer as transformers loads it, with the tokens that loading adds."""
     try:
         from transformers import AutoTokenizer
     except ImportError as error:
         raise ModelError(
-            f"exporting takes torch and transformers ({error}); "
-            "install them with `pip install 'trawl[torch]'`"
+            f"exporting requires torch and transformers ({error}); "
+            "install them with `pip install 'trawl-multimodal[torch]'`"
         ) from error
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.directory, local_files_only=True)
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -131,13 +115,13 @@ def _write_tokenizer(checkpoint: Checkpoint, target: Path) -> None:
         shutil.copyfile(checkpoint.directory / _TOKENIZER, target / _TOKENIZER)
     else:
         raise ModelError(
-            f"the tokenizer of {checkpoint.directory} is of a kind that has no tokenizer.json; "
+            f"the tokenizer of {checkpoint.directory} cannot be written as tokenizer.json; "
             "convert it first"
         )
 
 
-def _with_tokenizer(checkpoint: Checkpoint, building: Path) -> Path:
-    """Give a folder of the checkpoint's configuration beside the tokenizer just written."""
+def _with_tokenizer(checkpoint: Checkpoint, building: Path) -> Checkpoint:
+    """Return a copy of the checkpoint's configuration with the tokenizer just written."""
     folder = building / ".checkpoint"
     folder.mkdir()
     for file in checkpoint.directory.rglob("*.json"):
@@ -145,7 +129,7 @@ def _with_tokenizer(checkpoint: Checkpoint, building: Path) -> Path:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
     shutil.copyfile(building / _TOKENIZER, folder / _TOKENIZER)
-    return folder
+    return Checkpoint(folder)
 
 
 def _write_graph(
@@ -190,48 +174,40 @@ def _quantise(graph: Path, target: Path) -> None:
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:
         raise ModelError(
-            f"quantising takes onnx ({error}); install it with `pip install 'trawl[torch]'`"
+            f"quantising requires onnx ({error}); "
+            "install it with `pip install 'trawl-multimodal[torch]'`"
         ) from error
-    # Unsigned weights. With signed ones, on AVX2, a small random CLAP and CLIP lost 0.01 to 0.02
+    # Unsigned weights: with signed ones on AVX2, a small random CLAP and CLIP lost 0.01 to 0.02
     # of cosine instead of 0.0003, and ViT-B/32 0.0009 instead of 0.0004, at the same speed. The
-    # likely cause is sums of 16 bits that saturate; processors with VNNI have none such.
-    # Convolutions stay as they are: the patches of a picture lose the most, and gain least.
+    # likely cause is saturation of 16-bit sums, which processors with VNNI do not have.
+    # Convolutions are not quantised: image patches lose the most precision and gain the least.
     quantize_dynamic(
         graph,
         target,
-        # Gather: the table of token vectors, more than half of a text tower.
+        # Gather: the token embeddings, more than half of a text tower.
         op_types_to_quantize=["MatMul", "Gemm", "Gather"],
         weight_type=QuantType.QUInt8,
         per_channel=True,
     )
 
 
-def _card(
-    name: str,
-    family: str,
-    licence: str,
-    dimension: int,
-    towers: Mapping[Modality, Options],
-    directory: Path,
-) -> str:
+def _card(described: Description, name: str, licence: str, directory: Path) -> str:
+    """Return a card as TOML, with the hashes of the files in `directory`."""
     lines = [
         f"name = {json.dumps(name)}",
-        f'family = "{family}"',
+        f'family = "{described.family}"',
         f"licence = {json.dumps(licence)}",
         "preprocessing = 1",
         "",
         "[space]",
         f"name = {json.dumps(name)}",
-        f"dimension = {dimension}",
+        f"dimension = {described.dimension}",
     ]
-    for modality, options in towers.items():
+    for modality, options in described.towers.items():
         lines += ["", f"[{modality}]"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in sorted(options.items())]
         files = [options.get("graph") or options["weights"]]
         files += [_TOKENIZER] if modality == "text" else []
         lines.append(f"[{modality}.files]")
-        for file in files:
-            with (directory / file).open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            lines.append(f'"{file}" = "{digest}"')
+        lines += [f'"{file}" = "{sha256_of(directory / file)}"' for file in files]
     return "\n".join(lines) + "\n"

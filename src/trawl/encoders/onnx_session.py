@@ -1,4 +1,4 @@
-"""Networks on ONNX Runtime. The families above hand arrays over and get arrays back."""
+"""Networks that run on ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.encoders.lazy import Once
+from trawl.encoders.base import Lazy
 from trawl.errors import ModelError
 
 if TYPE_CHECKING:
@@ -24,25 +24,24 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Network(Protocol):
-    """A tower's forward pass, whichever runtime does it."""
+    """The forward pass of a tower, on any runtime."""
 
     def run(self, feeds: Arrays) -> NDArray[np.float32]:
-        """Give float32 [N, ...] for arrays of N rows, by name.
+        """Return float32 [N, ...] for input arrays of N rows, by name.
 
-        A name that the network does not know is left out, so that one family feeds
-        graphs with and without an attention mask. Safe to call from several threads.
+        Names that the network does not know are ignored, so that a family can run graphs
+        with and without an attention mask. Thread-safe.
         """
         ...
 
 
 class OnnxNetwork:
-    """A graph file, opened at the first run.
+    """An ONNX graph, loaded at the first run.
 
-    `renamed` maps the names that the families use (`input_ids`, `attention_mask`,
-    `pixel_values`, `input_features`) to the graph's, where they differ; `output` names
-    the output to take, the first where it is empty. CUDA is used where
-    ``onnxruntime-gpu`` is installed and finds a device. `told` hears how many seconds the
-    opening took.
+    `renamed` maps the input names of the families (`input_ids`, `attention_mask`,
+    `pixel_values`, `input_features`) to the graph's. `output` names the output to return;
+    the first if empty. CUDA is used if ``onnxruntime-gpu`` is installed and finds a
+    device. `on_load` is called with the seconds that loading took.
     """
 
     def __init__(
@@ -52,25 +51,25 @@ class OnnxNetwork:
         output: str = "",
         renamed: Mapping[str, str] | None = None,
         threads: int | None = None,
-        told: Callable[[float], None] | None = None,
+        on_load: Callable[[float], None] | None = None,
     ) -> None:
         self._output, self._renamed = output, dict(renamed or {})
-        self._session = Once(lambda: _opened(path(), threads), told)
+        self._session = Lazy(lambda: _load(path(), threads), on_load)
 
     def run(self, feeds: Arrays) -> NDArray[np.float32]:
-        """Give the graph's output, float32 [N, ...]. Raises `ModelError` for a foreign graph."""
+        """Return the graph's output, float32 [N, ...]. Raises `ModelError` for missing inputs."""
         session = self._session()
-        given = {self._renamed.get(name, name): array for name, array in feeds.items()}
-        wanted = {node.name: node.type for node in session.get_inputs()}
-        missing = [name for name in wanted if name not in given]
+        inputs = {self._renamed.get(name, name): array for name, array in feeds.items()}
+        types = {node.name: node.type for node in session.get_inputs()}
+        missing = [name for name in types if name not in inputs]
         if missing:
             raise ModelError(
-                f"the graph wants {', '.join(missing)}, and its family gives "
-                f"{', '.join(given)}; rename them on the card, under `inputs`"
+                f"the graph needs the inputs {', '.join(missing)}, but its family provides "
+                f"{', '.join(inputs)}; map the names on the card, under `inputs`"
             )
         outputs = [self._output] if self._output else [session.get_outputs()[0].name]
         cast = {
-            name: given[name].astype(_DTYPES[kind], copy=False) for name, kind in wanted.items()
+            name: inputs[name].astype(_DTYPES[kind], copy=False) for name, kind in types.items()
         }
         return np.asarray(session.run(outputs, cast)[0], dtype=np.float32)
 
@@ -85,26 +84,26 @@ _DTYPES: Mapping[str, type[np.generic]] = {
 }
 
 
-def _opened(path: Path, threads: int | None) -> InferenceSession:
+def _load(path: Path, threads: int | None) -> InferenceSession:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or min(8, os.cpu_count() or 1)
     options.inter_op_num_threads = 1
-    # The arena and the memory patterns keep the largest batch of every shape for ever.
+    # The arena and the memory patterns would hold the largest batch of every shape forever.
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
-    # Threads that spin while they wait would take the processor from the search beside them.
+    # Waiting threads that spin would take CPU time from concurrent searches.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     available = onnxruntime.get_available_providers()
-    wished = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    providers = [name for name in wished if name in available]
+    preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    providers = [name for name in preferred if name in available]
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no public base
         raise ModelError(
-            f"the graph {path} cannot be opened by ONNX Runtime: {error}; install it again"
+            f"ONNX Runtime cannot load the graph {path}: {error}; install the model again"
         ) from error
     _return_freed_memory()
     return session

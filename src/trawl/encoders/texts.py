@@ -1,8 +1,8 @@
-"""Texts to token arrays, and text towers. What a family does differently is on the card.
+"""Tokenization and text towers. The differences between families are options of the card.
 
-A tower sees `max_tokens`, the special ones among them. A longer document is cut into the
-fewest windows of equal length, and its vector is the mean of theirs by their number of
-tokens; a longer query is cut, and `tokens_cut` tells by how much.
+A window has at most `max_tokens` tokens, special tokens included. A longer document is split
+into the fewest windows of equal length; its vector is the mean of theirs, weighted by their
+number of tokens. A longer query is truncated, and `tokens_cut` counts the lost tokens.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.encoders.lazy import Once
+from trawl.encoders.base import Lazy, unit
 from trawl.encoders.onnx_session import Network
-from trawl.encoders.vectors import pooled, unit
 from trawl.errors import ModelError
 from trawl.types import Modality, Space, Vectors
 
@@ -28,24 +28,25 @@ if TYPE_CHECKING:
 
     from trawl.encoders.cards import Tower
 
-# Texts are padded to a multiple of this, so that a runtime meets few shapes, and a text
-# gets the same length, and so the same vector, whatever else is in the batch.
+# Lengths are padded to a multiple of this. The runtime sees few shapes, and a text has the
+# same padded length, hence the same vector, whatever else is in the batch.
 _BUCKET_TOKENS = 16
-_TOKENS_AT_ONCE = 4096
+_TOKENS_PER_CALL = 4096
+
 Windows: TypeAlias = list[list[int]]
-"""A text as its tower takes it: one or more windows of token ids."""
+"""The token ids of one text, by window."""
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 @dataclass(frozen=True, slots=True)
 class TextOptions:
-    """How one tower takes a text; a card's `[text]`, its files apart.
+    """The options of a card's `[text]` table.
 
-    `max_tokens` counts `prefix_ids` and `suffix_ids`, which stand around every window.
-    `pad_to` is the length that every window is padded to, 0 for as little as needed;
-    `pad_left` puts the padding first. `pooling` is of `trawl.encoders.vectors.pooled`.
-    `query_prefix` and `document_prefix` are words that the model was trained to expect.
+    `prefix_ids` and `suffix_ids` surround every window and count towards `max_tokens`.
+    `pad_to` is the fixed length of a window, 0 for as short as possible; `pad_left` puts
+    the padding first. `pooling` is an argument of `pooled`. `query_prefix` and
+    `document_prefix` are the prompts that the model was trained with.
     """
 
     tokenizer: str = "tokenizer.json"
@@ -63,33 +64,33 @@ class TextOptions:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> TextOptions:
-        """Read a card's options. Raises `ModelError` for what cannot be."""
-        names = set(cls.__dataclass_fields__)
-        given = {
+        """Parse a card's options. Raises `ModelError` if one is invalid."""
+        arguments: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in options.items()
-            if name in names
+            if name in cls.__dataclass_fields__
         }
-        arguments: dict[str, Any] = given
-        found = cls(**arguments)
-        if found.pooling not in ("none", "mean", "cls", "last"):
+        parsed = cls(**arguments)
+        if parsed.pooling not in ("none", "mean", "cls", "last"):
             raise ModelError(
-                f"the card's pooling is {found.pooling!r}; it is none, mean, cls or last"
+                f"pooling is {parsed.pooling!r} in [text] in the model card; "
+                "it must be none, mean, cls or last"
             )
-        if found.content_tokens < 1:
+        if parsed.content_tokens < 1:
             raise ModelError(
-                f"the card's max_tokens of {found.max_tokens} leave no room for a text"
+                f"max_tokens is {parsed.max_tokens} in [text] in the model card; "
+                "that leaves no room for text"
             )
-        return found
+        return parsed
 
     @property
     def content_tokens(self) -> int:
-        """How many tokens of a text fit into a window."""
+        """Tokens of a window without the special tokens."""
         return self.max_tokens - len(self.prefix_ids) - len(self.suffix_ids)
 
 
 class TextTower:
-    """Texts of any length to unit vectors, by a network of the family's kind."""
+    """Embeds texts of any length with a network of any family."""
 
     modality: Modality = "text"
 
@@ -97,32 +98,31 @@ class TextTower:
         self.space = space
         self.options = TextOptions.from_options(tower.options)
         self._network = network
-        self._tokenizer = Once(lambda: open_tokenizer(tower, self.options.tokenizer))
+        self._tokenizer = Lazy(lambda: load_tokenizer(tower.path(self.options.tokenizer)))
         self.max_tokens: int | None = self.options.content_tokens
 
     def prepare(self, item: str, *, query: bool = False) -> Windows:
-        """Give a text's token ids by window: a document's are all there, a query's are cut."""
+        """Return a document's windows of token ids, or a query's one window, truncated."""
         if not query:
             return self._windows(item)
         return [self._ids(self.options.query_prefix + item)[: self.options.content_tokens]]
 
     def encode(self, items: Sequence[str]) -> Vectors:
-        """Give float32 [len(items), D] unit vectors of documents; long ones are windowed."""
+        """Return float32 [len(items), D] unit vectors of documents."""
         return self.run([self.prepare(text) for text in items])
 
     def encode_queries(self, items: Sequence[str]) -> Vectors:
-        """Give float32 [len(items), D] unit vectors of queries; see `tokens_cut`."""
+        """Return float32 [len(items), D] unit vectors of queries."""
         return self.run([self.prepare(text, query=True) for text in items])
 
     def tokens_cut(self, text: str) -> int:
-        """Tell how many tokens at the end of a query this tower does not see."""
+        """Return the number of tokens that are truncated from a query."""
         ids = self._ids(self.options.query_prefix + text)
         return max(0, len(ids) - self.options.content_tokens)
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
-        """Give int64 [T, 2]: each token's first character and the one after its last."""
-        offsets = self._tokenizer().encode(text, add_special_tokens=False).offsets
-        return np.array(offsets, dtype=np.int64).reshape(-1, 2)
+        """Return int64 [T, 2], the start and end character of each token."""
+        return token_spans(self._tokenizer(), text)
 
     def _ids(self, text: str) -> list[int]:
         if self.options.lower_case:
@@ -134,25 +134,25 @@ class TextTower:
 
     def _windows(self, text: str) -> Windows:
         room, prefix = self.options.content_tokens, self.options.document_prefix
-        whole = self._ids(prefix + text)
-        if len(whole) <= room:
-            return [whole]
-        before = self._ids(prefix) if prefix else []
-        content = self._ids(text) if prefix else whole
-        room -= len(before)
+        ids = self._ids(prefix + text)
+        if len(ids) <= room:
+            return [ids]
+        prefix_ids = self._ids(prefix) if prefix else []
+        content = self._ids(text) if prefix else ids
+        room -= len(prefix_ids)
         count = -(-len(content) // room)
         bounds = np.linspace(0, len(content), count + 1).astype(int)
-        return [before + content[start:stop] for start, stop in pairwise(bounds)]
+        return [prefix_ids + content[start:stop] for start, stop in pairwise(bounds)]
 
     def run(self, prepared: Sequence[Windows]) -> Vectors:
-        """Give float32 [len(prepared), D] unit vectors of prepared texts."""
+        """Return float32 [len(prepared), D] unit vectors of prepared texts."""
         out = np.zeros((len(prepared), self.space.dimension), np.float32)
         by_length: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
         for row, windows in enumerate(prepared):
             for window in windows:
                 by_length[self._padded_length(len(window))].append((row, window))
         for length, entries in sorted(by_length.items()):
-            step = max(1, _TOKENS_AT_ONCE // length)
+            step = max(1, _TOKENS_PER_CALL // length)
             for start in range(0, len(entries), step):
                 part = entries[start : start + step]
                 vectors = self._vectors([window for _, window in part], length)
@@ -179,11 +179,42 @@ class TextTower:
         return unit(pooled(self._network.run(feeds), mask, options.pooling))
 
 
-def open_tokenizer(tower: Tower, name: str) -> Tokenizer:
-    """Open a tower's tokenizer, without truncation and padding. Raises `ModelError`."""
+def pooled(
+    states: NDArray[np.float32], mask: NDArray[np.int64], pooling: str
+) -> NDArray[np.float32]:
+    """Return one vector per text, float32 [N, D], from the states of its tokens.
+
+    `states` is [N, T, D], or [N, D] from a network that pools by itself (`pooling` is
+    "none"). `mask` is int64 [N, T], 1 for a token. "mean" averages the tokens (Reimers and
+    Gurevych 2019), "cls" takes the first position, "last" the last token.
+    """
+    if pooling == "none":
+        return states
+    if pooling == "cls":
+        first: NDArray[np.float32] = states[:, 0]
+        return first
+    if pooling == "last":
+        last: NDArray[np.float32] = states[
+            np.arange(len(states)), mask.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1)
+        ]
+        return last
+    weights = mask.astype(np.float32)[:, :, None]
+    summed: NDArray[np.float32] = (states * weights).sum(axis=1)
+    mean: NDArray[np.float32] = summed / np.maximum(weights.sum(axis=1), np.float32(1e-9))
+    return mean
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Open a tokenizer file without truncation and padding."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(tower.path(name)))
+    tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def token_spans(tokenizer: Tokenizer, text: str) -> NDArray[np.int64]:
+    """Return int64 [T, 2], the start and end character of each token."""
+    offsets = tokenizer.encode(text, add_special_tokens=False).offsets
+    return np.array(offsets, dtype=np.int64).reshape(-1, 2)

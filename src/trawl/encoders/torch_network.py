@@ -1,7 +1,7 @@
-"""Networks on transformers (the extra `trawl[torch]`): any checkpoint of the families.
+"""Networks that run on transformers, for checkpoints of any family.
 
-On CUDA in bfloat16, elsewhere in float32. A batch that does not fit the device's memory is
-halved until it does.
+They require the extra `trawl-multimodal[torch]`, and run in bfloat16 on CUDA and in float32
+elsewhere. A batch that exceeds the device's memory is halved until it fits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.encoders.lazy import Once
+from trawl.encoders.base import Lazy
 from trawl.encoders.onnx_session import Arrays
 from trawl.errors import ModelError
 from trawl.types import Modality
@@ -26,39 +26,37 @@ INPUTS: dict[Modality, tuple[str, ...]] = {
     "image": ("pixel_values",),
     "audio": ("input_features",),
 }
-"""What a tower's `forward` takes, in its order."""
+"""The arguments of a tower's `forward`, in order."""
 
-
-_HALF: dict[Modality, str] = {"text": "text", "image": "vision", "audio": "audio"}
-_HALVES = set(_HALF.values())
+_SUBMODELS: dict[Modality, str] = {"text": "text", "image": "vision", "audio": "audio"}
 
 
 def inputs_of(family: str, modality: Modality) -> tuple[str, ...]:
-    """Name what a tower takes. SigLIP was trained without a mask of its padding."""
+    """Return a tower's input names. SigLIP was trained without an attention mask."""
     return ("input_ids",) if (family, modality) == ("siglip", "text") else INPUTS[modality]
 
 
 def load_module(directory: Path, family: str, modality: Modality) -> torch.nn.Module:
-    """Give one tower of a checkpoint, whose `forward` takes `inputs_of` and gives one tensor.
+    """Load one tower of a checkpoint, a module that takes `inputs_of` and returns one tensor.
 
-    float32 [N, D], or [N, T, D] for a sentence encoder, whose states are pooled outside.
-    Raises `ModelError` where the extra is missing or the checkpoint cannot be loaded.
+    The tensor is float32 [N, D], or [N, T, D] for a sentence encoder, whose states the
+    caller pools. Raises `ModelError` if the extra is not installed or loading fails.
     """
     try:
         import torch
         from transformers import AutoModel
     except ImportError as error:
         raise ModelError(
-            f"running a checkpoint takes torch and transformers ({error}); "
-            "install them with `pip install 'trawl[torch]'`"
+            f"running a checkpoint requires torch and transformers ({error}); "
+            "install them with `pip install 'trawl-multimodal[torch]'`"
         ) from error
 
-    class Tower(torch.nn.Module):  # type: ignore[misc]  # torch is not there to be checked
+    class Tower(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
         def __init__(self) -> None:
             super().__init__()
             self.network = AutoModel.from_pretrained(directory, local_files_only=True)
-            for name in _HALVES - {_HALF[modality]}:
-                # Half of a checkpoint is the other tower's, up to gigabytes of it.
+            for name in set(_SUBMODELS.values()) - {_SUBMODELS[modality]}:
+                # The other tower's weights, up to gigabytes.
                 for part in (f"{name}_model", f"{name}_projection"):
                     if getattr(self.network, part, None) is not None:
                         setattr(self.network, part, None)
@@ -71,8 +69,8 @@ def load_module(directory: Path, family: str, modality: Modality) -> torch.nn.Mo
                 return self.network.get_image_features(pixel_values=first).pooler_output
             if modality == "audio":
                 return self.network.get_audio_features(input_features=first).pooler_output
-            found = self.network.get_text_features(input_ids=first, attention_mask=mask)
-            return found.pooler_output
+            text = self.network.get_text_features(input_ids=first, attention_mask=mask)
+            return text.pooler_output
 
     try:
         return Tower().eval()
@@ -83,8 +81,8 @@ def load_module(directory: Path, family: str, modality: Modality) -> torch.nn.Mo
 class TorchNetwork:
     """One tower of a checkpoint, loaded at the first run.
 
-    `checked` is called before: it raises `ModelError` where the weights are not the card's.
-    `told` hears how many seconds the loading took.
+    `verify` is called first; it raises `ModelError` if the weights do not match the card.
+    `on_load` is called with the seconds that loading took.
     """
 
     def __init__(
@@ -92,13 +90,13 @@ class TorchNetwork:
         directory: Path,
         family: str,
         modality: Modality,
-        checked: Callable[[], Path],
-        told: Callable[[float], None] | None = None,
+        verify: Callable[[], Path],
+        on_load: Callable[[float], None] | None = None,
     ) -> None:
         self._inputs = inputs_of(family, modality)
 
         def load() -> tuple[torch.nn.Module, torch.device]:
-            checked()
+            verify()
             module = load_module(directory, family, modality)
             import torch
 
@@ -106,10 +104,10 @@ class TorchNetwork:
             dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
             return module.to(device=device, dtype=dtype), device
 
-        self._loaded = Once(load, told)
+        self._loaded = Lazy(load, on_load)
 
     def run(self, feeds: Arrays) -> NDArray[np.float32]:
-        """Give float32 [N, ...]; see `trawl.encoders.onnx_session.Network`."""
+        """Return float32 [N, ...]; see `trawl.encoders.onnx_session.Network`."""
         import torch
 
         module, device = self._loaded()
@@ -119,7 +117,7 @@ class TorchNetwork:
         except torch.cuda.OutOfMemoryError:
             if len(arrays[0]) == 1:
                 raise
-        # Outside the handler, whose traceback would keep what the failed batch allocated.
+        # Outside the handler: its traceback would keep the failed batch's memory alive.
         torch.cuda.empty_cache()
         middle = len(arrays[0]) // 2
         halves = (slice(None, middle), slice(middle, None))
@@ -140,5 +138,5 @@ def _forward(
     tensors = [torch.from_numpy(array).to(device) for array in arrays]
     tensors = [t.to(dtype) if t.is_floating_point() else t for t in tensors]
     with torch.inference_mode():
-        found: NDArray[np.float32] = module(*tensors).float().cpu().numpy()
-    return found
+        output: NDArray[np.float32] = module(*tensors).float().cpu().numpy()
+    return output

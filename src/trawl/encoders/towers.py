@@ -1,4 +1,4 @@
-"""From a card to its towers: what the families clip, siglip, clap and sentence share."""
+"""Towers of the families that a card describes completely: clip, siglip, clap and sentence."""
 
 from __future__ import annotations
 
@@ -6,50 +6,42 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trawl.encoders.base import StagedEncoder
+from trawl.encoders.base import StagedEncoder, report_load
 from trawl.encoders.cards import Card, Tower
-from trawl.encoders.images import ImageTower
-from trawl.encoders.observed import loaded
+from trawl.encoders.images import ImageTower, Transform
 from trawl.encoders.onnx_session import Network, OnnxNetwork
 from trawl.encoders.sounds import AudioTower
 from trawl.encoders.texts import TextTower
 from trawl.errors import ModelError
 from trawl.types import Modality, Space
 
-_KINDS: Mapping[Modality, Callable[[Tower, Space, Network], StagedEncoder]] = {
+_TOWERS: Mapping[Modality, Callable[[Tower, Space, Network], StagedEncoder]] = {
     "text": TextTower,
-    "image": ImageTower,
+    "image": lambda tower, space, network: ImageTower(
+        space, network, Transform.from_options(tower.options)
+    ),
     "audio": AudioTower,
 }
 
 
-def load_towers(card: Card, modalities: frozenset[Modality]) -> dict[Modality, StagedEncoder]:
-    """Give the card's towers, each of which reads its weights at its first call.
-
-    Raises `ModelError` for a tower of a modality that the family has not got.
-    """
-    foreign = set(card.towers) - modalities
-    if foreign:
-        raise ModelError(
-            f"the card of {card.name} has a tower of {', '.join(sorted(foreign))}, and the "
-            f"family {card.family} has only {', '.join(sorted(modalities))}"
-        )
+def load_towers(card: Card) -> dict[Modality, StagedEncoder]:
+    """Return the card's towers. Each loads its weights at its first call."""
     return {
-        modality: _KINDS[modality](tower, card.space, network_of(card, tower))
+        modality: _TOWERS[modality](tower, card.space, network_of(card, tower))
         for modality, tower in card.towers.items()
     }
 
 
 def network_of(card: Card, tower: Tower) -> Network:
-    """Give the network of a tower: an ONNX graph, or a checkpoint run by transformers."""
+    """Return a tower's network: an ONNX graph, or a checkpoint that transformers runs."""
     options: Mapping[str, Any] = tower.options
-    told = loaded(card.space, tower.modality)
+    on_load = report_load(card.space, tower.modality)
     if "graph" in options:
         return OnnxNetwork(
-            lambda: _graph(tower, options["graph"]),
+            lambda: _verified_graph(tower, options["graph"]),
             output=options.get("output", ""),
             renamed=options.get("inputs"),
-            told=told,
+            on_load=on_load,
         )
     if "weights" in options:
         from trawl.encoders.torch_network import TorchNetwork
@@ -59,16 +51,16 @@ def network_of(card: Card, tower: Tower) -> Network:
             card.family,
             tower.modality,
             lambda: tower.path(options["weights"]),
-            told,
+            on_load,
         )
     raise ModelError(
-        f"the card of {card.name} names no network for {tower.modality}; "
-        "it wants `graph` (ONNX) or `weights` (transformers)"
+        f"[{tower.modality}] in the card of {card.name} names no network; "
+        "set `graph` (ONNX) or `weights` (transformers)"
     )
 
 
-def _graph(tower: Tower, name: str) -> Path:
-    """Give the graph's path, once it and the weights that lie beside it are what the card says."""
+def _verified_graph(tower: Tower, name: str) -> Path:
+    """Return the graph's path after verifying it and its external weights."""
     for file in tower.files:
         if file.startswith(f"{name}_data"):
             tower.path(file)

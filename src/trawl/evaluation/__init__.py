@@ -1,12 +1,12 @@
-"""Evaluation: how good the lists are, by questions whose answers are known.
+"""Measure search results with questions whose answers are known.
 
 >>> from trawl import Library
 >>> from trawl.evaluation import evaluate, read_judgements
 >>> with Library("papers.trawl") as library:  # doctest: +SKIP
-...     found = evaluate(library, read_judgements("judgements.jsonl"))
-...     print(found.figure("calibrated", "nDCG@10").mean)
+...     evaluation = evaluate(library, read_judgements("judgements.jsonl"))
+...     print(evaluation.figure("calibrated", "nDCG@10").mean)
 
-Needs the extra ``trawl[eval]``. ``docs/evaluation.md`` tells what is measured and how.
+Requires the extra ``trawl-multimodal[eval]``. See ``docs/evaluation.md``.
 """
 
 from trawl.evaluation.collections import Collection, add_collection, read_collection

@@ -1,4 +1,4 @@
-"""What a library's sources answer to each question, asked once and fused in many ways."""
+"""The candidates of each question, searched once and fused in several ways."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from trawl.evaluation.questions import Question
 from trawl.ingest import document_id_of, uri_of
 from trawl.library import Library
 from trawl.ranking import Fusion, Method
-from trawl.search import Gathered, Reranker, rerank
+from trawl.search import Gathered
+from trawl.search.rerank import Reranker, rerank
 from trawl.store import DocumentRow, Snapshot
 from trawl.types import Modality
 
-_NOT_THERE = "not in the library: "
+_MISSING_PREFIX = "not in the library: "
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A question's answers by key: a document's id, or a chunk's where a chunk is judged.
+    """A question's answers by key, which is the id of a document or of a judged chunk.
 
-    `modalities` tells what each answer is; it lacks those that are not in the library.
+    `modalities` maps the answers that are in the library to their modality.
     """
 
     grades: Mapping[str, int]
@@ -35,7 +36,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The sources' answers to one question, and the key of each row that they gave."""
+    """The candidates of one question from every source, and the key of each row."""
 
     gathered: Gathered
     keys: Mapping[int, str]
@@ -43,36 +44,36 @@ class Candidates:
 
     @property
     def sources(self) -> list[str]:
-        """The sources that gave anything."""
+        """The sources that returned candidates."""
         return [ranking.source for ranking in self.gathered.rankings if len(ranking.rows)]
 
     def by_fusion(
         self, method: Method, weights: Mapping[str, float], depth: int | None = None
     ) -> list[str]:
-        """Give the keys of the fused list, the best first, each once."""
+        """Return the distinct keys of the fused list, best first."""
         return self._keys(self.gathered.fused(method, weights), depth)
 
     def by_source(self, source: str) -> list[str]:
-        """Give the keys of one source's list, the best first, each once."""
+        """Return the distinct keys of one source's list, best first."""
         return self._keys(self.gathered.fused(sources={source}), None)
 
     def reranked(self, reranker: Reranker, weights: Mapping[str, float]) -> list[str]:
-        """Give the keys of the default fusion's list in the order of a reranker."""
+        """Return the keys of the default fusion's list after reranking."""
         fused = self.gathered.fused(DEFAULT, weights)
         return self._keys(rerank(reranker, self.gathered.words, self.snapshot, fused)[0], None)
 
     def _keys(self, fused: Fusion, depth: int | None) -> list[str]:
-        # A document's place is that of its best chunk.
-        found: dict[str, None] = {}
+        # The rank of a document is that of its best chunk.
+        keys: dict[str, None] = {}
         for row in fused.rows.tolist():
-            found.setdefault(self.keys[row])
-            if depth is not None and len(found) == depth:
+            keys.setdefault(self.keys[row])
+            if depth is not None and len(keys) == depth:
                 break
-        return list(found)
+        return list(keys)
 
 
-class Answers:
-    """Finds the documents and chunks that judgements name."""
+class AnswerResolver:
+    """Finds the documents and chunks that judgements name. `missing` lists unknown names."""
 
     def __init__(self, library: Library, base: Path) -> None:
         self._library, self._base = library, base
@@ -80,19 +81,19 @@ class Answers:
         self.missing: list[str] = []
 
     def judged(self, question: Question) -> Judged:
-        """Give a question's answers by key. One that is not there stays, and is not found."""
+        """Return a question's answers by key. Missing answers are kept, and count as not found."""
         grades: dict[str, int] = {}
         modalities: dict[str, Modality] = {}
         for name, grade in question.answers.items():
             if grade <= 0:
                 continue
-            key, modality = self._found(name)
+            key, modality = self._resolve(name)
             grades[key] = max(grade, grades.get(key, 0))
             if modality is not None:
                 modalities[key] = modality
         return Judged(grades, modalities)
 
-    def _found(self, name: str) -> tuple[str, Modality | None]:
+    def _resolve(self, name: str) -> tuple[str, Modality | None]:
         document_id, colon, ordinal = name.partition(":")
         row = self._documents.get(document_id)
         if row is not None and not colon:
@@ -101,25 +102,25 @@ class Answers:
             chunk = next(
                 (c for c in self._library.show(document_id).chunks if c.chunk_id == name), None
             )
-            return (name, chunk.modality) if chunk is not None else self._missed(name)
+            return (name, chunk.modality) if chunk is not None else self._missing(name)
         for place in (self._base / name, Path(name)):
             with suppress(OSError, RuntimeError, ValueError):
                 row = self._documents.get(document_id_of(uri_of(place.resolve())))
                 if row is not None:
                     return row.document_id, _modality(row)
-        return self._missed(name)
+        return self._missing(name)
 
-    def _missed(self, name: str) -> tuple[str, None]:
+    def _missing(self, name: str) -> tuple[str, None]:
         self.missing.append(name)
-        return _NOT_THERE + name, None
+        return _MISSING_PREFIX + name, None
 
 
-def ask(
+def search(
     library: Library, question: Question, judged: Judged, k: int, weights: Mapping[str, float]
 ) -> Candidates:
-    """Ask all sources; `weights` are only checked.
+    """Search every source for a question. `weights` are only validated.
 
-    Raises `UsageError`, which names the question, for what cannot be asked.
+    Raises `UsageError`, which names the question, if the query is invalid.
     """
     try:
         gathered, snapshot = library.gather(
@@ -135,15 +136,15 @@ def ask(
     rows = [int(row) for row in _rows(gathered)]
     fields = snapshot.fields(rows, ["chunk_id", "document_id"])
     keys = {
-        row: found["chunk_id"] if found["chunk_id"] in judged.grades else found["document_id"]
-        for row, found in fields.items()
+        row: ids["chunk_id"] if ids["chunk_id"] in judged.grades else ids["document_id"]
+        for row, ids in fields.items()
     }
     return Candidates(gathered, keys, snapshot)
 
 
 def _rows(gathered: Gathered) -> Sequence[int]:
-    found = [ranking.rows for ranking in gathered.rankings]
-    return np.unique(np.concatenate(found)).tolist() if found else []
+    rows = [ranking.rows for ranking in gathered.rankings]
+    return np.unique(np.concatenate(rows)).tolist() if rows else []
 
 
 def _modality(row: DocumentRow) -> Modality:

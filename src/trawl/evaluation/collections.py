@@ -1,9 +1,9 @@
-"""Test collections: texts, questions and judgements, read from a folder and indexed.
+"""Test collections: read documents, questions and judgements from a folder, and index them.
 
-Two forms are read. BEIR (Thakur et al. 2021): ``corpus.jsonl`` (`_id`, `title`, `text`),
-``queries.jsonl`` (`_id`, `text`) and ``qrels/test.tsv`` or ``qrels.tsv`` (query, document,
-grade). SMART, of Cranfield, CISI and MED: ``*.all*``, ``*.qry`` and ``*qrel`` or ``*.rel``,
-where judgements number the queries in their order.
+Two formats are supported. BEIR (Thakur et al. 2021) has ``corpus.jsonl`` (`_id`, `title`, `text`),
+``queries.jsonl`` (`_id`, `text`) and ``qrels/test.tsv`` or ``qrels.tsv`` (query, document, grade).
+SMART (Cranfield, CISI, MED) has ``*.all*``, ``*.qry`` and ``*qrel`` or ``*.rel``; its judgements
+number the queries in order.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from trawl.ingest import Progress
 from trawl.library import Library
 from trawl.types import Report
 
-_LONGEST_NAME = 120
+_MAX_NAME_CHARS = 120
 
-# SMART's grades that are no answer: 5 is Cranfield's "of no interest", and a negative grade
-# is none to trec_eval. The others run from a full answer to one of little interest,
-# downwards or upwards by the copy, so that each counts as 1.
+# Grades of SMART that are not answers: 5 is "of no interest" in Cranfield, and trec_eval ignores
+# negative grades. The order of the other grades differs between copies, so each counts as 1.
 _NOT_RELEVANT = {"-1", "5"}
 
 
@@ -40,17 +39,17 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A test collection; the answers of its questions are names of its documents."""
+    """A test collection. The answers of its questions are names of its documents."""
 
     documents: Mapping[str, Text]
     questions: tuple[Question, ...]
 
 
 def read_collection(folder: str | Path, split: str = "test") -> Collection:
-    """Read a folder; `split` is which of BEIR's judgements are taken.
+    """Read a test collection from a folder. `split` selects the judgements of BEIR.
 
-    Raises `UsageError` where the folder is of neither form, and for a file that does not
-    read. Questions without an answer in the judgements are left out.
+    Questions without answers are left out. Raises `UsageError` if the folder has neither
+    format or a file is invalid.
     """
     place = Path(folder)
     if (place / "corpus.jsonl").is_file():
@@ -59,11 +58,11 @@ def read_collection(folder: str | Path, split: str = "test") -> Collection:
         collection = _smart(*smart)
     else:
         raise UsageError(
-            f"{place} is no test collection: it has no corpus.jsonl (BEIR), and no files "
+            f"{place} is not a test collection: it has neither corpus.jsonl (BEIR) nor files "
             "such as cran.all.1400, cran.qry and cranqrel (SMART)"
         )
     if not collection.questions:
-        raise UsageError(f"{place} has no question with a judged answer")
+        raise UsageError(f"{place} has no questions with answers")
     return collection
 
 
@@ -72,8 +71,8 @@ def add_collection(
 ) -> tuple[list[Question], Report]:
     """Write the documents as files into the folder `texts`, and add them to the library.
 
-    Gives the questions with the files as their answers. What the folder and the library
-    hold already, and has not changed, is not added again.
+    Returns the questions with the files as their answers. Unchanged documents from an earlier
+    run are skipped.
     """
     texts.mkdir(parents=True, exist_ok=True)
     files = {name: texts / _file_name(name) for name in collection.documents}
@@ -87,21 +86,21 @@ def add_collection(
     report = library.add(texts, progress=progress)
     questions = [
         Question(
-            asked.question_id,
-            {str(files.get(name, name)): grade for name, grade in asked.answers.items()},
-            text=asked.text,
+            question.question_id,
+            {str(files.get(name, name)): grade for name, grade in question.answers.items()},
+            text=question.text,
         )
-        for asked in collection.questions
+        for question in collection.questions
     ]
     return questions, report
 
 
 def _file_name(name: str) -> str:
-    """Give a file's name that no other document has, whatever signs are in its own."""
+    """Return a unique file name for a document, whatever characters its name has."""
     safe = quote(name, safe="")
-    if len(safe) > _LONGEST_NAME:
+    if len(safe) > _MAX_NAME_CHARS:
         safe = hashlib.sha256(name.encode()).hexdigest()
-    # A name that begins with a point is one of a hidden file, which is not added.
+    # Names that start with a dot are hidden files, which are not added.
     return f"{'_' if safe.startswith('.') else ''}{safe}.txt"
 
 
@@ -112,11 +111,11 @@ def _beir(folder: Path, split: str) -> Collection:
         name = _field(corpus, number, row, "_id")
         documents[name] = Text(str(row.get("title") or "").strip(), str(row.get("text") or ""))
     file = folder / "queries.jsonl"
-    asked = {
+    queries = {
         _field(file, number, row, "_id"): _field(file, number, row, "text")
         for number, row in json_objects(file, read_text(file))
     }
-    return Collection(documents, _questions(asked, _qrels(folder, split)))
+    return Collection(documents, _questions(queries, _qrels(folder, split)))
 
 
 def _field(file: Path, number: int, row: Mapping[str, object], key: str) -> str:
@@ -127,12 +126,12 @@ def _field(file: Path, number: int, row: Mapping[str, object], key: str) -> str:
 
 
 def _qrels(folder: Path, split: str) -> dict[str, dict[str, int]]:
-    """Read a table of query, document and grade; TREC's form has a column more."""
+    """Read a table of query, document and grade. TREC's format has one more column."""
     places = [folder / "qrels" / f"{split}.tsv", folder / "qrels.tsv"]
     file = next((place for place in places if place.is_file()), None)
     if file is None:
-        there = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
-        known = f"; there are: {', '.join(there)} (--split)" if there else ""
+        splits = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
+        known = f"; splits: {', '.join(splits)} (--split)" if splits else ""
         raise UsageError(f"{folder} has no judgements: no {places[0]} and no qrels.tsv{known}")
     grades: dict[str, dict[str, int]] = {}
     for number, line in enumerate(read_text(file).split("\n"), start=1):
@@ -141,30 +140,31 @@ def _qrels(folder: Path, split: str) -> dict[str, dict[str, int]]:
             continue
         if len(cells) not in (3, 4) or not cells[-1].lstrip("-").isdecimal():
             raise UsageError(
-                f"{file}, line {number}: three columns are expected: query, document, grade"
+                f"{file}, line {number}: expected three columns: query, document, grade"
             )
         grades.setdefault(cells[0], {})[cells[-2]] = int(cells[-1])
     return grades
 
 
 def _questions(
-    asked: Mapping[str, str], grades: Mapping[str, Mapping[str, int]]
+    queries: Mapping[str, str], judgements: Mapping[str, Mapping[str, int]]
 ) -> tuple[Question, ...]:
     return tuple(
-        Question(name, answers, text=asked[name])
-        for name, given in grades.items()
-        if name in asked and (answers := {key: grade for key, grade in given.items() if grade > 0})
+        Question(name, answers, text=queries[name])
+        for name, grades in judgements.items()
+        if name in queries
+        and (answers := {key: grade for key, grade in grades.items() if grade > 0})
     )
 
 
 def _smart_files(folder: Path) -> tuple[Path, Path, Path] | None:
-    """Give the texts, the queries and the judgements, where all three are there."""
+    """Return the files of documents, queries and judgements, None unless all three exist."""
     files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    found = [
+    matches = [
         next((path for path in files if pattern.search(path.name.lower())), None)
         for pattern in (re.compile(r"\.all"), re.compile(r"\.qry$"), re.compile(r"(qrel|\.rel)$"))
     ]
-    texts, queries, judgements = found
+    texts, queries, judgements = matches
     return (texts, queries, judgements) if texts and queries and judgements else None
 
 
@@ -174,7 +174,7 @@ def _smart(texts: Path, queries: Path, judgements: Path) -> Collection:
         title, text = fields.get("T", ""), fields.get("W", "")
         # Cranfield's abstracts repeat their titles.
         documents[name] = Text(title.rstrip(" ."), text.removeprefix(title).strip())
-    asked = {
+    texts_of_queries = {
         str(place): fields.get("W", "") for place, (_, fields) in enumerate(_records(queries), 1)
     }
     grades: dict[str, dict[str, int]] = {}
@@ -184,15 +184,15 @@ def _smart(texts: Path, queries: Path, judgements: Path) -> Collection:
             continue
         if len(cells) < 3 or not (cells[0].isdecimal() and cells[1].isdecimal()):
             raise UsageError(
-                f"{judgements}, line {number}: three columns are expected: query, document, grade"
+                f"{judgements}, line {number}: expected three columns: query, document, grade"
             )
         relevant = int(cells[2] not in _NOT_RELEVANT)
         grades.setdefault(str(int(cells[0])), {})[str(int(cells[1]))] = relevant
-    return Collection(documents, _questions(asked, grades))
+    return Collection(documents, _questions(texts_of_queries, grades))
 
 
 def _records(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Give each record's number and its fields: ``.I n`` begins a record, ``.W`` a field."""
+    """Yield each record's number and fields: ``.I n`` starts a record, ``.W`` a field."""
     number, fields, field = "", dict[str, list[str]](), ""
     for line in read_text(file).split("\n"):
         if line.startswith(".I"):

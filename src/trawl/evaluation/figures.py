@@ -1,4 +1,4 @@
-"""What an evaluation found: means with their intervals, by fusion, modality and measure."""
+"""Results of an evaluation: means with intervals, by fusion, modality and measure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from trawl.ranking import Method
 
 DEFAULT: Method = "calibrated"
-"""What the others are compared with."""
+"""The fusion that the others are compared with."""
 
 RERANKED = "reranked"
-"""The default fusion's list in the order of a reranker."""
+"""The name of the default fusion's list after reranking."""
 
 ALL = "all"
 """The group of all questions, whatever the modality of their answers."""
@@ -19,7 +19,7 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean over questions, and the ends of its bootstrap confidence interval."""
+    """A mean over questions with its bootstrap confidence interval."""
 
     mean: float
     low: float
@@ -27,16 +27,16 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether 0 is outside: for a difference, that it is significant."""
+        """Whether 0 is outside the interval: a difference is then significant."""
         return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One fusion, or one source alone, by one measure.
+    """One measure of one fusion or single source.
 
-    `group` is `ALL`, or the modality of the answers that are looked for. `difference` is
-    this less the default fusion, question by question; None for the default itself.
+    `group` is `ALL`, or the modality of the expected answers. `difference` is the paired
+    difference from the default fusion; None for the default itself.
     """
 
     fusion: str
@@ -48,7 +48,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """Half of the questions: each measure with weights of 1, with those fitted, and the gain."""
+    """The measures of one half of the questions, with weights of 1 and with fitted weights."""
 
     name: str
     questions: int
@@ -59,7 +59,7 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """Weights by source, fitted on one half of the questions and held against the other."""
+    """Weights by source, fitted on one half of the questions and tested on the other."""
 
     weights: Mapping[str, float]
     fitted_on: Half
@@ -68,11 +68,11 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All figures of one run. `groups` tells how many questions are in each.
+    """All figures of one run.
 
-    `level` is that of the intervals, from `resamples` resamples drawn with `seed`;
-    `k` is how much of the lists was looked at; `weights` are those that fusions were
-    given. `notices` tell what was not as it should be.
+    `k` is the number of results that were measured. `level` is the level of the intervals,
+    from `resamples` bootstrap resamples with `seed`. `weights` are the weights of the
+    fusions. `groups` is the number of questions per group. `notices` are warnings.
     """
 
     questions: int
@@ -89,8 +89,8 @@ class Evaluation:
     notices: tuple[str, ...] = ()
 
     def figure(self, fusion: str, measure: str, group: str = ALL) -> Figure:
-        """Give one figure. Raises `KeyError` where there is none such."""
-        for found in self.figures:
-            if (found.fusion, found.measure, found.group) == (fusion, measure, group):
-                return found
+        """Return one figure. Raises `KeyError` if it does not exist."""
+        for figure in self.figures:
+            if (figure.fusion, figure.measure, figure.group) == (fusion, measure, group):
+                return figure
         raise KeyError((fusion, measure, group))

@@ -1,4 +1,4 @@
-"""Measures of lists by ir-measures, and their confidence intervals."""
+"""Retrieval measures from ir-measures, and their confidence intervals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trawl.errors import UsageError
 from trawl.evaluation.figures import Interval
 
 Grades = Mapping[str, int]
-"""Answers of one question: a grade above 0 by the answer's key."""
+"""The answers of one question: a grade above 0 by the answer's key."""
 
 Values = NDArray[np.float64]
 """float64 [Q, M]: a value for each question and measure."""
@@ -19,46 +19,46 @@ Values = NDArray[np.float64]
 RESAMPLES = 10_000
 LEVEL = 0.95
 
-# Resamples at once: so many numbers of counts are held in memory.
-_COUNTS_AT_ONCE = 20_000_000
+# Bounds the resample counts in memory.
+_MAX_COUNTS = 20_000_000
 
 
 def measure_names(k: int) -> tuple[str, ...]:
-    """Name what is measured of the first `k` places."""
+    """Return the names of the measures at cutoff `k`."""
     return (f"nDCG@{k}", f"recall@{k}", f"MRR@{k}")
 
 
 def measure(lists: Sequence[Sequence[str]], answers: Sequence[Grades], k: int) -> Values:
-    """Give [Q, 3]: nDCG, recall and reciprocal rank of each question's first `k` places.
+    """Return float64 [Q, 3]: nDCG@k, recall@k and reciprocal rank@k of each question.
 
-    nDCG takes grades as gains (Järvelin and Kekäläinen 2002); for the others every grade
-    above 0 is an answer. A question without an answer is worth 0. Raises `UsageError`
-    where ir-measures is not installed.
+    nDCG uses grades as gains (Järvelin and Kekäläinen 2002); the others count every grade
+    above 0. A question without answers has the value 0. Raises `UsageError` if ir-measures
+    is not installed.
     """
     try:
         import ir_measures
         from ir_measures import RR, R, nDCG
     except ImportError as error:
         raise UsageError(
-            f"measuring takes the package ir-measures ({error}); "
-            "install it with: pip install 'trawl[eval]'"
+            f"evaluation requires the package ir-measures ({error}); "
+            "install it with: pip install 'trawl-multimodal[eval]'"
         ) from error
-    asked = [nDCG @ k, R @ k, RR @ k]
-    column = {str(each): number for number, each in enumerate(asked)}
-    # Places become falling scores: equal ones would be put in another order there.
+    measures = [nDCG @ k, R @ k, RR @ k]
+    column = {str(each): number for number, each in enumerate(measures)}
+    # Descending scores: ir-measures reorders results with equal scores.
     run = {
-        str(row): {key: float(-place) for place, key in enumerate(found[:k])}
-        for row, found in enumerate(lists)
+        str(row): {key: float(-place) for place, key in enumerate(keys[:k])}
+        for row, keys in enumerate(lists)
     }
     qrels = {str(row): dict(graded) for row, graded in enumerate(answers)}
-    values = np.zeros((len(lists), len(asked)))
-    for found in ir_measures.iter_calc(asked, qrels, run):
-        values[int(found.query_id), column[str(found.measure)]] = found.value
+    values = np.zeros((len(lists), len(measures)))
+    for result in ir_measures.iter_calc(measures, qrels, run):
+        values[int(result.query_id), column[str(result.measure)]] = result.value
     return values
 
 
 def resample(questions: int, seed: int, resamples: int = RESAMPLES) -> NDArray[np.uint16]:
-    """Draw [B, Q]: how often each question is in each of B resamples of Q questions."""
+    """Return uint16 [B, Q], the count of each question in each of B resamples."""
     counts = np.random.default_rng(seed).multinomial(
         questions, np.full(questions, 1 / questions), size=resamples
     )
@@ -66,13 +66,13 @@ def resample(questions: int, seed: int, resamples: int = RESAMPLES) -> NDArray[n
 
 
 def intervals(values: Values, seed: int, *, resamples: int = RESAMPLES) -> list[Interval]:
-    """Give the mean of each column and its percentile bootstrap interval (Efron 1979).
+    """Return the mean of each column with its percentile bootstrap interval (Efron 1979).
 
-    `values` is [Q, M]. Questions are resampled, the same for all columns; the mean of a
-    difference of columns therefore has an interval of its own as a column of differences.
+    `values` is [Q, M]. All columns share the resamples of questions, so a column of paired
+    differences has a valid interval too.
     """
     questions = len(values)
-    step = max(1, _COUNTS_AT_ONCE // max(1, questions))
+    step = max(1, _MAX_COUNTS // max(1, questions))
     means = [
         resample(questions, seed + start, min(step, resamples - start)) @ values / questions
         for start in range(0, resamples, step)

@@ -1,15 +1,15 @@
-"""Questions with their answers, and the judgement files that hold them.
+"""Questions with known answers, and judgement files.
 
-A judgement file is about a library that is there already. Each answer is a document's or a
-chunk's id, or a file: its path, absolute or from the judgement file's folder. Two forms:
+A judgement file evaluates an existing library. An answer is the id of a document or chunk, or the
+path of a file, absolute or relative to the folder of the judgement file. There are two formats.
 
-JSON Lines, one question a line::
+JSON Lines, one question per line::
 
     {"query": "muon decay year:>=2020", "answers": ["papers/muon.md"]}
     {"text": "C++ -- plain words", "answers": {"papers/cpp.md": 3, "3f2a9c0e:4": 1}}
-    {"image": "asked/plot.png", "text": "decay curve", "answers": ["figures/decay.png"]}
+    {"image": "queries/plot.png", "text": "decay curve", "answers": ["figures/decay.png"]}
 
-TSV, one answer a line, in the columns query, answer and grade (1 where it is left out)::
+TSV, one answer per line, with the columns query, answer and grade (default 1)::
 
     muon decay	papers/muon.md	2
 """
@@ -25,16 +25,17 @@ from typing import Any, NoReturn
 
 from trawl.errors import UsageError
 
-_ASKED = ("query", "text", "image", "audio")
-_KEYS = {*_ASKED, "answers", "id"}
+_QUERY_KEYS = ("query", "text", "image", "audio")
+_KEYS = {*_QUERY_KEYS, "answers", "id"}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, and what answers it: `answers` gives a grade above 0 to each.
+    """A query and its answers.
 
-    `query` is a line of the query language, `text` plain words; a picture and a sound may
-    stand beside either. An answer is a document's id, a chunk's id or a file's path.
+    `query` is in the query language, `text` is plain text; `image` and `audio` are files that
+    can be combined with either. `answers` maps the id of a document or chunk, or the path of
+    a file, to a grade; grades of 0 are not answers.
     """
 
     question_id: str
@@ -46,19 +47,18 @@ class Question:
 
 
 def read_judgements(path: str | Path) -> list[Question]:
-    """Read a judgement file, by its ending: ``.jsonl`` or ``.tsv``.
+    """Read a judgement file, ``.jsonl`` or ``.tsv``.
 
-    Raises `UsageError`, which names the line, for what cannot be read and for a file
-    without questions.
+    Raises `UsageError`, which names the line, if the file is invalid or has no questions.
     """
     file = Path(path)
     if file.suffix not in (".jsonl", ".tsv"):
-        raise UsageError(f"{file} is no judgement file; those end in .jsonl or .tsv")
+        raise UsageError(f"{file} is not a judgement file; its extension must be .jsonl or .tsv")
     text = read_text(file)
-    found = list(_json_lines(file, text) if file.suffix == ".jsonl" else _rows(file, text))
-    if not found:
-        raise UsageError(f"{file} holds no question; each line is one (docs/evaluation.md)")
-    return found
+    questions = list(_json_lines(file, text) if file.suffix == ".jsonl" else _rows(file, text))
+    if not questions:
+        raise UsageError(f"{file} has no questions; see docs/evaluation.md for the format")
+    return questions
 
 
 def read_text(file: Path) -> str:
@@ -66,24 +66,24 @@ def read_text(file: Path) -> str:
     try:
         return file.read_text("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8, at byte {error.start}") from error
+        raise UsageError(f"{file} is not valid UTF-8 at byte {error.start}") from error
 
 
 def json_objects(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Give the number and the object of each line that is not empty. Raises `UsageError`."""
-    # Not splitlines(): that also cuts at U+2028, which JSON text may hold.
+    """Yield (line number, object) of each line that is not empty. Raises `UsageError`."""
+    # Not splitlines(): it also splits at U+2028, which JSON text may contain.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            found = json.loads(line)
+            value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            _refuse(file, number, f"this is not JSON ({error})")
-        if not isinstance(found, dict):
-            _refuse(file, number, "this is no JSON object: {...}")
-        yield number, found
+            _reject(file, number, f"not valid JSON ({error})")
+        if not isinstance(value, dict):
+            _reject(file, number, "not a JSON object: {...}")
+        yield number, value
 
 
 def _json_lines(file: Path, text: str) -> Iterator[Question]:
@@ -91,45 +91,45 @@ def _json_lines(file: Path, text: str) -> Iterator[Question]:
         unknown = sorted(row.keys() - _KEYS)
         if unknown:
             known = ", ".join(sorted(_KEYS))
-            _refuse(file, number, f"no key {unknown[0]!r} is known; there are: {known}")
-        asked = {key: row[key] for key in _ASKED if row.get(key) is not None}
-        if not asked or any(not isinstance(value, str) or not value for value in asked.values()):
-            _refuse(file, number, 'nothing is asked; give "query", "text", "image" or "audio"')
-        if "query" in asked and "text" in asked:
-            _refuse(file, number, '"query" and "text" are two ways to give words; give one')
+            _reject(file, number, f"unknown key {unknown[0]!r}; keys: {known}")
+        query = {key: row[key] for key in _QUERY_KEYS if row.get(key) is not None}
+        if not query or any(not isinstance(value, str) or not value for value in query.values()):
+            _reject(file, number, 'the query is missing; set "query", "text", "image" or "audio"')
+        if "query" in query and "text" in query:
+            _reject(file, number, '"query" and "text" cannot be combined; set one')
         yield Question(
             question_id=str(row.get("id", number)),
             answers=_answers(file, number, row.get("answers")),
-            query=asked.get("query"),
-            text=asked.get("text"),
-            image=file.parent / asked["image"] if "image" in asked else None,
-            audio=file.parent / asked["audio"] if "audio" in asked else None,
+            query=query.get("query"),
+            text=query.get("text"),
+            image=file.parent / query["image"] if "image" in query else None,
+            audio=file.parent / query["audio"] if "audio" in query else None,
         )
 
 
-def _answers(file: Path, number: int, given: Any) -> dict[str, int]:
-    found = dict.fromkeys(given, 1) if _is_list(given) else given
-    if not isinstance(found, dict) or not found:
-        _refuse(file, number, '"answers" is a list of answers, or an object of their grades')
-    return {name: _grade(file, number, grade) for name, grade in found.items()}
+def _answers(file: Path, number: int, value: Any) -> dict[str, int]:
+    grades = dict.fromkeys(value, 1) if _is_text_list(value) else value
+    if not isinstance(grades, dict) or not grades:
+        _reject(file, number, '"answers" must be a list of answers, or an object of their grades')
+    return {name: _grade(file, number, grade) for name, grade in grades.items()}
 
 
-def _is_list(given: Any) -> bool:
-    return isinstance(given, list) and all(isinstance(name, str) for name in given)
+def _is_text_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _grade(file: Path, number: int, grade: Any) -> int:
     try:
-        whole = int(grade)
+        integer = int(grade)
     except (TypeError, ValueError):
-        whole = -1
-    if isinstance(grade, bool) or whole < 0 or str(whole) != str(grade).strip():
-        _refuse(file, number, f"the grade {grade!r} is no whole number from 0 on")
-    return whole
+        integer = -1
+    if isinstance(grade, bool) or integer < 0 or str(integer) != str(grade).strip():
+        _reject(file, number, f"the grade {grade!r} is not an integer of at least 0")
+    return integer
 
 
 def _rows(file: Path, text: str) -> Iterator[Question]:
-    """Give the questions of a table; the rows of one query are one question."""
+    """Yield the questions of a table. The rows of one query are one question."""
     answers: dict[str, dict[str, int]] = {}
     table = csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
     for number, row in enumerate(table, start=1):
@@ -138,12 +138,12 @@ def _rows(file: Path, text: str) -> Iterator[Question]:
         if number == 1 and [cell.strip() for cell in row[:2]] == ["query", "answer"]:
             continue
         if len(row) not in (2, 3) or not row[0].strip() or not row[1].strip():
-            _refuse(file, number, "two or three columns are expected: query, answer, grade")
+            _reject(file, number, "expected two or three columns: query, answer, grade")
         grade = _grade(file, number, row[2]) if len(row) == 3 else 1
         answers.setdefault(row[0].strip(), {})[row[1].strip()] = grade
     for number, (query, graded) in enumerate(answers.items(), start=1):
         yield Question(str(number), graded, query=query)
 
 
-def _refuse(file: Path, number: int, what: str) -> NoReturn:
-    raise UsageError(f"{file}, line {number}: {what}")
+def _reject(file: Path, number: int, problem: str) -> NoReturn:
+    raise UsageError(f"{file}, line {number}: {problem}")

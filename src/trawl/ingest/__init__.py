@@ -1,18 +1,18 @@
-"""Adding files: plan what to read, read, cut, embed, commit."""
+"""Add files to a library: plan, read, split into chunks, embed, commit."""
 
 from trawl.ingest.drafts import ChunkingOptions
-from trawl.ingest.pipeline import Ingest, IngestOptions, Progress
+from trawl.ingest.pipeline import Ingester, IngestOptions, Progress
 from trawl.ingest.plan import Item, Plan, document_id_of, make_plan, path_of, uri_of
 
 RECIPE_VERSION = 1
-"""Raised when readers or chunking come to give something else for the same file, so that
-adding the file again replaces what is there."""
+"""Increased when a change of the readers or the chunking changes the chunks of a file, so that
+adding the file again replaces them."""
 
 __all__ = [
     "RECIPE_VERSION",
     "ChunkingOptions",
-    "Ingest",
     "IngestOptions",
+    "Ingester",
     "Item",
     "Plan",
     "Progress",

@@ -1,4 +1,4 @@
-"""From what a reader found to chunks that only lack their vectors."""
+"""Split a reading into chunks without vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _THUMBNAIL_PX = 320
 
 @dataclass(frozen=True, slots=True)
 class ChunkingOptions:
-    """How documents are cut. Tokens are the sentence encoder's."""
+    """How documents are split. Tokens are those of the library's first text encoder."""
 
     chunk_tokens: int = 200
     chunk_overlap_tokens: int = 40
@@ -29,7 +29,7 @@ class ChunkingOptions:
 
 @dataclass(slots=True)
 class Draft:
-    """A chunk before its vectors: `media` maps a modality to what its encoders are to see."""
+    """A chunk without vectors. `media` maps a modality to the item to embed."""
 
     modality: Modality
     span: Span
@@ -47,10 +47,10 @@ def draft_chunks(
     encoder: TextEncoder,
     options: ChunkingOptions,
 ) -> Iterator[Draft]:
-    """Cut a document into drafts, in its order. A recording is decoded as they are taken.
+    """Yield the drafts of a document in order. Recordings are decoded on the way.
 
-    `caption` belongs to the document as a whole, and so to its pictures and sounds;
-    it may be "". Raises `ReadError` where a recording breaks off.
+    `caption` belongs to the document, hence to its images and sounds; it may be "". Raises
+    `ReadError` if a recording is truncated or damaged.
     """
     for part in reading.parts:
         match part:
@@ -81,7 +81,7 @@ def _passages(
                 page=part.page,
             ),
             text=text,
-            # A passage from the middle of a text often does not name what it is about.
+            # A passage from the middle of a text often does not mention its subject.
             media={"text": text if not title or title in text else f"{title}\n{text}"},
         )
 
@@ -117,7 +117,7 @@ def _windows(part: Recording, caption: str, options: ChunkingOptions) -> Iterato
 
 
 def _clock(seconds: float) -> str:
-    """Give seconds as 0:05.2, 1:03:20: tenths only where they tell something."""
+    """Format seconds as 0:05.2 or 1:03:20, with tenths unless they are 0."""
     minutes, rest = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     shown = f"{rest:04.1f}".removesuffix(".0")

@@ -1,7 +1,7 @@
-"""Embedding in batches across documents, so that a folder of single pictures is fast too.
+"""Embed drafts in batches across documents, so that folders of single images are fast too.
 
-Three things go on at once: files are read and cut into drafts by whoever calls `take`, media
-are prepared on threads of their own as they come, and one thread asks the encoders.
+Three stages run in parallel: the caller of `add` reads files and splits them into drafts, a thread
+pool prepares media as they arrive, and one thread runs the encoders.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from trawl.ingest.drafts import Draft
 from trawl.types import Document, Media, Modality
 
 _BATCH: Mapping[Modality, int] = {"text": 64, "image": 16, "audio": 16}
-# Batches that wait for the encoders' thread; more would only fill the memory.
+# Batches that wait for the encoders' thread; more would only use memory.
 _BATCHES_AHEAD = 2
-# Media that wait to be prepared. They are held in full, a photo at 36 MB or more.
+# Media that wait to be prepared. They are in memory completely, 36 MB or more for a photo.
 _PREPARING_AHEAD = 8
 
 
 @dataclass(slots=True)
 class Pending:
-    """A document on its way: its drafts, and the vectors that each has so far.
+    """A document that is being embedded: its drafts, and the vectors of each so far.
 
-    `error` is set when one of its chunks cannot be embedded; then it fails as a whole.
+    `error` is set if one of its chunks cannot be embedded; the whole document then fails.
     """
 
     document: Document
@@ -42,22 +42,22 @@ class Pending:
 
 @dataclass(slots=True)
 class _Slot:
-    """A place for vectors: what goes into each encoder, in the encoders' order.
+    """One item to embed: the input of each encoder, in the encoders' order.
 
-    An encoder in two steps gets the future of what it takes, and any other the item.
+    The input of a staged encoder is a future of the prepared item.
     """
 
-    given: list[Any]
+    inputs: list[Any]
     pending: Pending
     index: int
 
 
 class Embedder:
-    """Collects media and gives them to the encoders in full batches.
+    """Collects media and embeds them in full batches.
 
-    `encoders` maps a modality to its (source's name, encoder) pairs. An item that an
-    encoder refuses fails its own document and no other: a failing batch is asked
-    again item by item. What was taken is embedded once `flush` has returned.
+    `encoders` maps a modality to its (source name, encoder) pairs. A failed batch is
+    repeated item by item, so that an item that cannot be embedded fails only its own
+    document. All drafts are embedded when `flush` returns.
     """
 
     def __init__(self, encoders: Mapping[Modality, Sequence[tuple[str, Encoder]]]) -> None:
@@ -69,8 +69,8 @@ class Embedder:
             for modality, pairs in encoders.items()
         }
         self._waiting: dict[Modality, list[_Slot]] = defaultdict(list)
-        self._asking = ThreadPoolExecutor(1, "trawl-embed")
-        self._asked: deque[Future[None]] = deque()
+        self._worker = ThreadPoolExecutor(1, "trawl-embed")
+        self._running: deque[Future[None]] = deque()
         self._preparing: deque[Future[Any]] = deque()
 
     def __enter__(self) -> Embedder:
@@ -82,22 +82,22 @@ class Embedder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._asking.shutdown(wait=True, cancel_futures=True)
+        self._worker.shutdown(wait=True, cancel_futures=True)
 
-    def take(self, pending: Pending, draft: Draft) -> None:
-        """Add a draft to its document, and begin to embed what makes a full batch."""
+    def add(self, pending: Pending, draft: Draft) -> None:
+        """Add a draft to its document, and start to embed full batches."""
         index = len(pending.drafts)
         pending.drafts.append(draft)
         pending.vectors.append({})
         for modality, media in draft.media.items():
             if modality in self._encoders:
-                given = [self._given(staged, media) for staged in self._staged[modality]]
-                self._waiting[modality].append(_Slot(given, pending, index))
+                inputs = [self._input(staged, media) for staged in self._staged[modality]]
+                self._waiting[modality].append(_Slot(inputs, pending, index))
         draft.media = {}
         for modality in [m for m, slots in self._waiting.items() if len(slots) >= _BATCH[m]]:
-            self._ask(modality)
+            self._start(modality)
 
-    def _given(self, staged: StagedEncoder | None, media: Media) -> Any:
+    def _input(self, staged: StagedEncoder | None, media: Media) -> Any:
         if staged is None:
             return media
         preparing = prepare_soon(staged, media)
@@ -107,38 +107,38 @@ class Embedder:
         return preparing
 
     def flush(self) -> None:
-        """Embed all that waits."""
+        """Embed all waiting drafts."""
         for modality in list(self._waiting):
-            self._ask(modality)
-        while self._asked:
-            self._asked.popleft().result()
+            self._start(modality)
+        while self._running:
+            self._running.popleft().result()
 
-    def _ask(self, modality: Modality) -> None:
+    def _start(self, modality: Modality) -> None:
         slots = self._waiting.pop(modality, [])
-        while len(self._asked) >= _BATCHES_AHEAD:
-            self._asked.popleft().result()
-        self._asked.append(self._asking.submit(self._embed, modality, slots))
+        while len(self._running) >= _BATCHES_AHEAD:
+            self._running.popleft().result()
+        self._running.append(self._worker.submit(self._embed, modality, slots))
 
     def _embed(self, modality: Modality, slots: Sequence[_Slot]) -> None:
         for place, (source, encoder) in enumerate(self._encoders[modality]):
             run = encoder.run if isinstance(encoder, StagedEncoder) else encoder.encode
             ready = [
-                (slot, slot.given[place])
+                (slot, slot.inputs[place])
                 for slot in slots
-                if slot.pending.error is None and _prepared(slot, place)
+                if slot.pending.error is None and _is_prepared(slot, place)
             ]
             for slot, vector in _encoded(run, ready):
                 slot.pending.vectors[slot.index][source] = vector
 
 
-def _prepared(slot: _Slot, place: int) -> bool:
-    """Wait until a slot is prepared for an encoder. What cannot be fails its document."""
-    given = slot.given[place]
-    if isinstance(given, Future):
+def _is_prepared(slot: _Slot, place: int) -> bool:
+    """Wait until a slot is prepared for an encoder. A failure fails its document."""
+    item = slot.inputs[place]
+    if isinstance(item, Future):
         try:
-            slot.given[place] = given.result()
+            slot.inputs[place] = item.result()
         except Exception as error:
-            _note(slot, error)
+            _fail(slot, error)
             return False
     return True
 
@@ -146,25 +146,25 @@ def _prepared(slot: _Slot, place: int) -> bool:
 def _encoded(
     run: Callable[[Sequence[Any]], NDArray[np.float32]], slots: Sequence[tuple[_Slot, Any]]
 ) -> list[tuple[_Slot, NDArray[np.float32]]]:
-    """Give a vector for each slot but those that the encoder refuses."""
+    """Return the vector of each slot, except for those that the encoder fails on."""
     if not slots:
         return []
     try:
-        vectors = _checked(run([given for _, given in slots]))
+        vectors = _checked(run([item for _, item in slots]))
     except Exception as error:
         if len(slots) == 1:
-            _note(slots[0][0], error)
+            _fail(slots[0][0], error)
             return []
-        return [found for slot in slots for found in _encoded(run, [slot])]
+        return [pair for slot in slots for pair in _encoded(run, [slot])]
     return [(slot, vector) for (slot, _), vector in zip(slots, vectors, strict=True)]
 
 
-def _note(slot: _Slot, error: Exception) -> None:
+def _fail(slot: _Slot, error: Exception) -> None:
     slot.pending.error = f"cannot be embedded: {error}"
 
 
 def _checked(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1)
     if not np.all(np.abs(norms - 1) < 1e-3):
-        raise ValueError("its vector has no direction (silence, or a blank?)")
+        raise ValueError("its vector has no direction (silence, or a blank image?)")
     return vectors

@@ -1,4 +1,4 @@
-"""Adding: files are read ahead on threads, embedded in batches, and committed in batches."""
+"""The `add` pipeline: read files ahead on threads, embed and commit them in batches."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from trawl.readers import read
 from trawl.store import DocumentRow, Writer, edited, fit_metadata
 from trawl.types import Chunk, Document, Failure, Modality, Reading, Report
 
-# A commit is worth its cost from about a thousand rows on; a person who stops a slow
-# run should not lose more than a few seconds of it.
+# A commit pays off from about a thousand rows. A slow run that is interrupted should lose only
+# a few seconds of work.
 _COMMIT_CHUNKS = 1024
 _COMMIT_S = 5.0
 
 Progress = Callable[[int, int, str], None]
-"""Told after each file: how many are done, how many there are, the last one's address."""
+"""Called after each file with the number done, the total and the file's URI."""
 
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
-    """How files are read. `recipe` is what else decides the vectors: spaces, versions."""
+    """How files are read. `recipe` holds what else determines the chunks: spaces, versions."""
 
     chunking: ChunkingOptions
     recipe: Mapping[str, object]
@@ -39,7 +39,7 @@ class IngestOptions:
 
 @dataclass(slots=True)
 class _Prepared:
-    """A file after its thread: unchanged, unreadable, or read."""
+    """A file after reading: unchanged, failed, or with a reading."""
 
     item: Item
     content_hash: str = ""
@@ -59,8 +59,8 @@ class _Counts:
     failed: list[Failure] = field(default_factory=list)
 
 
-class Ingest:
-    """One run of adding. Every file's outcome is in the report and in the library."""
+class Ingester:
+    """One run of `add`. The outcome of every file is in the report and in the library."""
 
     def __init__(
         self,
@@ -74,12 +74,12 @@ class Ingest:
         self._options = options
         self._embedder = Embedder(encoders)
         self._pending: list[Pending] = []
-        self._noted_rows: list[DocumentRow] = []
+        self._rows: list[DocumentRow] = []
         self._counts = _Counts()
         self._committed_at = time.monotonic()
 
     def run(self, plan: Plan, *, prune: bool, progress: Progress | None) -> Report:
-        """Add what the plan names. `prune` removes documents below its roots that are gone."""
+        """Add the files of a plan. `prune` removes documents below its roots without a file."""
         with self._embedder:
             return self._run(plan, prune, progress)
 
@@ -87,13 +87,13 @@ class Ingest:
         began = time.monotonic()
         self._committed_at = began
         for unread in plan.unread:
-            self._note_unread(unread)
+            self._fail_unread(unread)
         for done, prepared in enumerate(self._prepare(plan.items), start=1):
-            self._take(prepared)
+            self._add(prepared)
             if progress is not None:
                 progress(done, len(plan.items), prepared.item.uri)
         self._commit()
-        self._forget_failures(plan)
+        self._remove_old_failures(plan)
         removed = self._prune(plan) if prune else 0
         self._writer.maintain()
         return Report(
@@ -108,7 +108,7 @@ class Ingest:
         )
 
     def _prepare(self, items: Sequence[Item]) -> Iterator[_Prepared]:
-        """Read files ahead on threads, a bounded number at a time, and give them in order."""
+        """Read files ahead on threads, a bounded number at a time, and yield them in order."""
         ahead = self._options.threads * 2
         with ThreadPoolExecutor(self._options.threads, "trawl-read") as pool:
             waiting: deque[Future[_Prepared]] = deque()
@@ -126,8 +126,8 @@ class Ingest:
     def _read(self, item: Item) -> _Prepared:
         prepared = _Prepared(item)
         try:
-            seen = item.path.stat()
-            prepared.size_bytes, prepared.modified_ns = seen.st_size, seen.st_mtime_ns
+            stat = item.path.stat()
+            prepared.size_bytes, prepared.modified_ns = stat.st_size, stat.st_mtime_ns
             prepared.content_hash = fingerprint(item, self._options.recipe)
             known = self._writer.known.get(item.document_id)
             if known and known.error is None and known.content_hash == prepared.content_hash:
@@ -141,38 +141,38 @@ class Ingest:
         except TrawlError as error:
             prepared.error = str(error)
         except Exception as error:
-            # A reader's mistake about one file must not cost the others their place.
+            # A bug in a reader must fail one file only.
             prepared.error = f"cannot be read: {type(error).__name__}: {error}"
         return prepared
 
-    def _take(self, prepared: _Prepared) -> None:
+    def _add(self, prepared: _Prepared) -> None:
         if prepared.unchanged:
             self._counts.unchanged += 1
-            self._note_touched(prepared)
+            self._update_modified(prepared)
         elif prepared.reading is None:
             self._fail(self._document(prepared, None), prepared.error or "unreadable")
         else:
-            self._draft(prepared, prepared.reading)
+            self._embed(prepared, prepared.reading)
         drafted = sum(len(pending.drafts) for pending in self._pending)
         waited_s = time.monotonic() - self._committed_at
         if drafted >= _COMMIT_CHUNKS or (drafted and waited_s > _COMMIT_S):
             self._commit()
 
-    def _note_touched(self, prepared: _Prepared) -> None:
-        """Note that a file was written anew with what it held before."""
+    def _update_modified(self, prepared: _Prepared) -> None:
+        """Store the new modification time of a file whose content is unchanged."""
         known = self._writer.known[prepared.item.document_id]
         if known.modified_ns != prepared.modified_ns:
-            self._noted_rows.append(replace(known, modified_ns=prepared.modified_ns))
+            self._rows.append(replace(known, modified_ns=prepared.modified_ns))
 
-    def _draft(self, prepared: _Prepared, reading: Reading) -> None:
+    def _embed(self, prepared: _Prepared, reading: Reading) -> None:
         document = self._document(prepared, reading)
         pending = Pending(document, [])
         try:
             for draft in self._drafts(prepared.item, reading, document):
-                self._embedder.take(pending, draft)
-            # A text that is but a frame for its pictures has no parts, and that is fine.
+                self._embedder.add(pending, draft)
+            # A Markdown file of images only has no parts, and does not fail.
             if reading.parts and not pending.drafts:
-                pending.error = "there is nothing in it to find"
+                pending.error = "contains nothing to index"
         except TrawlError as error:
             pending.error = str(error)
         except Exception as error:
@@ -191,14 +191,14 @@ class Ingest:
     @staticmethod
     def _document(prepared: _Prepared, reading: Reading | None) -> Document:
         item = prepared.item
-        found = dict(reading.metadata) if reading else {}
+        metadata = dict(reading.metadata) if reading else {}
         return Document(
             document_id=item.document_id,
             uri=item.uri,
             content_hash=prepared.content_hash,
             media_type=item.media_type,
             title=item.title or (reading.title if reading else item.path.stem),
-            metadata={**found, **item.metadata},
+            metadata={**metadata, **item.metadata},
             size_bytes=prepared.size_bytes,
             modified_ns=prepared.modified_ns,
         )
@@ -218,36 +218,37 @@ class Ingest:
             known = self._writer.known.get(document.document_id)
             replaced += known is not None and known.chunks > 0
             ready.append((document, _chunks(pending)))
-        self._writer.commit(ready, self._noted_rows)
+        self._writer.commit(ready, self._rows)
         self._counts.added += len(ready) - replaced
         self._counts.replaced += replaced
         self._counts.chunks += sum(len(chunks) for _, chunks in ready)
         self._pending = []
-        self._noted_rows = []
+        self._rows = []
         self._committed_at = time.monotonic()
 
     def _fail(self, document: Document, reason: str) -> None:
-        """Note a failure. What was indexed of a file that now reads otherwise is dropped.
+        """Record a failure, and remove the document's chunks from earlier runs.
 
-        A file that cannot be opened at all (its content hash is unknown) keeps it.
+        A file that cannot be opened (its content hash is unknown) keeps them.
         """
         known = self._writer.known.get(document.document_id)
         kept = known.chunks if known is not None and not document.content_hash else 0
         self._counts.failed.append(Failure(document.uri, reason))
-        self._noted_rows.append(DocumentRow.of(replace(document, metadata={}), kept, error=reason))
+        self._rows.append(DocumentRow.of(replace(document, metadata={}), kept, error=reason))
 
-    def _note_unread(self, unread: Unread) -> None:
-        """Note what the plan could make no item of. Where nothing is, there is no document."""
-        if not unread.there:
+    def _fail_unread(self, unread: Unread) -> None:
+        """Record a path that cannot be added; only existing paths become documents."""
+        if not unread.exists:
             self._counts.failed.append(Failure(unread.uri, unread.reason))
             return
         name = PurePath(unread.uri).stem
-        seen = "unreadable" if unread.opened else ""
+        content_hash = "unreadable" if unread.opened else ""
         document_id = document_id_of(unread.uri)
-        self._fail(Document(document_id, unread.uri, seen, "", name, {}, 0), unread.reason)
+        document = Document(document_id, unread.uri, content_hash, "", name, {}, 0)
+        self._fail(document, unread.reason)
 
-    def _forget_failures(self, plan: Plan) -> None:
-        """Forget earlier failures at places that this run saw, and did not find failing."""
+    def _remove_old_failures(self, plan: Plan) -> None:
+        """Remove failures of earlier runs that did not fail again in this run."""
         failing = {failure.uri for failure in self._counts.failed}
         self._writer.remove(
             [
@@ -257,7 +258,7 @@ class Ingest:
                 and row.chunks == 0
                 and row.uri not in failing
                 and plan.covers(row.uri)
-                and not plan.could_not_see(row.uri)
+                and not plan.is_unreadable(row.uri)
             ]
         )
 
@@ -269,14 +270,14 @@ class Ingest:
             if row.document_id not in present
             and row.error is None
             and plan.covers(row.uri)
-            and not plan.could_not_see(row.uri)
+            and not plan.is_unreadable(row.uri)
         ]
         self._writer.remove(gone)
         return len(gone)
 
 
 def _fitted(document: Document, writer: Writer) -> Document:
-    """Give the document with what a person changed of its metadata, as the columns hold it."""
+    """Return the document with the user's metadata edits, converted to the columns' types."""
     known = writer.known.get(document.document_id)
     metadata = document.metadata if known is None else edited(document.metadata, known.edits)
     return replace(document, metadata=fit_metadata(metadata, writer.columns))

@@ -1,4 +1,4 @@
-"""Which files to add: a walk over paths that survives links, loops and closed folders."""
+"""Find the files to add. Handles links, loops and unreadable folders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARKDOWN = "text/markdown"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file to be added, with what is known of it before it is read."""
+    """A file to add, with the metadata from its neighbouring files."""
 
     path: Path
     uri: str
@@ -29,27 +29,27 @@ class Item:
 
     @property
     def document_id(self) -> str:
-        """96 bits of the address's hash: one file is one document, wherever it is named from."""
+        """The id of its document: 96 bits of the hash of its URI."""
         return document_id_of(self.uri)
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A path that cannot become an item.
+    """A path that cannot be added.
 
-    `there` tells that something stands at the path; `opened` that its content was seen,
-    and so that it is not what may have been indexed of it before.
+    `exists` is False if there is no file or folder. `opened` is True if its content has been
+    read, so that chunks from an earlier run are out of date.
     """
 
     uri: str
     reason: str
-    there: bool = True
+    exists: bool = True
     opened: bool = False
 
 
 @dataclass(slots=True)
 class Plan:
-    """What a walk found. `roots` are the places it was sent to."""
+    """The result of a walk. `roots` are the URIs it started from."""
 
     items: list[Item] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
@@ -57,11 +57,11 @@ class Plan:
     roots: list[str] = field(default_factory=list)
 
     def covers(self, uri: str) -> bool:
-        """Tell whether the walk would have come by an address."""
+        """Return whether a URI is at or below a root."""
         return any(_below(uri, root) for root in self.roots)
 
-    def could_not_see(self, uri: str) -> bool:
-        """Tell whether an address is, or lies below, one that could not be read."""
+    def is_unreadable(self, uri: str) -> bool:
+        """Return whether a URI is at or below one that could not be read."""
         return any(_below(uri, unread.uri) for unread in self.unread)
 
 
@@ -70,12 +70,12 @@ def _below(uri: str, root: str) -> bool:
 
 
 def document_id_of(uri: str) -> str:
-    """Give the id of the document at an address: 24 hexadecimal digits."""
+    """Return the id of the document at a URI: 24 hexadecimal digits."""
     return hashlib.blake2b(uri.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def uri_of(path: Path) -> str:
-    """Give a path's address: itself, or a file:// URI where it is not UTF-8."""
+    """Return the path itself, or a file:// URI if it is not UTF-8."""
     text = str(path)
     try:
         text.encode("utf-8")
@@ -85,17 +85,17 @@ def uri_of(path: Path) -> str:
 
 
 def path_of(uri: str) -> Path:
-    """Give the path of an address: what `uri_of` made of it."""
+    """Return the path of a URI from `uri_of`."""
     if uri.startswith("file://"):
         return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
     return Path(uri)
 
 
 def make_plan(paths: Iterable[str | Path], metadata: Metadata) -> Plan:
-    """Walk `paths`, files and folders, and give what to add. Each real file comes once.
+    """Find the files at and below `paths`. Each real file occurs once.
 
-    Hidden files and folders inside a folder are passed over; so are files of types
-    that no reader knows (`skipped`), unless they were named themselves: then they fail.
+    Hidden files and folders inside a folder are ignored. Files of unsupported types are listed
+    in `skipped`; if they are named in `paths`, they fail.
     """
     walk = _Walk(metadata)
     for path in paths:
@@ -117,7 +117,7 @@ class _Walk:
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self._plan.unread.append(
-                Unread(uri_of(path.absolute()), f"{reason}; check the path", there=False)
+                Unread(uri_of(path.absolute()), f"{reason}; check the path", exists=False)
             )
             return
         self._plan.roots.append(uri_of(real))
@@ -128,13 +128,13 @@ class _Walk:
             self._add_file(real, named=True)
 
     def _files(self, top: Path) -> Iterator[Path]:
-        def closed(error: OSError) -> None:
+        def unreadable(error: OSError) -> None:
             name = uri_of(Path(error.filename or top))
-            self._plan.unread.append(Unread(name, f"{error.strerror}: this folder is not read"))
+            self._plan.unread.append(Unread(name, f"{error.strerror}: the folder was not read"))
 
         visited: set[Path] = set()
-        for folder, folders, names in os.walk(top, onerror=closed, followlinks=True):
-            # A link to a folder that was walked already, its own parent say, ends here.
+        for folder, folders, names in os.walk(top, onerror=unreadable, followlinks=True):
+            # A link to a folder that has been visited, such as its own parent.
             real = Path(folder).resolve()
             if real in visited:
                 folders.clear()
@@ -156,7 +156,9 @@ class _Walk:
             media_type = media_type_of(real)
             if media_type is None:
                 if named:
-                    raise ReadError(f"no reader for {real.suffix or 'this kind of'} files")
+                    raise ReadError(
+                        f"unsupported file type{f' {real.suffix}' if real.suffix else ''}"
+                    )
                 self._plan.skipped.append(uri_of(real))
                 return
             sidecar = self._sidecars.metadata_for(real)
@@ -181,9 +183,9 @@ class _Walk:
         )
 
     def _follow_pictures(self, markdown: Path) -> None:
-        """Add the pictures that a Markdown file shows, with their captions.
+        """Add the images that a Markdown file embeds, with their captions.
 
-        Only those at or below its own folder: a text must not pull in files from elsewhere.
+        Only images at or below its own folder: a document must not add files from elsewhere.
         """
         for link in picture_links(markdown):
             real = link.path.resolve()
@@ -194,7 +196,7 @@ class _Walk:
             self._add_file(real, named=True)
 
     def finish(self) -> Plan:
-        """Give the plan; captions from Markdown go to pictures that have none of their own."""
+        """Return the plan. Images without a caption get the one from Markdown."""
         self._plan.items = [self._captioned(item) for item in self._plan.items]
         self._plan.unread += [
             Unread(problem.uri, problem.reason, opened=True) for problem in self._sidecars.problems
@@ -209,9 +211,9 @@ class _Walk:
 
 
 def fingerprint(item: Item, recipe: Mapping[str, object]) -> str:
-    """Hash all that decides what is stored for a file: its bytes, its words, the recipe.
+    """Hash everything that determines a file's chunks: its bytes, its metadata and the recipe.
 
-    Raises `OSError` where the file cannot be read.
+    Raises `OSError` if the file cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
     with item.path.open("rb") as file:

@@ -1,7 +1,6 @@
-"""The Python interface. This is the only place where the parts are wired together."""
+"""The Python interface: open a library, add files, search."""
 
-from trawl.library.library import Library, Shown
-from trawl.library.listing import DocumentPage
-from trawl.library.originals import Original
+from trawl.library.contents import DocumentContents, DocumentPage, Original
+from trawl.library.library import Library
 
-__all__ = ["DocumentPage", "Library", "Original", "Shown"]
+__all__ = ["DocumentContents", "DocumentPage", "Library", "Original"]

@@ -1,51 +1,65 @@
-"""What a library is, as its directory says: made, read, and held against the models there are."""
+"""A library's identity: its profile and embedding spaces, recorded in `library.json`."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trawl.encoders import Model, canonical_profile, load_profile
+from trawl.encoders import Encoder, Model, canonical_profile, load_profile
 from trawl.errors import LibraryError, LibraryMissingError, SpaceMismatchError
+from trawl.ingest import RECIPE_VERSION, ChunkingOptions, IngestOptions
+from trawl.settings import Settings
 from trawl.store import Store, WriteLock
-from trawl.types import Space
+from trawl.types import Modality, Space
 
 _IDENTITY = "library.json"
 _FORMAT = 1
 _DEFAULT_PROFILE = "mini"
 
 
-def exists(path: Path) -> bool:
-    """Tell whether there is a library at `path`."""
-    return (path / _IDENTITY).exists()
+def open_models(path: Path, settings: Settings, *, create: bool) -> list[Model]:
+    """Load the models that the library was created with; with `create`, create it if missing.
 
-
-def sources_of(models: Iterable[Model]) -> dict[str, Space]:
-    """Give the sources of some models by name, with their spaces."""
-    return {model.source(modality): model.space for model in models for modality in model.encoders}
-
-
-def create(path: Path, profile: str | None, model_dir: Path | None = None) -> None:
-    """Make an empty library. Its identity is written last: without it there is none.
-
-    `model_dir` is where downloaded models lie.
+    Raises `LibraryMissingError`, `LibraryError`, and `SpaceMismatchError` if the settings
+    name another profile, or if the installed models have other fingerprints.
     """
-    profile = canonical_profile(profile or _DEFAULT_PROFILE)
-    models = load_profile(profile, model_dir)
+    if create and not (path / _IDENTITY).exists():
+        _create(path, settings)
+    identity = _read(path)
+    profile = identity["profile"]
+    wanted = settings.profile
+    if wanted is not None and canonical_profile(wanted) != profile:
+        raise SpaceMismatchError(
+            f"the library at {path} uses profile {profile!r}, not {wanted!r}; "
+            "omit the profile, or create another library"
+        )
+    models = load_profile(profile, settings.model_dir)
+    recorded = [space["fingerprint"] for space in identity["spaces"]]
+    if recorded != [model.space.fingerprint for model in models]:
+        raise SpaceMismatchError(
+            f"the library at {path} was created with another version of the {profile!r} "
+            "models; create a new library and add the files to it"
+        )
+    return models
+
+
+def _create(path: Path, settings: Settings) -> None:
+    profile = canonical_profile(settings.profile or _DEFAULT_PROFILE)
+    models = load_profile(profile, settings.model_dir)
     try:
         path.mkdir(parents=True, exist_ok=True)
         foreign = [name for name in sorted(os.listdir(path)) if not _is_ours(name)]
         if foreign:
             raise LibraryError(
-                f"{path} holds other things ({', '.join(foreign[:3])}); a library wants a "
-                "folder of its own, so name one that is new or empty"
+                f"{path} holds other files ({', '.join(foreign[:3])}); "
+                "choose a new or empty directory"
             )
         with WriteLock(path):
-            if exists(path):
+            if (path / _IDENTITY).exists():
                 return
             Store.create(path, sources_of(models))
             identity = {
@@ -53,54 +67,64 @@ def create(path: Path, profile: str | None, model_dir: Path | None = None) -> No
                 "profile": profile,
                 "spaces": [asdict(model.space) for model in models],
             }
+            # Written last: a directory without it is not a library.
             temporary = path / f".{_IDENTITY}.new"
             temporary.write_text(json.dumps(identity, indent=2) + "\n", "utf-8")
             temporary.replace(path / _IDENTITY)
     except OSError as error:
-        raise LibraryError(f"no library can be made at {path}: {error.strerror}") from error
+        raise LibraryError(f"cannot create a library at {path}: {error.strerror}") from error
 
 
 def _is_ours(name: str) -> bool:
     return name.startswith(".") or name.endswith(".lance") or name in (_IDENTITY, "trawl.toml")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Give what the library says of itself. Raises `LibraryMissingError`, `LibraryError`."""
+def _read(path: Path) -> dict[str, Any]:
     file = path / _IDENTITY
     try:
         identity = json.loads(file.read_text("utf-8"))
-        known = identity["format"] == _FORMAT
+        is_known = identity["format"] == _FORMAT
         _ = identity["profile"], [space["fingerprint"] for space in identity["spaces"]]
     except (FileNotFoundError, NotADirectoryError):
         raise LibraryMissingError(
-            f"no library at {path}; make one with `trawl init --library {path}`, "
+            f"no library at {path}; create one with `trawl init --library {path}`, "
             "or name another with --library"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"{file} cannot be read: {error}; is it a library?") from error
-    if not known:
+        raise LibraryError(f"cannot read {file}: {error}; is it a library?") from error
+    if not is_known:
         raise LibraryError(
-            f"the library at {path} has format {identity['format']}, this version of Trawl "
-            f"reads format {_FORMAT}; use the version that made it"
+            f"the library at {path} has format {identity['format']}; this version of Trawl "
+            f"reads format {_FORMAT}. Open it with the version that created it"
         )
     return dict(identity)
 
 
-def matching_models(
-    path: Path, identity: Mapping[str, Any], wanted: str | None, model_dir: Path | None = None
-) -> list[Model]:
-    """Give the models that the library was made with. Raises `SpaceMismatchError`."""
-    made_with = identity["profile"]
-    if wanted is not None and canonical_profile(wanted) != made_with:
-        raise SpaceMismatchError(
-            f"the library at {path} was made with the models of {made_with!r}, and "
-            f"{wanted!r} was asked for; leave the profile out, or make another library"
-        )
-    models = load_profile(made_with, model_dir)
-    recorded = [space["fingerprint"] for space in identity["spaces"]]
-    if recorded != [model.space.fingerprint for model in models]:
-        raise SpaceMismatchError(
-            f"the library at {path} was made with another version of the models of "
-            f"{made_with!r}; make a new library and add the files to it"
-        )
-    return models
+def sources_of(models: Iterable[Model]) -> dict[str, Space]:
+    """Return the space of each source, by the source's name."""
+    return {model.source(modality): model.space for model in models for modality in model.encoders}
+
+
+def encoders_of(models: Iterable[Model]) -> Mapping[Modality, list[tuple[str, Encoder]]]:
+    """Return the encoders of each modality, each with the name of its source."""
+    encoders: dict[Modality, list[tuple[str, Encoder]]] = {}
+    for model in models:
+        for modality, encoder in model.encoders.items():
+            encoders.setdefault(modality, []).append((model.source(modality), encoder))
+    return encoders
+
+
+def ingest_options(settings: Settings, models: Sequence[Model]) -> IngestOptions:
+    """Return how files are chunked, and the recipe: all that determines what is stored."""
+    chunking = ChunkingOptions(
+        chunk_tokens=settings.chunk_tokens,
+        chunk_overlap_tokens=settings.chunk_overlap_tokens,
+        window_s=settings.window_s,
+        hop_s=settings.hop_s,
+    )
+    recipe = {
+        "version": RECIPE_VERSION,
+        "spaces": [model.space.fingerprint for model in models],
+        **asdict(chunking),
+    }
+    return IngestOptions(chunking, recipe, settings.max_pixels, settings.threads)

@@ -1,32 +1,52 @@
-"""The Python interface: a library is opened, added to, searched, shown and closed.
-
-This is the only place where the parts are wired together.
-"""
+"""The facade: one class that connects encoders, ingest, search and store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from trawl.encoders import load_reranker
 from trawl.errors import NotFoundError, QueryError
-from trawl.ingest import Ingest, Progress, make_plan
-from trawl.library import adding, cursors, identity, naming
-from trawl.library.edits import typed_edits
-from trawl.library.listing import DocumentPage, count_values, list_documents
-from trawl.library.originals import Original, open_original
-from trawl.library.queries import Questions
-from trawl.query import Filter, parse_filter
-from trawl.ranking import Method
-from trawl.search import MAX_RESULTS, Gathered, Like, QueryPart, Searcher, SearchRequest
+from trawl.ingest import Ingester, Progress, make_plan
+from trawl.library import identity
+from trawl.library.contents import (
+    DocumentContents,
+    DocumentPage,
+    Original,
+    count_values,
+    list_documents,
+    metadata_edits,
+    open_original,
+    read_status,
+)
+from trawl.library.inputs import (
+    LineQuery,
+    QueryInputs,
+    candidate_ids,
+    format_cursor,
+    join_filters,
+    matching_ids,
+    parse_cursor,
+)
+from trawl.query import Filter
+from trawl.search import (
+    MAX_RESULTS,
+    Gathered,
+    Like,
+    QueryPart,
+    Searcher,
+    SearchKeywords,
+    SearchOptions,
+    SearchRequest,
+    search_options,
+)
 from trawl.settings import Settings, load_settings
 from trawl.store import DocumentRow, Snapshot, Store, WriteLock
-from trawl.types import Answer, Facet, Failure, Modality, Report, Sound, Status, StoredChunk
+from trawl.types import Answer, Facet, Modality, Report, Sound, Status
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,54 +54,42 @@ if TYPE_CHECKING:
     from trawl.encoders.cross_encoder import CrossEncoder
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A document with its chunks, in their order."""
-
-    document: DocumentRow
-    chunks: tuple[StoredChunk, ...]
-
-
 class Library:
-    """A directory that holds an index of documents, and answers questions about them.
+    """A directory that holds an index of documents.
 
-    `options` are settings (`trawl.settings.Settings`) by name, stronger than the
-    environment and the library's `trawl.toml`. With `create`, a library that is not
-    there is made. Safe to search from several threads; one process writes at a time.
+    ::
 
-    Raises `LibraryMissingError` where there is none, `SpaceMismatchError` where it was
-    made with another model, `SettingsError` for a setting out of range.
+        with Library("my-library", create=True) as library:
+            library.add(["papers", "photos"])
+            answer = library.search("muon decay", limit=5)
+
+    `settings` are fields of `trawl.settings.Settings`; they override the environment and
+    the library's `trawl.toml`. With `create`, a missing library is created. Searching is
+    thread-safe; one process writes at a time.
+
+    Raises `LibraryMissingError` if there is no library, `SpaceMismatchError` if it was
+    created with other models, and `SettingsError` for an invalid setting.
     """
 
-    def __init__(self, path: str | Path, *, create: bool = False, **options: Any) -> None:
+    def __init__(self, path: str | Path, *, create: bool = False, **settings: Any) -> None:
         self.path = Path(path)
-        self.settings: Settings = load_settings(self.path, **options)
-        if create and not identity.exists(self.path):
-            identity.create(self.path, self.settings.profile, self.settings.model_dir)
-        found = identity.read(self.path)
-        self._models = identity.matching_models(
-            self.path, found, self.settings.profile, self.settings.model_dir
-        )
+        self.settings: Settings = load_settings(self.path, **settings)
+        self._models = identity.open_models(self.path, self.settings, create=create)
         self._store = Store(
             self.path, identity.sources_of(self._models), freshness_s=self.settings.freshness_s
         )
         self._searcher_lock = Lock()
-        self._questions = Questions(self.settings.max_pixels, self.like)
+        self._inputs = QueryInputs(self.settings.max_pixels, self.like)
         self._rerankers: dict[str, CrossEncoder] = {}
 
     def __enter__(self) -> Library:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of threads. A closed library cannot be searched."""
+        """Stop the search threads and release the store."""
         with self._searcher_lock:
             searcher = self.__dict__.pop("_searcher", None)
         if searcher is not None:
@@ -91,6 +99,10 @@ class Library:
     @cached_property
     def _searcher(self) -> Searcher:
         return Searcher(self._models, self._reranker)
+
+    def _open_searcher(self) -> Searcher:
+        with self._searcher_lock:
+            return self._searcher
 
     def _reranker(self, name: str) -> CrossEncoder:
         if name not in self._rerankers:
@@ -107,49 +119,40 @@ class Library:
         prune: bool = False,
         progress: Progress | None = None,
     ) -> Report:
-        """Add files and folders; what is there unchanged is skipped, what changed replaced.
+        """Add files and directories. Skips unchanged files and replaces changed ones.
 
-        `metadata` goes to every file and is stronger than what is found beside it;
-        `prune` removes documents below the given folders whose files are gone. Files
-        that cannot be read are in the report, and stop nothing. Raises
-        `LibraryLockedError` while another process writes.
+        `metadata` applies to every file and overrides what is found beside it. `prune`
+        removes documents below the given directories whose files are gone. `progress` is
+        called with (done, total, address). Unreadable files are reported and skipped.
+        Raises `LibraryLockedError` while another process writes.
         """
-        given = [paths] if isinstance(paths, str | Path) else list(paths)
+        targets = [paths] if isinstance(paths, str | Path) else paths
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
-            plan = make_plan(given, dict(metadata or {}))
-            writer = self._store.writer(lock)
-            ingest = Ingest(
-                writer,
-                adding.encoders_of(self._models),
+            plan = make_plan(targets, dict(metadata or {}))
+            ingester = Ingester(
+                self._store.writer(lock),
+                identity.encoders_of(self._models),
                 self._models[0].text,
-                adding.options_of(self.settings, self._models),
+                identity.ingest_options(self.settings, self._models),
             )
-            report = ingest.run(plan, prune=prune, progress=progress)
+            report = ingester.run(plan, prune=prune, progress=progress)
         self._store.refresh()
         return report
 
     def remove(self, targets: str | Path | Iterable[str | Path]) -> int:
-        """Take documents out by id or path; a folder takes out all that is below it.
+        """Remove documents by id or path; a directory stands for every document below it.
 
-        Gives how many went. Raises `NotFoundError` for a target that matches nothing,
-        before anything is removed.
+        Returns the number of documents removed. Raises `NotFoundError` if a target matches
+        nothing, before anything is removed.
         """
-        given = [targets] if isinstance(targets, str | Path) else list(targets)
+        names = [targets] if isinstance(targets, str | Path) else targets
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
             writer = self._store.writer(lock)
-            found: dict[str, None] = {}
-            for target in given:
-                ids = naming.matching(str(target), writer.known.values())
-                if not ids:
-                    raise NotFoundError(
-                        f"no document {str(target)!r} in {self.path}; "
-                        "give an id, a file or a folder that was added"
-                    )
-                found.update(dict.fromkeys(ids))
-            writer.remove(list(found))
+            ids = matching_ids(names, writer.known.values())
+            writer.remove(ids)
             writer.maintain()
         self._store.refresh()
-        return len(found)
+        return len(ids)
 
     def set_metadata(
         self,
@@ -158,29 +161,30 @@ class Library:
         *,
         check: Callable[[DocumentRow], None] | None = None,
     ) -> DocumentRow:
-        """Change a document's metadata, and that of its chunks, in one commit.
+        """Change the metadata of a document and its chunks, without embedding anything again.
 
-        `changes` is a JSON merge patch (RFC 7396): None takes a key away. Nothing is
-        embedded anew. The changes stay when the file is added again, changed or not, and
-        go with the document. `check` sees the document as it is, under the lock, and may
-        raise to keep it so. Gives the document as it is then. Raises `NotFoundError`, and
-        `MetadataError` for a value that fits no column.
+        `changes` is a JSON merge patch (RFC 7396): None deletes a key. Edits survive
+        re-adding the file, and are deleted with the document. `check` is called under the
+        lock with the document as it is, and may raise to prevent the change.
+
+        Returns the changed document. Raises `NotFoundError`, and `MetadataError` if a value
+        does not fit its column.
         """
-        edits = typed_edits(changes)
+        edits = metadata_edits(changes)
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
             writer = self._store.writer(lock)
             row = writer.known.get(document_id)
-            if row is not None and check is not None:
+            if row is None:
+                raise NotFoundError(f"no document {document_id!r} in {self.path}")
+            if check is not None:
                 check(row)
-            if row is not None and edits:
+            if edits:
                 row = writer.edit(document_id, edits)
                 writer.maintain()
         self._store.refresh()
-        if row is None:
-            raise NotFoundError(f"no document {document_id!r} in {self.path}; give its id")
         return row
 
-    # --- reading -----------------------------------------------------------------------
+    # --- searching ---------------------------------------------------------------------
 
     def search(
         self,
@@ -190,77 +194,91 @@ class Library:
         audio: str | Path | Sound | None = None,
         like: str | None = None,
         parts: Sequence[QueryPart] = (),
-        modality: Modality | Collection[Modality] | None = None,
         where: str | Filter | None = None,
-        limit: int = 10,
-        offset: int = 0,
-        cursor: str | None = None,
-        fusion: Method = "calibrated",
-        weights: Mapping[str, float] | None = None,
-        rrf_k: float = 60.0,
-        rerank: str | None = None,
-        required: Sequence[str] = (),
-        excluded: Sequence[str] = (),
-        phrases: Sequence[str] = (),
-        fuzzy: Sequence[tuple[str, int]] = (),
-        balance: bool = False,
-        quotas: Mapping[Modality, int] | None = None,
-        interleave: bool = False,
-        nearest: bool = True,
-        diversity: float = 0.0,
-        per_document: int | None = None,
-        group: bool = False,
-        sort: str | None = None,
-        facets: Sequence[str] = (),
+        options: SearchOptions | None = None,
+        **changes: Unpack[SearchKeywords],
     ) -> Answer:
-        """Find by words, a picture, a sound, a chunk, or several of them together.
+        """Search by text, an image, a sound, a chunk, or several of them combined.
 
-        `like` is a chunk's id; `parts` are further parts with weights of their own.
-        `modality` narrows what comes back; `where` is a filter ("year >= 2020 and
-        source in ('arXiv', 'CERN')"); `weights` multiplies a source's say
-        ({"bm25": 0.5}); `rerank` names a cross-encoder that reads the first passages, by
-        its name or its folder's path. A `cursor` from an answer gives the page after it, of the
-        library as it was then. `SearchRequest` explains the rest. Raises `QueryError`,
-        `FilterError` or `UsageError` for what cannot be meant, `NotFoundError` for a
-        chunk that is not there.
+        ::
+
+            library.search("muon decay", modality="image", limit=5, where="year >= 2020")
+
+        `like` is a chunk id; `parts` are further query parts with weights of their own.
+        `where` is a filter as text or parsed. The other keywords are the fields of
+        `SearchOptions`, and change `options` if that is given too. `rerank` is the name or
+        the directory of a cross-encoder. A `cursor` from an answer returns the next page,
+        from the version of the library that answered.
+
+        Raises `QueryError`, `FilterError` or `UsageError` if the request is invalid, and
+        `NotFoundError` if there is no such chunk.
         """
-        snapshot = self._store.snapshot()
-        if cursor is not None:
-            version, offset = cursors.read(cursor)
-            snapshot = self._store.snapshot_at(version)
-        request = SearchRequest(
-            parts=self._questions.parts(text, image, audio, like, parts),
-            modalities=frozenset([modality] if isinstance(modality, str) else modality or ()),
-            where=parse_filter(where) if isinstance(where, str) else where,
-            limit=limit,
-            offset=offset,
-            fusion=fusion,
-            weights=dict(weights or {}),
-            rrf_k=rrf_k,
-            rerank=rerank,
-            required=tuple(required),
-            excluded=tuple(excluded),
-            phrases=tuple(phrases),
-            fuzzy=tuple(fuzzy),
-            balance=balance,
-            quotas=dict(quotas or {}),
-            interleave=interleave,
-            nearest=nearest,
-            diversity=diversity,
-            per_document=per_document,
-            group=group,
-            sort=sort,
-            facets=tuple(facets),
-        )
-        answer = self._open_searcher().search(request, snapshot)
-        # A page with quotas may be short of one modality and not be the last.
-        if len(answer.hits) < (1 if quotas else limit) or offset + 2 * limit > MAX_RESULTS:
-            return answer
-        return replace(answer, cursor=cursors.write(answer.version, offset + limit))
+        chosen = search_options(options, **changes)
+        query = self._inputs.parts(text, image, audio, like, parts)
+        return self._search(query, join_filters(chosen.where, where), chosen)
 
-    def _open_searcher(self) -> Searcher:
-        with self._searcher_lock:
-            return self._searcher
+    def query(
+        self,
+        line: str,
+        *,
+        image: str | Path | Image | None = None,
+        audio: str | Path | Sound | None = None,
+        like: str | None = None,
+        parts: Sequence[QueryPart] = (),
+        where: str | Filter | None = None,
+        files: bool = True,
+        options: SearchOptions | None = None,
+        **changes: Unpack[SearchKeywords],
+    ) -> Answer:
+        """Search by one line of the query language, such as ``muon -cosmic year:>=2020``.
+
+        ``docs/queries.md`` describes the language. The other arguments are those of `search`
+        and add to the line; `where` and `modality` narrow it. With `files` off, the line may
+        not name files (``image:``, ``audio:``).
+
+        Raises what `search` raises; an error in the line points at the character.
+        """
+        chosen = search_options(options, **changes)
+        parsed = self._inputs.line(line, chosen, files=files)
+        query = parsed.parts + self._inputs.parts(None, image, audio, like, parts)
+        if not query:
+            raise QueryError("the query only filters; add a word, an image or a sound")
+        narrowed = join_filters(parsed.where, chosen.where, where)
+        return self._search(query, narrowed, parsed.options)
+
+    def _search(
+        self, query: Sequence[QueryPart], where: Filter | None, options: SearchOptions
+    ) -> Answer:
+        snapshot = self._store.snapshot()
+        if options.cursor is not None:
+            version, offset = parse_cursor(options.cursor)
+            snapshot = self._store.snapshot_at(version)
+            options = search_options(options, offset=offset)
+        answer = self._open_searcher().search(SearchRequest(query, where, options), snapshot)
+        end = options.offset + options.limit
+        # A page with quotas may lack results of one modality and still not be the last.
+        is_last = len(answer.hits) < (1 if options.quotas else options.limit)
+        if is_last or end + options.limit > MAX_RESULTS:
+            return answer
+        return replace(answer, cursor=format_cursor(answer.version, end))
+
+    def similar(
+        self,
+        chunk_id: str,
+        *,
+        where: str | Filter | None = None,
+        options: SearchOptions | None = None,
+        **changes: Unpack[SearchKeywords],
+    ) -> Answer:
+        """Search for chunks like a chunk, in other documents. Arguments as for `search`."""
+        return self.search(like=chunk_id, where=where, options=options, **changes)
+
+    def like(self, chunk_id: str, weight: float = 1.0) -> QueryPart:
+        """Return a chunk as a query part. Raises `NotFoundError`."""
+        chunk = self._store.snapshot().chunk(chunk_id)
+        if chunk is None:
+            raise NotFoundError(f"no chunk {chunk_id!r} in {self.path}; use the chunk_id of a hit")
+        return QueryPart(chunk.modality, Like(chunk_id), weight)
 
     def gather(
         self,
@@ -272,120 +290,55 @@ class Library:
         limit: int = 10,
         weights: Mapping[str, float] | None = None,
     ) -> tuple[Gathered, Snapshot]:
-        """Ask every source as `query` and `search` do, and fuse nothing.
+        """Return the rankings of every source before fusion, and the snapshot they come from.
 
-        Gives what the sources answered, and the version of the library that did, to which
-        the rows belong: so `trawl.evaluation` compares fusions of one and the same answers.
-        `line` is of the query language, `text` plain words; `weights` are only checked.
+        `trawl.evaluation` compares fusion methods on the same rankings. `line` is a query
+        line, `text` plain text; `weights` are only validated.
         """
-        meant = self._questions.meant(line, None, None, files=True) if line is not None else {}
-        parts = self._questions.parts(text, image, audio, None, meant.pop("parts", ()))
+        parsed = LineQuery((), None, search_options(limit=limit, weights=weights))
+        if line is not None:
+            parsed = self._inputs.line(line, parsed.options)
+        query = parsed.parts + self._inputs.parts(text, image, audio)
         snapshot = self._store.snapshot()
-        request = SearchRequest(parts, limit=limit, weights=dict(weights or {}), **meant)
+        request = SearchRequest(query, parsed.where, parsed.options)
         return self._open_searcher().gather(request, snapshot), snapshot
 
-    def query(
-        self,
-        line: str,
-        *,
-        where: str | None = None,
-        modality: Modality | Collection[Modality] | None = None,
-        parts: Sequence[QueryPart] = (),
-        files: bool = True,
-        **options: Any,
-    ) -> Answer:
-        """Find by one line of the query language: ``muon -cosmic image:plot.png^0.5 year:>=2020``.
+    # --- contents ----------------------------------------------------------------------
 
-        ``docs/queries.md`` describes it. `where` and `modality` narrow what the line asks
-        for, and `parts` adds to it; `files` says whether ``image:`` and ``audio:`` may name
-        files of this machine; `options` are the others of `search`. Raises what `search`
-        raises; an error in the line points at the character.
-        """
-        meant = self._questions.meant(line, where, modality, files=files)
-        for name, more in {"parts": parts, **options}.items():
-            if name in meant:
-                meant[name] = (*meant[name], *more)
-                options.pop(name, None)
-        given = any(options.get(name) for name in ("image", "audio", "like"))
-        if not (meant["parts"] or given):
-            raise QueryError("the query only filters; add a word, a picture or a sound to find")
-        meant["modality"] = meant.pop("modalities")
-        return self.search(**meant, **options)
-
-    def similar(self, chunk_id: str, **options: Any) -> Answer:
-        """Find what is like a chunk, in other documents. `options` are those of `search`."""
-        return self.search(like=chunk_id, **options)
-
-    def like(self, chunk_id: str, weight: float = 1.0) -> QueryPart:
-        """Give a chunk as a part of a query. Raises `NotFoundError`."""
-        chunk = self._store.snapshot().chunk(chunk_id)
-        if chunk is None:
-            raise NotFoundError(f"no chunk {chunk_id!r} in {self.path}; give the chunk_id of a hit")
-        return QueryPart(chunk.modality, Like(chunk_id), weight)
-
-    def show(self, target: str | Path) -> Shown:
-        """Give a document with its chunks: by its id, its path, or the id of a chunk.
+    def show(self, target: str | Path) -> DocumentContents:
+        """Return a document with its chunks, by document id, chunk id or path.
 
         Raises `NotFoundError`.
         """
-        for candidate in naming.candidates(str(target)):
+        for candidate in candidate_ids(str(target)):
             document = self._store.document(candidate)
             if document is not None:
                 chunks = self._store.refresh().chunks(document.document_id)
-                return Shown(document, tuple(chunks))
+                return DocumentContents(document, tuple(chunks))
         raise NotFoundError(
             f"no document or chunk {str(target)!r} in {self.path}; "
             "give an id from a search, or the path of a file that was added"
         )
 
     def thumbnail(self, chunk_id: str) -> bytes:
-        """Give a picture's thumbnail, a JPEG. Raises `NotFoundError`."""
-        found = self._store.thumbnail(chunk_id)
-        if found is None:
+        """Return a picture's thumbnail as a JPEG file. Raises `NotFoundError`."""
+        jpeg = self._store.thumbnail(chunk_id)
+        if jpeg is None:
             raise NotFoundError(f"no picture {chunk_id!r} in this library")
-        return found
+        return jpeg
 
     def original(self, chunk_id: str) -> Original:
-        """Open the file that a chunk is of. The caller closes it.
+        """Open the file that a chunk comes from. The caller closes it.
 
-        Raises `NotFoundError`, and `GoneError` where the file is not what was added.
+        Raises `NotFoundError`, and `GoneError` if the file changed since it was added.
         """
-        document_id = chunk_id.partition(":")[0]
-        document = self._store.document(document_id)
+        document = self._store.document(chunk_id.partition(":")[0])
         if document is None or self._store.snapshot().chunk(chunk_id) is None:
             raise NotFoundError(f"no chunk {chunk_id!r} in this library")
         return open_original(document)
 
-    def status(self) -> Status:
-        """Tell what is in the library, and what could not be read."""
-        snapshot = self._store.refresh()
-        failed = self._store.documents("error IS NOT NULL")
-        return Status(
-            documents=self._store.count_documents(),
-            chunks=snapshot.counts,
-            failed=tuple(Failure(row.uri, row.error or "") for row in failed),
-            spaces=tuple(model.space for model in self._models),
-            version=snapshot.version,
-            fragments=snapshot.fragments,
-            unindexed_rows=snapshot.unindexed_rows,
-        )
-
-    @property
-    def version(self) -> int:
-        """Grows with every commit; what others wrote is seen within `freshness_s`."""
-        return self._store.snapshot().version
-
-    def refresh(self) -> None:
-        """Look now for what other processes wrote, rather than within `freshness_s`."""
-        self._store.refresh()
-
-    @property
-    def state(self) -> str:
-        """Names what is in the library now, as no other library and no other version does."""
-        return self._store.snapshot().state
-
     def documents(self, *, failed: bool | None = None) -> list[DocumentRow]:
-        """Give the documents by address; `failed` narrows to those that are not in, or are."""
+        """Return the documents, sorted by address; `failed` selects failed or indexed ones."""
         return list(self.document_page(failed=failed).documents)
 
     def document_page(
@@ -396,10 +349,9 @@ class Library:
         offset: int = 0,
         limit: int | None = None,
     ) -> DocumentPage:
-        """Give some of the documents by address, and tell how many there are.
+        """Return a page of the documents, sorted by address, and their total number.
 
-        `where` is a filter as in `search`, and lets by only documents that are in. Raises
-        `FilterError`.
+        A `where` filter excludes failed documents. Raises `FilterError`.
         """
         return list_documents(self._store, failed=failed, where=where, offset=offset, limit=limit)
 
@@ -411,20 +363,37 @@ class Library:
         modality: Collection[Modality] = (),
         limit: int = 100,
     ) -> tuple[Facet, ...]:
-        """Count the values of columns in the whole library, or among what a filter lets by.
+        """Count the values of columns in the whole library, or in the part that matches a filter.
 
-        `search` counts them among what it found. Raises `FilterError`.
+        `search` counts them over its results. Raises `FilterError`.
         """
         return count_values(self._store, keys, where=where, modality=modality, limit=limit)
 
     def columns(self) -> Mapping[str, str]:
-        """Tell what can be filtered by, with the types."""
+        """Return the columns that filters may use, with their types."""
         return dict(self._store.snapshot().columns)
 
-    def warm(self) -> None:
-        """Load what the first query needs, so that it is as fast as the second.
+    def status(self) -> Status:
+        """Return counts, embedding spaces and the files that could not be read."""
+        return read_status(self._store, [model.space for model in self._models])
 
-        What of the library is to be held in memory is read meanwhile, in a thread of its own.
-        """
+    # --- versions ----------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """The version number. Other processes' commits are seen within `freshness_s`."""
+        return self._store.snapshot().version
+
+    @property
+    def state(self) -> str:
+        """An identifier of the current contents, unique across libraries and versions."""
+        return self._store.snapshot().state
+
+    def refresh(self) -> None:
+        """Look for commits of other processes now."""
+        self._store.refresh()
+
+    def warm(self) -> None:
+        """Load the models, and begin to load the library into memory in a background thread."""
         self._store.hold(self.settings.memory_bytes)
         self.search("warm", limit=1)

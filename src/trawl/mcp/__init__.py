@@ -1,9 +1,9 @@
-"""A library for assistants: its search as tools of the Model Context Protocol.
+"""A server of the Model Context Protocol, with a library's search as tools.
 
-`serve` speaks the protocol over stdin and stdout, by the official SDK
-(`pip install "trawl[mcp]"`); `make_server` gives the server for any other transport.
+`serve` runs it over stdin and stdout; `make_server` returns it for other transports.
+Requires the official SDK: `pip install "trawl-multimodal[mcp]"`.
 """
 
-from trawl.mcp.server import Asked, make_server, serve
+from trawl.mcp.server import make_server, serve
 
-__all__ = ["Asked", "make_server", "serve"]
+__all__ = ["make_server", "serve"]

@@ -1,23 +1,16 @@
-"""Queries and filters: read from a line of text, bound to columns, written as SQL."""
+"""Queries and filters: parsed from text, bound to columns, written as SQL.
 
-from trawl.query.filters import (
-    And,
-    Comparison,
-    Contains,
-    Exists,
-    Filter,
-    Not,
-    OneOf,
-    Or,
-    bind,
-    matches,
-    parse_filter,
-)
-from trawl.query.language import MAX_QUERY_LENGTH, MAX_TERMS, parse_query
-from trawl.query.language_format import format_query
-from trawl.query.language_parts import ParsedQuery, Term
-from trawl.query.predicate import to_sql
-from trawl.query.tree import Untyped
+`parse_query` parses a line of the query language and `parse_filter` a filter. `bind`
+checks a filter against a library's columns; `to_sql` writes it for the store, from the
+tree alone, so that no text of a user reaches SQL.
+"""
+
+from trawl.query.bind import bind, matches
+from trawl.query.clauses import MediaPart, ParsedQuery, Term
+from trawl.query.filter import parse_filter
+from trawl.query.line import MAX_QUERY_LENGTH, MAX_TERMS, parse_query
+from trawl.query.sql import to_sql
+from trawl.query.tree import And, Comparison, Contains, Exists, Filter, Not, OneOf, Or, Untyped
 
 __all__ = [
     "MAX_QUERY_LENGTH",
@@ -27,6 +20,7 @@ __all__ = [
     "Contains",
     "Exists",
     "Filter",
+    "MediaPart",
     "Not",
     "OneOf",
     "Or",
@@ -34,7 +28,6 @@ __all__ = [
     "Term",
     "Untyped",
     "bind",
-    "format_query",
     "matches",
     "parse_filter",
     "parse_query",

@@ -1,13 +1,13 @@
-"""The allowed tree of a filter: what a ``where`` can say, and nothing else.
+"""The nodes of a filter.
 
-Two-valued logic: every node is true or false of a document, never unknown. A
-comparison is false of a document that lacks the key, ``!=`` too; ``Not`` is the
-complement of its part, so ``not (x = 1)`` is true of a document without ``x``.
-``bind`` (names and types), ``matches`` (Python) and ``to_sql`` (the store) all
-keep to this, and a property test holds the last two together.
+The logic is two-valued: every node is true or false for a document, never unknown. A
+comparison, including ``!=``, is false for a document that lacks the key. ``Not`` is the
+complement of its part, so ``not (x = 1)`` is true for a document without ``x``.
+``bind`` (names and types), ``matches`` (Python) and ``to_sql`` (the store) implement
+this, and a property test compares the last two.
 
-A condition that was read from a line has a `spot`, where it stands there; it is no part
-of what the condition says.
+A condition that was parsed from text has a `spot`, its place in the text. It does not
+take part in comparisons.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Literal, TypeAlias
 from trawl.query.places import Spot
 
 Scalar: TypeAlias = str | int | float | bool | datetime.date
-"""What a key is compared with."""
+"""A value that a key is compared with."""
 
 Operator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`key op value`; text is ordered by code point, and truth values by nothing."""
+    """`key op value`. Text is ordered by code point; booleans have no order."""
 
     key: str
     op: Operator
@@ -45,9 +45,9 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """Text holds `value` as a substring, or a list of text as an item; case counts.
+    """Text has the substring `value`, or a list of text has the item; case-sensitive.
 
-    `item` says which, and is settled by `bind`, which knows the column's type.
+    `bind`, which knows the column's type, sets `item`.
     """
 
     key: str
@@ -66,9 +66,9 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Untyped:
-    """`key op text` as a line of search has it: `bind` reads the text as the column's type.
+    """`key op text` as in a query line; `bind` parses the text as the column's type.
 
-    ``=`` asks a list of text for an item; ``contains`` asks text for a substring.
+    On a list of text, ``=`` matches an item. ``contains`` matches a substring of text.
     """
 
     key: str
@@ -79,21 +79,21 @@ class Untyped:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All parts are true; of no parts, true."""
+    """All parts are true; true for no parts."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """At least one part is true; of no parts, false."""
+    """At least one part is true; false for no parts."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The complement of `part`: documents without its keys are in it."""
+    """The complement of `part`; it includes documents without the keys."""
 
     part: Filter
 

@@ -1,8 +1,15 @@
-"""Comparable scores for every source, and one list made of them. Pure arithmetic."""
+"""Calibrate the similarities of every source and fuse them into one list. No I/O."""
 
 from trawl.ranking.balance import balance, by_quota, deal_out
-from trawl.ranking.calibration import Background, Calibrated, Null, Prior, calibrate, measure_null
-from trawl.ranking.excerpts import excerpts
+from trawl.ranking.calibration import (
+    Background,
+    Calibrated,
+    Null,
+    Prior,
+    calibrate,
+    excerpts,
+    measure_null,
+)
 from trawl.ranking.fusion import GOOD_MATCH, Fused, Fusion, Method, facet_of, fuse
 
 __all__ = [

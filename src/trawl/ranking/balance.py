@@ -1,4 +1,4 @@
-"""Give every modality its share of a list, and its turn in it."""
+"""Distribute the places of a result list among modalities."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from trawl.types import Modality
 
 
 def balance(fused: Sequence[Fused], modality_of: Mapping[int, Modality], limit: int) -> list[Fused]:
-    """The first `limit` places, shared equally among the modalities that `fused` holds.
+    """Return `limit` items, shared equally among the modalities in `fused`, ordered by score.
 
-    Within the share the best of each modality are taken, and the list stays in order of
-    score; what one modality cannot fill goes to the best of the others. A place that
-    does not divide evenly goes to the modality whose best hit is highest.
+    Each modality contributes its best items. Places that a modality cannot fill go to the
+    others; a remainder goes to the modality with the highest-scored item.
     """
     queues = _queues(fused, modality_of)
     taken: list[int] = []
-    # `queues` is in the order of each modality's best hit: a round gives one place each.
+    # `queues` is ordered by the best item of each modality; a round takes one item of each.
     depth = 0
     while len(taken) < min(limit, len(fused)):
         turn = [queue[depth] for queue in queues.values() if depth < len(queue)]
@@ -33,11 +32,10 @@ def by_quota(
     limit: int,
     quotas: Mapping[Modality, int],
 ) -> list[Fused]:
-    """At most `limit` places, of which each modality in `quotas` gets as many as it says.
+    """Return at most `limit` items with a quota for each modality in `quotas`, ordered by score.
 
-    It gets no more, and fewer only where there are no more of it. What `quotas` leave of
-    the limit goes to the best of the modalities that they do not name. The list stays in
-    order of score.
+    A modality gets fewer items than its quota only if there are no more. The rest of the
+    limit goes to the best items of the modalities without a quota.
     """
     queues = _queues(fused, modality_of)
     taken = [place for name, most in quotas.items() for place in queues.get(name, [])[:most]]
@@ -49,9 +47,9 @@ def by_quota(
 
 
 def deal_out(fused: Sequence[Fused], modality_of: Mapping[int, Modality]) -> list[Fused]:
-    """The whole list with the modalities in turn, each in its own order.
+    """Return all items with the modalities interleaved, each in its own order.
 
-    The modality whose best hit is highest begins; one that has no more is passed over.
+    The modality with the highest-scored item comes first; exhausted modalities are skipped.
     """
     queues = _queues(fused, modality_of)
     longest = max(map(len, queues.values()), default=0)
@@ -66,7 +64,7 @@ def deal_out(fused: Sequence[Fused], modality_of: Mapping[int, Modality]) -> lis
 def _queues(
     fused: Sequence[Fused], modality_of: Mapping[int, Modality]
 ) -> dict[Modality, list[int]]:
-    """The places of each modality in `fused`, in the order of each modality's best."""
+    """Return the places of each modality in `fused`, ordered by the best of each modality."""
     queues: dict[Modality, list[int]] = {}
     for place, item in enumerate(fused):
         queues.setdefault(modality_of[item.row], []).append(place)

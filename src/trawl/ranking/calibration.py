@@ -15,6 +15,7 @@ against.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -238,6 +239,21 @@ def _by_own_tail(ranking: Ranking) -> Floats:
 
 
 # --- what a library gives to queries without an answer ---------------------------------
+
+
+def excerpts(texts: Sequence[str], *, words: int = 10, seed: int = 0) -> list[str]:
+    """Return `words` consecutive words of each text, from a random place; repeatable.
+
+    They stand for the short queries that people type. Whole passages are nearer to one
+    another, and would put the null about a standard deviation too high (docs/ranking.md).
+    """
+    random = np.random.default_rng(seed)
+    cut = []
+    for text in texts:
+        split = text.split()
+        start = int(random.integers(0, max(1, len(split) - words + 1)))
+        cut.append(" ".join(split[start : start + words]))
+    return cut
 
 
 def measure_null(

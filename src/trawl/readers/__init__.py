@@ -1,7 +1,7 @@
-"""Readers: from a file to its text, picture or sound, and its metadata.
+"""Read files: text, images and audio, with their metadata.
 
-A format is one file with a `FORMATS` tuple, and one line here. `media_type_of` decides what a file
-is, `read` reads it, `Sidecars` finds the metadata that lies beside it.
+Each module exports a `FORMATS` tuple. `media_type_of` detects a file's type, `read` reads the
+file, and `Sidecars` finds metadata in neighbouring files.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trawl.errors import ReadError
 from trawl.readers import markdown, pictures, sounds, text
-from trawl.readers.formats import Format, Limits, Reader, read_head
+from trawl.readers.formats import Format, Limits, Reader, read_head, short_reason
 from trawl.readers.markdown import PictureLink, picture_links
 from trawl.readers.sidecars import Sidecar, Sidecars
 from trawl.readers.text import looks_like_text
@@ -44,7 +44,7 @@ READERS: dict[str, Reader] = {format_.media_type: format_.read for format_ in FO
 
 _BY_SUFFIX = {suffix: format_ for format_ in FORMATS for suffix in format_.suffixes}
 
-# What no reader reads, but people rename; for the message alone.
+# Unsupported types that are often renamed, for error messages.
 _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive"),
@@ -56,12 +56,11 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
 
 
 def media_type_of(path: Path) -> str | None:
-    """Tell a file's media type, by its content first and its name second.
+    """Return a file's media type, detected by content first and extension second.
 
-    None for a file that is not for this library: its suffix has no reader and its content is no
-    known picture or sound. Raises `ReadError` for a file that its name promises to be readable
-    and that is empty, or holds another class (text, image, audio) than its suffix claims, or may
-    not be read.
+    Returns None if neither the extension nor the content is supported. Raises `ReadError` if
+    the file is empty, cannot be opened, or has another modality (text, image, audio) than its
+    extension.
     """
     suffix = path.suffix.lower()
     claimed = _BY_SUFFIX.get(suffix)
@@ -74,41 +73,39 @@ def media_type_of(path: Path) -> str | None:
         if claimed is None:
             return None if suffix else "text/plain"
         if claimed.modality != "text":
-            raise ReadError(f"named {suffix} but holds plain text")
+            raise ReadError(f"named {suffix} but contains plain text")
         return claimed.media_type
-    found = next((f for f in FORMATS if f.matches is not None and f.matches(head)), None)
-    if found is None:
+    detected = next((f for f in FORMATS if f.matches is not None and f.matches(head)), None)
+    if detected is None:
         if claimed is not None:
-            _refuse_foreign(head, suffix)
+            _reject_foreign(head, suffix)
         return claimed.media_type if claimed else None
-    if claimed is not None and claimed.modality != found.modality:
-        raise ReadError(f"named {suffix} but holds {found.name}")
-    return found.media_type
+    if claimed is not None and claimed.modality != detected.modality:
+        raise ReadError(f"named {suffix} but contains {detected.name}")
+    return detected.media_type
 
 
 def read(path: Path, media_type: str, *, max_pixels: int = 100_000_000) -> Reading:
-    """Read one file whole, as the type that `media_type_of` gave.
+    """Read one file as a media type, which `media_type_of` detects.
 
-    Raises `ReadError`, and nothing else, for a file that cannot be read whole. A `Recording` in
-    the reading is decoded later, by its `windows`, which raises `ReadError` too.
+    Raises `ReadError`, and nothing else, if the file is damaged, truncated or too large. A
+    `Recording` in the reading is decoded later, by its `windows`, which raises `ReadError` too.
     """
     reader = READERS.get(media_type)
     if reader is None:
-        raise ReadError(f"no reader for {media_type}; there are: {', '.join(READERS)}")
+        raise ReadError(f"unsupported media type {media_type}; supported: {', '.join(READERS)}")
     try:
         return reader(path, Limits(max_pixels=max_pixels))
     except ReadError:
         raise
     except MemoryError as error:
-        raise ReadError("too large for the memory there is") from error
-    except Exception as error:  # a damaged file may break a library in any way it likes
-        said = " ".join(str(error).split())[:200]
-        raise ReadError(f"{media_type} that cannot be read: {said or type(error).__name__}") from (
-            error
-        )
+        raise ReadError("too large for the available memory") from error
+    except Exception as error:  # libraries raise all kinds of exceptions for damaged files
+        reason = short_reason(error)
+        raise ReadError(f"the {media_type} file cannot be read: {reason}") from error
 
 
-def _refuse_foreign(head: bytes, suffix: str) -> None:
-    for offset, mark, name in _FOREIGN:
-        if head[offset : offset + len(mark)] == mark:
-            raise ReadError(f"named {suffix} but holds {name}")
+def _reject_foreign(head: bytes, suffix: str) -> None:
+    for offset, magic, name in _FOREIGN:
+        if head[offset : offset + len(magic)] == magic:
+            raise ReadError(f"named {suffix} but contains {name}")

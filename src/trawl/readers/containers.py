@@ -1,7 +1,7 @@
-"""What the containers of sound say of themselves: which one a file is, and whether it is whole.
+"""Audio containers: detect the type of a file, and whether it is truncated.
 
-WAV states the size of its data, Ogg marks its last page, MP3 is a chain of frames. libsndfile reads
-a cut file to where it breaks off and says nothing, so these are looked at here.
+WAV states the size of its data, Ogg marks its last page, and MP3 is a chain of frames. libsndfile
+does not report truncated files, so they are checked here.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from trawl.readers.formats import HEAD_BYTES
 _OGG_PAGE_MAX_BYTES = 27 + 255 + 255 * 255  # RFC 3533, section 6
 _OGG_END_OF_STREAM = 0x04
 _UNKNOWN_SIZES = frozenset({0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000})
-"""What programs that write WAV to a pipe leave where the size of the data should stand."""
+"""Data sizes that programs write to a WAV header when the output is a pipe."""
 
 
 def check_end(stream: BinaryIO) -> int | None:
-    """Raise `ReadError` for a WAV, Ogg or MP3 whose end is missing; pass over other formats.
+    """Raise `ReadError` for a truncated WAV, Ogg or MP3; other formats are not checked.
 
-    For an MP3 without a header of its length, gives how many samples of each channel its chain
-    of frames holds.
+    Returns the number of samples per channel of an MP3 whose header does not state its length,
+    None otherwise.
     """
     magic = stream.read(HEAD_BYTES)
     size_bytes = stream.seek(0, 2)
@@ -37,7 +37,7 @@ def check_end(stream: BinaryIO) -> int | None:
 
 
 def _check_wav_end(stream: BinaryIO, size_bytes: int, order: str) -> None:
-    """Compare the stated size of the data chunk with what is there (EBU Tech 3306 for RF64)."""
+    """Compare the stated size of the data chunk with the file's (EBU Tech 3306 for RF64)."""
     layout = struct.Struct(">4sI" if order == "big" else "<4sI")
     long_size: int | None = None
     position = 12
@@ -50,18 +50,18 @@ def _check_wav_end(stream: BinaryIO, size_bytes: int, order: str) -> None:
         if name == b"data":
             if stated == 0xFFFFFFFF and long_size is not None:
                 stated = long_size
-            there = size_bytes - position
-            if stated > there and stated not in _UNKNOWN_SIZES:
+            available = size_bytes - position
+            if stated > available and stated not in _UNKNOWN_SIZES:
                 raise ReadError(
-                    f"breaks off: {there:,} of the {stated:,} bytes of sound that its header "
-                    "promises"
+                    f"truncated: the file has {available:,} of the {stated:,} bytes of audio "
+                    "that its header states"
                 )
             return
         position += stated + stated % 2
 
 
 def _check_ogg_end(stream: BinaryIO, size_bytes: int) -> None:
-    """Look for the last page and its end-of-stream flag (RFC 3533, section 6)."""
+    """Check the last page and its end-of-stream flag (RFC 3533, section 6)."""
     begin = max(0, size_bytes - 2 * _OGG_PAGE_MAX_BYTES)
     stream.seek(begin)
     tail = stream.read()
@@ -70,21 +70,20 @@ def _check_ogg_end(stream: BinaryIO, size_bytes: int) -> None:
         header = tail[at : at + 27 + 255]
         if len(header) >= 27 and header[4] == 0:
             segments = header[27 : 27 + header[26]]
-            whole = len(segments) == header[26] and at + 27 + header[26] + sum(segments) <= len(
-                tail
-            )
-            if whole and header[5] & _OGG_END_OF_STREAM:
+            page_end = at + 27 + header[26] + sum(segments)
+            complete = len(segments) == header[26] and page_end <= len(tail)
+            if complete and header[5] & _OGG_END_OF_STREAM:
                 return
             break
         at = tail.rfind(b"OggS", 0, at)
-    raise ReadError("breaks off: its last page is missing or cut")
+    raise ReadError("truncated: the last page is missing or incomplete")
 
 
 def _check_mp3_end(stream: BinaryIO, size_bytes: int) -> int | None:
-    """Follow the frames of an MP3 to its end, and give the number of samples they hold.
+    """Follow the frames of an MP3 to its end, and return their number of samples.
 
-    None where a Xing, Info or VBRI header states the length (the decoder then knows it), and
-    where the chain of frames is lost. `ReadError` where the last frame is cut.
+    Returns None if a Xing, Info or VBRI header states the length (the decoder reads it), and if
+    the chain of frames is interrupted. Raises `ReadError` if the last frame is truncated.
     """
     with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at = 0
@@ -107,24 +106,24 @@ def _check_mp3_end(stream: BinaryIO, size_bytes: int) -> int | None:
             at += length
             samples += per_frame
         if at > size_bytes:
-            raise ReadError("breaks off: its last frame is cut")
+            raise ReadError("truncated: the last frame is incomplete")
         return samples
 
 
 def is_wav(head: bytes) -> bool:
-    """RIFF, its big-endian form, or RF64, holding WAVE."""
+    """Return whether a file starts as RIFF, RIFX or RF64 with WAVE content."""
     return head[:4] in {b"RIFF", b"RIFX", b"RF64"} and head[8:12] == b"WAVE"
 
 
 def is_ogg_sound(head: bytes) -> bool:
-    """Ogg holds video too: the first page names the codec."""
+    """Return whether a file starts as Ogg audio. The first page names the codec."""
     first_page = head[:128]
     codecs = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC")
     return head[:5] == b"OggS\0" and any(codec in first_page for codec in codecs)
 
 
 def is_mp3(head: bytes) -> bool:
-    """An ID3v2 tag, or two frames of Layer III in a row where the first says they are."""
+    """Return whether a file starts with an ID3v2 tag or two consecutive Layer III frames."""
     if head[:3] == b"ID3" and len(head) > 9 and head[3] in {2, 3, 4}:
         return all(byte < 0x80 for byte in head[6:10])
     length = _mp3_frame_bytes(head)
@@ -132,7 +131,7 @@ def is_mp3(head: bytes) -> bool:
 
 
 def _mp3_frame_bytes(head: bytes) -> int:
-    """Length of the MPEG Layer III frame that begins here; 0 where none does.
+    """Return the length of the MPEG Layer III frame that starts here, 0 if there is none.
 
     ISO/IEC 11172-3, 2.4.1.3 and 2.4.2.3; ISO/IEC 13818-3 for the lower sample rates.
     """

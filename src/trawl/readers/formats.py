@@ -1,8 +1,8 @@
-"""What a format is, and what every reader shares: limits, bytes, titles, reasons.
+"""The `Format` type, and helpers that readers share.
 
-A reader is a pure function of a path: no state, safe to call from several threads. It raises
-`ReadError` for a file that it cannot read whole, with a message that names what and where; the
-path itself is left to whoever lists the failure.
+A reader is a thread-safe function of a path. It raises `ReadError` for a file that it cannot read
+completely. The message names the problem and its position, but not the path, which the caller
+reports.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from trawl.types import Modality, Reading
 
 MIB = 1024 * 1024
 HEAD_BYTES = 4096
-"""How much of a file's beginning tells its type."""
+"""Bytes of a file that are read to detect its type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file may cost. A larger one is a `ReadError` before it is decoded.
+    """Limits on one file, checked before it is decoded.
 
-    `max_pixels` bounds a picture's width x height as its header states them.
+    `max_pixels` bounds an image's width x height.
     """
 
     max_pixels: int = 100_000_000
@@ -38,11 +38,11 @@ Reader: TypeAlias = Callable[[Path, Limits], Reading]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One media type: how to know it, and how to read it.
+    """A supported media type.
 
-    `name` reads after "holds" ("a JPEG picture"); `modality` is the class that its names
-    claim; `suffixes` are lower case, with the dot. `matches` takes the file's first
-    `HEAD_BYTES` bytes, and is None where only the name tells (plain text from Markdown).
+    `name` is a noun phrase for messages ("a JPEG image"). `suffixes` are lower case, with the
+    dot. `matches` tests the first `HEAD_BYTES` bytes of a file; None if only the extension
+    identifies the type, as for plain text and Markdown.
     """
 
     media_type: str
@@ -54,7 +54,7 @@ class Format:
 
 
 def reason_of(error: OSError) -> str:
-    """Say in plain words why the system refused a file."""
+    """Return the reason of an `OSError` in plain words."""
     if isinstance(error, PermissionError):
         return "no permission to read"
     if isinstance(error, FileNotFoundError):
@@ -64,32 +64,37 @@ def reason_of(error: OSError) -> str:
     return f"cannot be read: {error.strerror or error}"
 
 
-def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """Read a whole file of at most `max_bytes`.
+def short_reason(error: Exception) -> str:
+    """Return an exception's message on one line of at most 200 characters, or its type."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
-    Raises `ReadError` where it is larger, is no regular file, or cannot be opened.
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """Read a file of at most `max_bytes`.
+
+    Raises `ReadError` if it is larger, not a regular file, or cannot be opened.
     """
     data = read_head(path, max_bytes + 1)
     if len(data) > max_bytes:
         size_bytes = path.stat().st_size
         raise ReadError(
-            f"{size_bytes:,} bytes, more than the {max_bytes:,} that are read of such a file; "
-            "split it"
+            f"{size_bytes:,} bytes exceed the limit of {max_bytes:,} for this type of file; "
+            "split the file"
         )
     return data
 
 
 def read_head(path: Path, max_bytes: int = HEAD_BYTES) -> bytes:
-    """Read the first `max_bytes` of a regular file; `ReadError` where that is refused."""
+    """Read the first `max_bytes` of a regular file. Raises `ReadError`."""
     with opened(path) as stream:
         return stream.read(max_bytes)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file; an `OSError`, also of what is done with it, becomes a `ReadError`.
+    """Open a regular file. Every `OSError` in the `with` block becomes a `ReadError`.
 
-    Pipes, sockets and devices are refused: opening one could wait for ever.
+    Pipes, sockets and devices raise `ReadError` too, because opening one could block forever.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -101,9 +106,9 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def stem_title(path: Path) -> str:
-    """Title for a file that states none: its name without suffix, fit to print.
+    """Return a printable title from a file's name without extension.
 
-    Runs of white space (a name may hold newlines) become one space, and bytes that are not
+    Runs of white space (a name may contain newlines) become one space, and bytes that are not
     UTF-8 become U+FFFD.
     """
     readable = os.fsencode(path.stem).decode("utf-8", errors="replace")

@@ -1,7 +1,7 @@
-"""Markdown: its readable text, its front matter, and the pictures that it links.
+"""Markdown: its rendered text, its front matter and the images it embeds.
 
-The document's text, in which spans count characters, is the *rendered* text: markup stripped,
-blocks parted by an empty line, list items and table rows on lines of their own.
+Spans count characters of the *rendered* text: markup is stripped, blocks are separated by an empty
+line, and list items and table rows are on lines of their own.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _BLOCKS = frozenset({"heading_close", "table_close", "bullet_list_close", "order
 
 @dataclass(frozen=True, slots=True)
 class PictureLink:
-    """A local picture that a Markdown document shows.
+    """A local image that a Markdown document embeds.
 
-    `path` is absolute, whether or not a file is there; `caption` is the link's own words (its
-    alternative text), `title` the link's title, `document_title` the Markdown document's.
+    `path` is absolute; the file need not exist. `caption` is the image's alternative text,
+    `title` its title, `document_title` the title of the Markdown document.
     """
 
     path: Path
@@ -52,21 +52,21 @@ class PictureLink:
 def read_markdown(path: Path, limits: Limits) -> Reading:
     """Read the rendered text as one passage.
 
-    The title is the front matter's, else the first heading, else the file's name; the front
-    matter's other keys are metadata. A document of pictures without words has no parts.
+    The title is the front matter's, else the first heading, else the file's name. The other
+    keys of the front matter are metadata. A document of images without text has no parts.
     """
     page = _parse(decode(read_bytes(path, MAX_MARKDOWN_BYTES)))
     if not page.text and not page.pictures:
-        raise ReadError("no text in it")
+        raise ReadError("contains no text")
     parts = (Passages(page.text),) if page.text else ()
     return Reading("text/markdown", page.title or stem_title(path), parts, page.metadata)
 
 
 def picture_links(path: Path, text: str | None = None) -> list[PictureLink]:
-    """List the local pictures that a Markdown document shows, in order, repeats included.
+    """Return the local images that a Markdown document embeds, in order, with repetitions.
 
-    `text` is the document's source where the caller has it. Images of the web (`http:`, `//`,
-    `data:`) are left out. Raises `ReadError` as `read` does.
+    `text` is the document's source, if the caller has already read it. Remote images (`http:`,
+    `//`, `data:`) are left out. Raises `ReadError`.
     """
     page = _parse(decode(read_bytes(path, MAX_MARKDOWN_BYTES)) if text is None else text)
     title = page.title or stem_title(path)
@@ -80,7 +80,7 @@ def picture_links(path: Path, text: str | None = None) -> list[PictureLink]:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """`pictures` holds (target as written, caption, title of the link)."""
+    """A parsed document; `pictures` are (target as written, caption, title)."""
 
     text: str
     title: str
@@ -99,21 +99,21 @@ def _parse(source: str) -> _Page:
 
 
 def _front_matter(source: str) -> tuple[Metadata, str, str]:
-    """Give the front matter's metadata, its title, and the rest of the document.
+    """Return the front matter's metadata, its title, and the rest of the document.
 
-    What stands between two rules but is no mapping is text, as Markdown has it; YAML that does
-    not parse is a `MetadataError`, because it was meant as front matter.
+    Text between two rules that is not a mapping is part of the document. A mapping that is not
+    valid YAML raises `MetadataError`.
     """
-    found = _FRONT_MATTER.match(source)
-    if not found or not _FIRST_KEY.match(found[1]):
+    match = _FRONT_MATTER.match(source)
+    if not match or not _FIRST_KEY.match(match[1]):
         return {}, "", source
-    if len(found[1]) > MAX_FRONT_MATTER_CHARS:
-        raise MetadataError(f"front matter of more than {MAX_FRONT_MATTER_CHARS:,} characters")
-    mapping = load_yaml(found[1], "front matter")
+    if len(match[1]) > MAX_FRONT_MATTER_CHARS:
+        raise MetadataError(f"the front matter exceeds {MAX_FRONT_MATTER_CHARS:,} characters")
+    mapping = load_yaml(match[1], "front matter")
     if not isinstance(mapping, dict):
         return {}, "", source
     title = as_text(mapping.pop("title", None))
-    return flat_metadata(mapping), title, source[found.end() :]
+    return flat_metadata(mapping), title, source[match.end() :]
 
 
 def _first_heading(tokens: Sequence[Token]) -> str:
@@ -126,9 +126,9 @@ def _first_heading(tokens: Sequence[Token]) -> str:
 
 
 def _render(tokens: Sequence[Token], pictures: list[tuple[str, str, str]]) -> str:
-    """Turn a token stream into readable text, and note the pictures on the way."""
+    """Return the rendered text of a token stream, and append its images to `pictures`."""
     pieces: list[str] = []
-    depth = 0  # of lists: their paragraphs stand on lines of their own, without empty ones
+    depth = 0  # of lists, whose paragraphs are not separated by empty lines
     for token in tokens:
         kind = token.type
         if kind in {"bullet_list_open", "ordered_list_open"}:
@@ -154,7 +154,7 @@ def _render(tokens: Sequence[Token], pictures: list[tuple[str, str, str]]) -> st
 
 
 def _inline(children: Sequence[Token], pictures: list[tuple[str, str, str]]) -> str:
-    """Give the readable text of a line's tokens: the words of links, pictures and code."""
+    """Return the text of inline tokens: the text of links, captions and code."""
     pieces: list[str] = []
     for token in children:
         if token.type in {"text", "code_inline"}:
@@ -172,37 +172,34 @@ def _inline(children: Sequence[Token], pictures: list[tuple[str, str, str]]) -> 
 
 
 class _Html(HTMLParser):
-    """Collects the text of HTML, and its pictures; scripts and styles are no text."""
+    """Collects the text and the images of HTML, without scripts and styles."""
 
     def __init__(self, pictures: list[tuple[str, str, str]]) -> None:
         super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
         self._pictures = pictures
-        self._silent = 0
+        self._skipped = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a picture; let blocks begin on a line of their own."""
         if tag in {"script", "style"}:
-            self._silent += 1
+            self._skipped += 1
         elif tag in {"br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6"}:
             self.pieces.append("\n")
         elif tag in {"td", "th"}:
             self.pieces.append(" ")
         elif tag == "img":
-            found = {name: " ".join((value or "").split()) for name, value in attrs}
-            if found.get("src"):
-                caption = found.get("alt", "")
-                self._pictures.append((found["src"], caption, found.get("title", "")))
+            values = {name: " ".join((value or "").split()) for name, value in attrs}
+            if values.get("src"):
+                caption = values.get("alt", "")
+                self._pictures.append((values["src"], caption, values.get("title", "")))
                 self.pieces.append(caption)
 
     def handle_endtag(self, tag: str) -> None:
-        """End what is silent."""
         if tag in {"script", "style"}:
-            self._silent = max(0, self._silent - 1)
+            self._skipped = max(0, self._skipped - 1)
 
     def handle_data(self, data: str) -> None:
-        """Keep words."""
-        if not self._silent:
+        if not self._skipped:
             self.pieces.append(data)
 
 
@@ -214,17 +211,17 @@ def _html_text(html: str, pictures: list[tuple[str, str, str]]) -> str:
 
 
 def _local(folder: Path, target: str) -> Path | None:
-    """Resolve a link's target on this disk; None for one of the web, and for no path at all.
+    """Return a target's absolute path, None if it is remote or not a path.
 
-    A query or fragment is cut off, percent signs are decoded, and the file need not exist.
+    Queries and fragments are removed and percent-encoding is decoded. The file need not exist.
     """
     try:
         parts = urlsplit(target)
-        # A scheme of one letter would be a Windows drive, which is no path here either.
+        # A one-letter scheme is a Windows drive, which is not supported either.
         if parts.scheme or parts.netloc or not parts.path:
             return None
         return (folder / unquote(parts.path, errors="surrogateescape")).resolve()
-    except (ValueError, OSError, RuntimeError):  # a NUL, a bad host, a loop of links
+    except (ValueError, OSError, RuntimeError):  # a NUL, an invalid host, a symlink loop
         return None
 
 

@@ -1,11 +1,12 @@
-"""Pictures: PNG, JPEG, GIF, BMP, WebP and TIFF, decoded to RGB and made small.
+"""Images: PNG, JPEG, GIF, BMP, WebP and TIFF, decoded to RGB and scaled down.
 
-A picture is decoded once, at most `MAX_SIDE_PX` on its longest side afterwards: no encoder sees
-more, and a batch of photographs then costs megabytes. JPEG is decoded at a reduced scale at once.
+An image is decoded once and scaled to at most `MAX_SIDE_PX` on its longest side. No encoder uses
+more, and a batch of photographs then takes only megabytes. JPEG is decoded at a reduced scale.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trawl.errors import ReadError
-from trawl.readers.formats import Format, Limits, opened, stem_title
+from trawl.readers.formats import Format, Limits, opened, short_reason, stem_title
 from trawl.types import Metadata, Picture, Reading
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _MAKE, _MODEL = 0x010F, 0x0110
 _EXIF_IFD = 0x8769
 _DATE_TIME_ORIGINAL = 0x9003
 _TURNED = frozenset({5, 6, 7, 8})
-"""Orientations that exchange width and height."""
+"""Orientations that swap width and height."""
 
 _PLUGINS: dict[str, tuple[str, str]] = {
     "image/png": ("PngImagePlugin", "PngImageFile"),
@@ -46,22 +47,22 @@ _PLUGINS: dict[str, tuple[str, str]] = {
 
 
 def read_picture(path: Path, limits: Limits, *, media_type: str) -> Reading:
-    """Read the first frame of a picture: upright, RGB, alpha laid over white.
+    """Read the first frame of an image: upright, RGB, with alpha on white.
 
     `Picture.width_px` and `height_px` are the original's, upright; the image itself is at most
-    `MAX_SIDE_PX` on its longest side. EXIF gives `taken` (a date) and `camera`, where stated.
+    `MAX_SIDE_PX` on its longest side. The metadata `taken` (a date) and `camera` come from EXIF.
     """
     kind = media_type.removeprefix("image/").upper()
     with opened(path) as stream:
         try:
-            # The plugin itself, not Image.open: that tries every format there is, and its guard
-            # against bombs is one global for the process. The size is checked here instead.
+            # The plugin, not Image.open, which tries every format and whose limit on the size
+            # is one global of the process. The size is checked here instead.
             picture = _plugin(media_type)(stream)
             width_px, height_px = picture.size
             if width_px * height_px > limits.max_pixels:
                 raise ReadError(
-                    f"{width_px:,} x {height_px:,} pixels, more than the "
-                    f"{limits.max_pixels:,} that are decoded; scale it down, or raise max_pixels"
+                    f"{width_px:,} x {height_px:,} pixels exceed the limit of "
+                    f"{limits.max_pixels:,}; scale the image down, or raise max_pixels"
                 )
             _draft(picture)
             picture.load()
@@ -69,8 +70,8 @@ def read_picture(path: Path, limits: Limits, *, media_type: str) -> Reading:
             orientation = _orientation(exif)
         except ReadError:
             raise
-        except Exception as error:  # Pillow raises what the damage makes it: struct, index, ...
-            raise ReadError(f"a {kind} picture that does not decode: {_short(error)}") from error
+        except Exception as error:  # Pillow raises many types: struct.error, IndexError ...
+            raise ReadError(f"the {kind} image cannot be decoded: {short_reason(error)}") from error
     if orientation in _TURNED:
         width_px, height_px = height_px, width_px
     part = Picture(_upright(small, orientation), width_px, height_px)
@@ -84,18 +85,18 @@ def _plugin(media_type: str) -> Callable[..., ImageFile]:
 
 
 def _draft(picture: ImageFile) -> None:
-    """Let a JPEG decode at 1/2, 1/4 or 1/8 of its size, never below `MAX_SIDE_PX`."""
+    """Decode a JPEG at 1/2, 1/4 or 1/8 of its size, but not below `MAX_SIDE_PX`."""
     scale = MAX_SIDE_PX / max(picture.size)
     if scale < 1:
-        wanted = (round(picture.width * scale), round(picture.height * scale))
-        picture.draft(None, (max(1, wanted[0]), max(1, wanted[1])))
+        width_px, height_px = round(picture.width * scale), round(picture.height * scale)
+        picture.draft(None, (max(1, width_px), max(1, height_px)))
 
 
 def _shrunk(picture: Image) -> Image:
-    """Make a loaded picture RGB and at most `MAX_SIDE_PX`, band by band.
+    """Convert a loaded image to RGB and scale it to at most `MAX_SIDE_PX`, band by band.
 
-    The bands keep the cost near that of the decoded picture alone: 100 megapixels with alpha
-    would otherwise be held three times. First a box filter by a whole factor, then Lanczos.
+    The bands bound the memory: 100 megapixels with alpha would otherwise be in memory three
+    times. Scaling is a box filter by an integer factor, then Lanczos.
     """
     from PIL import Image as Images
 
@@ -116,7 +117,7 @@ def _shrunk(picture: Image) -> Image:
 
 
 def _as_rgb(image: Image) -> Image:
-    """Lay transparency over white (figures are drawn for paper), and convert to RGB."""
+    """Convert to RGB, with transparency on white, since figures are drawn for paper."""
     from PIL import Image as Images
 
     if image.mode in {"RGBA", "RGBa", "LA", "La", "PA"} or "transparency" in image.info:
@@ -128,7 +129,7 @@ def _as_rgb(image: Image) -> Image:
 
 
 def _extremes(picture: Image) -> tuple[float, float]:
-    """Give the least and greatest finite value of a picture of more than 8 bits."""
+    """Return the smallest and largest finite value of an image of more than 8 bits."""
     low, high = np.inf, -np.inf
     for top in range(0, picture.height, 256):
         band = np.asarray(picture.crop((0, top, picture.width, min(picture.height, top + 256))))
@@ -136,12 +137,12 @@ def _extremes(picture: Image) -> tuple[float, float]:
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
     if low > high:
-        raise ReadError("no pixel of it is a finite number")
+        raise ReadError("no pixel is a finite number")
     return low, high
 
 
 def _stretched(band: Image, low: float, high: float) -> Image:
-    """Map more than 8 bits (micrographs, detectors) linearly from low..high to 0..255."""
+    """Scale more than 8 bits (micrographs, detectors) linearly from low..high to 0..255."""
     from PIL import Image as Images
 
     values = np.nan_to_num(np.asarray(band, dtype=np.float64), nan=low, posinf=high, neginf=low)
@@ -150,7 +151,7 @@ def _stretched(band: Image, low: float, high: float) -> Image:
 
 
 def _exif(picture: ImageFile) -> Exif | None:
-    """Give the EXIF block, or None where it is damaged: the picture itself is whole."""
+    """Return the EXIF block, None if it is damaged; the image may still be intact."""
     try:
         return picture.getexif()
     except Exception:
@@ -158,9 +159,9 @@ def _exif(picture: ImageFile) -> Exif | None:
 
 
 def _orientation(exif: Exif | None) -> int:
-    """Give EXIF's orientation, 1 to 8; 1 where it is absent or nonsense."""
-    found = exif.get(_ORIENTATION) if exif else None
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    """Return the EXIF orientation, 1 to 8; 1 if it is missing or invalid."""
+    value = exif.get(_ORIENTATION) if exif else None
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _upright(image: Image, orientation: int) -> Image:
@@ -179,32 +180,25 @@ def _upright(image: Image, orientation: int) -> Image:
 
 
 def _metadata(exif: Exif | None) -> Metadata:
-    """Give `taken` and `camera` where EXIF states them; cameras write much nonsense."""
-    found: Metadata = {}
+    """Return `taken` and `camera` from EXIF. Invalid values are common, and ignored."""
+    metadata: Metadata = {}
     if exif is None:
-        return found
-    try:
+        return metadata
+    with contextlib.suppress(Exception):  # missing, blank, 0000:00:00, or a damaged block
         taken = exif.get_ifd(_EXIF_IFD).get(_DATE_TIME_ORIGINAL)
-        found["taken"] = datetime.datetime.strptime(str(taken)[:10], "%Y:%m:%d").date()
-    except Exception:  # absent, blank, 0000:00:00, or a damaged block
-        found.pop("taken", None)
+        metadata["taken"] = datetime.datetime.strptime(str(taken)[:10], "%Y:%m:%d").date()
     words: list[str] = []
     for tag in (_MAKE, _MODEL):
         value = exif.get(tag)
         if isinstance(value, str):
             words += [w for w in value.replace("\0", " ").split() if w not in words]
     if words:
-        found["camera"] = " ".join(words).encode("utf-8", "replace").decode()
-    return found
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text[:200] or type(error).__name__
+        metadata["camera"] = " ".join(words).encode("utf-8", "replace").decode()
+    return metadata
 
 
 def _is_bmp(head: bytes) -> bool:
-    """ "BM" alone begins many words: the size of the header after it must be a known one."""
+    """Return whether a file starts with "BM" and a known header size; many texts start with BM."""
     sizes = {12, 16, 40, 52, 56, 64, 108, 124}
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in sizes
 
@@ -217,24 +211,24 @@ def _format(
 
 
 FORMATS = (
-    _format("image/png", "a PNG picture", {".png"}, lambda h: h.startswith(b"\x89PNG\r\n\x1a\n")),
+    _format("image/png", "a PNG image", {".png"}, lambda h: h.startswith(b"\x89PNG\r\n\x1a\n")),
     _format(
         "image/jpeg",
-        "a JPEG picture",
+        "a JPEG image",
         {".jpg", ".jpeg", ".jpe", ".jfif"},
         lambda h: h.startswith(b"\xff\xd8\xff"),
     ),
-    _format("image/gif", "a GIF picture", {".gif"}, lambda h: h[:6] in {b"GIF87a", b"GIF89a"}),
-    _format("image/bmp", "a BMP picture", {".bmp"}, _is_bmp),
+    _format("image/gif", "a GIF image", {".gif"}, lambda h: h[:6] in {b"GIF87a", b"GIF89a"}),
+    _format("image/bmp", "a BMP image", {".bmp"}, _is_bmp),
     _format(
         "image/webp",
-        "a WebP picture",
+        "a WebP image",
         {".webp"},
         lambda h: h[:4] == b"RIFF" and h[8:12] == b"WEBP",
     ),
     _format(
         "image/tiff",
-        "a TIFF picture",
+        "a TIFF image",
         {".tif", ".tiff"},
         lambda h: h[:4] in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"},
     ),

@@ -1,8 +1,8 @@
-"""Metadata that lies beside a file, or in a table of its folder.
+"""Metadata from sidecar files and from the tables of a folder.
 
-For ``photo.jpg``: ``photo.jpg.json``, ``photo.jpg.yaml`` or ``photo.jpg.yml``, and the row that
-names it in the folder's ``metadata.jsonl``, ``metadata.csv`` or ``metadata.json``. Where a key
-stands in several, the file's own sidecar wins over a table, and JSON over YAML.
+The metadata of ``photo.jpg`` is in ``photo.jpg.json``, ``photo.jpg.yaml`` or ``photo.jpg.yml``, and
+in its row of the folder's ``metadata.jsonl``, ``metadata.csv`` or ``metadata.json``. A sidecar
+overrides the tables, and JSON overrides YAML.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from trawl.types import Failure, Metadata
 MAX_SIDECAR_BYTES = MIB
 MAX_TABLE_BYTES = 64 * MIB
 TABLE_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.json")
-"""Weakest first: where several name a file, the later ones win."""
+"""In increasing order of precedence."""
 
 _SUFFIXES = (".yml", ".yaml", ".json")
 _FILE_KEYS = ("file", "file_name", "filename", "image", "path")
 _CAPTION_KEYS = ("caption", "alt")
-_FOLDERS_HELD = 32
+_CACHED_FOLDERS = 32
 
 Row = Mapping[str, Any]
 Table = dict[str, Row]
@@ -42,7 +42,7 @@ Table = dict[str, Row]
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What lies beside one file. `title` and `caption` are "" where none is stated."""
+    """The metadata of one file. `title` and `caption` are "" if there is none."""
 
     title: str = ""
     caption: str = ""
@@ -50,7 +50,7 @@ class Sidecar:
 
 
 class Sidecars:
-    """The sidecars of one walk. Each folder's tables are read once; safe in several threads."""
+    """The sidecars of one walk. Each folder's tables are read once. Thread-safe."""
 
     def __init__(self) -> None:
         self._tables: OrderedDict[Path, list[Table]] = OrderedDict()
@@ -59,29 +59,28 @@ class Sidecars:
 
     @property
     def problems(self) -> tuple[Failure, ...]:
-        """The folder tables met so far that are of no use, or not wholly: one entry each.
+        """The folder tables that could not be read, or only in part, one entry per table.
 
-        The files of such a folder go in without what the table would have said of them.
+        Files of such a folder are indexed without the table's metadata.
         """
         with self._lock:
-            return tuple(Failure(str(path), why) for path, why in self._problems.items())
+            return tuple(Failure(str(path), reason) for path, reason in self._problems.items())
 
     def is_sidecar(self, path: Path) -> bool:
-        """Tell whether a file is metadata of others, and so no document of its own."""
+        """Return whether a file is metadata of other files, not a document."""
         if path.name in TABLE_NAMES:
             return True
         return path.suffix in _SUFFIXES and path.with_suffix("").is_file()
 
     def metadata_for(self, path: Path) -> Sidecar:
-        """Give what is stated of one file, from all places, merged.
+        """Return the merged metadata of one file.
 
-        Raises `MetadataError`, for this file alone, where its sidecar does not parse or a value
-        is of no type that a library holds.
+        Raises `MetadataError` if its sidecar cannot be parsed or a value has an unsupported
+        type.
         """
-        rows = [
-            table[key] for table in self._of_folder(path.parent) if (key := _key(path)) in table
-        ]
-        rows += _beside(path)
+        name = _normalized(path.name)
+        rows = [table[name] for table in self._tables_of(path.parent) if name in table]
+        rows += _sidecar_rows(path)
         title, caption, metadata = "", "", Metadata()
         for row in rows:
             rest = {key: value for key, value in row.items() if value is not None}
@@ -91,7 +90,7 @@ class Sidecars:
             metadata |= flat_metadata(rest)
         return Sidecar(title, caption, metadata)
 
-    def _of_folder(self, folder: Path) -> list[Table]:
+    def _tables_of(self, folder: Path) -> list[Table]:
         with self._lock:
             if folder in self._tables:
                 self._tables.move_to_end(folder)
@@ -109,57 +108,59 @@ class Sidecars:
                 if problem:
                     self._problems[path] = problem
             self._tables[folder] = tables
-            if len(self._tables) > _FOLDERS_HELD:
+            if len(self._tables) > _CACHED_FOLDERS:
                 self._tables.popitem(last=False)
             return tables
 
 
-def _beside(path: Path) -> Iterator[Row]:
-    """Give the mappings of a file's own sidecars, weakest first."""
+def _sidecar_rows(path: Path) -> Iterator[Row]:
+    """Yield the mappings of a file's sidecars, in increasing order of precedence."""
     for suffix in _SUFFIXES:
         sidecar = path.with_name(path.name + suffix)
         if not os.path.lexists(sidecar):
             continue
+        name = f"sidecar {sidecar.name!r}"
         try:
             text = decode(read_bytes(sidecar, MAX_SIDECAR_BYTES))
         except ReadError as error:
-            raise MetadataError(f"its sidecar {sidecar.name!r}: {error}") from error
-        name = f"its sidecar {sidecar.name!r}"
-        found = _json(text, name) if suffix == ".json" else load_yaml(text, name)
-        if not isinstance(found, dict):
-            raise MetadataError(f"{name} holds no mapping of keys to values")
-        yield found
+            raise MetadataError(f"{name}: {error}") from error
+        content = _json(text, name) if suffix == ".json" else load_yaml(text, name)
+        if not isinstance(content, dict):
+            raise MetadataError(f"{name} is not a mapping of keys to values")
+        yield content
 
 
 def _read_table(path: Path) -> tuple[Table, str]:
-    """Read a folder's table by file name, and say what part of it is of no use ("" for none)."""
+    """Return a folder's table by file name, and the problem with its rows, "" if there is none."""
     text = decode(read_bytes(path, MAX_TABLE_BYTES))
     rows = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".json": _json_rows}[path.suffix](text)
     table: Table = {}
-    strays: list[str] = []
-    for where, name, row in rows:
-        bare = os.path.normpath(name)
-        if os.sep in bare:
-            strays.append(f"{where} names {name!r}, which is not in this folder")
-        elif _normal(bare) in table:
-            strays.append(f"{where} names {name!r} again; the first stands")
+    problems: list[str] = []
+    for where, file_name, row in rows:
+        name = _normalized(os.path.normpath(file_name))
+        if os.sep in name:
+            problems.append(f"{where} names {file_name!r}, which is not in this folder")
+        elif name in table:
+            problems.append(f"{where} names {file_name!r} again; the first row is used")
         else:
-            table[_normal(bare)] = row
-    more = f" (and {len(strays) - 1:,} more such)" if len(strays) > 1 else ""
-    return table, strays[0] + more if strays else ""
+            table[name] = row
+    more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
+    return table, problems[0] + more if problems else ""
 
 
 def _csv_rows(text: str) -> Iterator[tuple[str, str, Row]]:
-    """Give (place, file name, row) of a CSV whose first line names the columns (RFC 4180)."""
+    """Yield (place, file name, row) of a CSV with a header (RFC 4180)."""
     try:
         lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         header = [name.strip() for name in next(lines, [])]
         if len(set(header)) < len(header) or "" in header:
-            raise MetadataError("line 1 names a column twice, or not at all")
+            raise MetadataError("line 1 has a duplicate or empty column name")
         for cells in lines:
             where = f"line {lines.line_num}"
             if len(cells) > len(header):
-                raise MetadataError(f"{where} has {len(cells)} cells, the header {len(header)}")
+                raise MetadataError(
+                    f"{where} has {len(cells)} cells, but the header has {len(header)}"
+                )
             full = dict(zip(header, cells, strict=False))
             if cells:
                 name, row = _named(full, where)
@@ -178,8 +179,8 @@ def _csv_rows(text: str) -> Iterator[tuple[str, str, Row]]:
 
 
 def _jsonl_rows(text: str) -> Iterator[tuple[str, str, Row]]:
-    """Give (place, file name, row) of JSON Lines: one object a line."""
-    # Not splitlines(): that also cuts at U+2028, which JSON text may hold.
+    """Yield (place, file name, row) of JSON Lines."""
+    # Not splitlines(): it also splits at U+2028, which JSON text may contain.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             where = f"line {number}"
@@ -187,23 +188,23 @@ def _jsonl_rows(text: str) -> Iterator[tuple[str, str, Row]]:
 
 
 def _json_rows(text: str) -> Iterator[tuple[str, str, Row]]:
-    """Give (place, file name, row) of a list of objects, or of an object keyed by file name."""
-    found = _json(text, "it")
-    if isinstance(found, dict) and all(isinstance(row, dict) for row in found.values()):
-        for name, row in found.items():
+    """Yield (place, file name, row) of a list of objects, or of an object keyed by file name."""
+    content = _json(text, "the table")
+    if isinstance(content, dict) and all(isinstance(row, dict) for row in content.values()):
+        for name, row in content.items():
             yield f"key {name!r}", name, row
         return
-    if not isinstance(found, list):
+    if not isinstance(content, list):
         raise MetadataError("neither a list of objects nor an object keyed by file name")
-    for number, row in enumerate(found, start=1):
+    for number, row in enumerate(content, start=1):
         where = f"object {number}"
         yield where, *_named(row, where)
 
 
 def _named(row: Any, where: str) -> tuple[str, Row]:
-    """Take the file's name out of a row."""
+    """Split a row into the file's name and the rest. Raises `MetadataError`."""
     if not isinstance(row, dict):
-        raise MetadataError(f"{where} is no object")
+        raise MetadataError(f"{where} is not an object")
     for key in _FILE_KEYS:
         if isinstance(row.get(key), str) and row[key]:
             return row[key], {name: value for name, value in row.items() if name != key}
@@ -211,25 +212,21 @@ def _named(row: Any, where: str) -> tuple[str, Row]:
 
 
 def _json(text: str, what: str) -> Any:
-    """Parse JSON; `MetadataError` names the place. Infinity and NaN are no JSON (RFC 8259)."""
+    """Parse JSON without Infinity and NaN (RFC 8259). Raises `MetadataError`."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
         raise MetadataError(
-            f"{what} is not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+            f"{what} is not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise MetadataError(f"{what} is not JSON: {error}") from error
+        raise MetadataError(f"{what} is not valid JSON: {error}") from error
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number of JSON")
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number in JSON")
 
 
-def _key(path: Path) -> str:
-    return _normal(path.name)
-
-
-def _normal(name: str) -> str:
-    """One form for names that look alike: macOS writes accents apart, most editors do not."""
+def _normalized(name: str) -> str:
+    """Return a file name in NFC; macOS decomposes accents, most editors do not."""
     return unicodedata.normalize("NFC", name)

@@ -1,4 +1,4 @@
-"""Metadata from the outside (YAML, JSON, CSV, options) as the values that a library holds."""
+"""Convert metadata from YAML, JSON, CSV and options to the value types of a library."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def flat_metadata(mapping: Mapping[Any, Any]) -> Metadata:
-    """Flatten nested mappings to dotted keys, and give every value one of the library's types.
+    """Flatten nested mappings to dotted keys, and convert every value to a library type.
 
-    Dates, and text of the form ``2024-05-01``, become dates; lists of scalars become lists of
-    text; null is dropped; a time of day keeps its ISO form as text. Raises `MetadataError`,
-    with the key, for anything else.
+    Dates, and text such as ``2024-05-01``, become dates. Lists of scalars become lists of
+    text. Null values are dropped. Times become ISO text. Raises `MetadataError`, with the
+    key, for anything else.
     """
-    found: Metadata = {}
+    metadata: Metadata = {}
     for key, raw in _leaves(mapping, "", 0):
-        if key in found:
-            raise MetadataError(f"metadata key {key!r} stands twice")
-        found[key] = _value(key, raw)
-        if len(found) > MAX_KEYS:
+        if key in metadata:
+            raise MetadataError(f"duplicate metadata key {key!r}")
+        metadata[key] = _value(key, raw)
+        if len(metadata) > MAX_KEYS:
             raise MetadataError(f"more than {MAX_KEYS:,} metadata keys")
-    return found
+    return metadata
 
 
 def typed_cell(text: str) -> Value:
-    """Give a cell's text the type that it shows: integer, real, boolean, date or text."""
-    bare = text.strip()
-    if bare.lower() in _BOOLEANS:
-        return _BOOLEANS[bare.lower()]
-    # An integer of more than 19 digits is not of 64 bits; int() of a very long one is an error.
-    if len(bare) <= 20 and _INTEGER.fullmatch(bare) and int(bare) in _INT64:
-        return int(bare)
-    if _REAL.fullmatch(bare) and math.isfinite(float(bare)):
-        return float(bare)
-    return _date_or_text(bare)
+    """Convert a cell's text to an integer, real, boolean, date or text."""
+    text = text.strip()
+    if text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    # More than 19 digits exceed 64 bits, and int() raises for very long numbers.
+    if len(text) <= 20 and _INTEGER.fullmatch(text) and int(text) in _INT64:
+        return int(text)
+    if _REAL.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    return _date_or_text(text)
 
 
 def coerce_option(option: str) -> tuple[str, Value]:
-    """Parse ``key=value`` of ``--meta``, typed as a CSV cell is. `UsageError` without a key."""
+    """Parse ``key=value``, typed like a CSV cell. Raises `UsageError`."""
     key, equals, text = option.partition("=")
     key = key.strip()
     if not equals or not key:
-        raise UsageError(f"--meta {option!r} is not key=value; write for example --meta year=2024")
+        raise UsageError(f"{option!r} is not KEY=VALUE, such as year=2024")
     if not _encodable(key + text):
-        raise UsageError(f"--meta {option!r} holds bytes that are not UTF-8")
+        raise UsageError(f"{option!r} is not valid UTF-8")
     return key, typed_cell(text)
 
 
 def as_text(value: Any) -> str:
-    """Give a reserved value (a title, a caption) as one line of text; null gives ""."""
+    """Return a title or caption as one line of text, "" for null. Raises `MetadataError`."""
     if value is None:
         return ""
     if isinstance(value, (str, int, float, datetime.date)):
@@ -74,12 +74,12 @@ def as_text(value: Any) -> str:
 
 
 def _leaves(mapping: Mapping[Any, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """Give (dotted key, value) of every leaf that is not null, in order."""
-    if depth > MAX_DEPTH:  # YAML can refer to itself
+    """Yield (dotted key, value) of every leaf that is not null, in order."""
+    if depth > MAX_DEPTH:  # YAML aliases can be recursive
         raise MetadataError(f"metadata nested deeper than {MAX_DEPTH}, at {prefix[:80]!r}")
     for name, value in mapping.items():
         if not isinstance(name, (str, int)) or isinstance(name, bool) or str(name).strip() == "":
-            raise MetadataError(f"metadata key {name!r:.80} is not a name")
+            raise MetadataError(f"metadata key {name!r:.80} is not a valid name")
         if not _encodable(str(name)):
             raise MetadataError(f"metadata key {name!r:.80} is not valid Unicode")
         key = f"{prefix}{name}"
@@ -94,7 +94,7 @@ def _value(key: str, raw: Any) -> Value:
         return [_item(key, item) for item in raw if item is not None]
     if isinstance(raw, str):
         if not _encodable(raw):
-            raise MetadataError(f"metadata {key!r} is not valid Unicode (half a surrogate pair)")
+            raise MetadataError(f"metadata {key!r} is not valid Unicode (a lone surrogate)")
         return _date_or_text(raw)
     if isinstance(raw, bool):
         return raw
@@ -110,11 +110,10 @@ def _value(key: str, raw: Any) -> Value:
         return raw.isoformat()
     if isinstance(raw, datetime.date):
         return raw
-    raise MetadataError(f"metadata {key!r} is a {type(raw).__name__}, which no column can hold")
+    raise MetadataError(f"metadata {key!r} is a {type(raw).__name__}, which is not supported")
 
 
 def _item(key: str, raw: Any) -> str:
-    """One element of a list of text."""
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, (str, int, float)) and _encodable(str(raw)):
@@ -122,7 +121,7 @@ def _item(key: str, raw: Any) -> str:
     if isinstance(raw, datetime.date):
         return raw.isoformat()
     raise MetadataError(
-        f"metadata {key!r} is a list that holds a {type(raw).__name__}; lists hold plain text"
+        f"metadata {key!r} is a list that contains a {type(raw).__name__}; lists contain plain text"
     )
 
 
@@ -131,12 +130,12 @@ def _date_or_text(text: str) -> Value:
         try:
             return datetime.date.fromisoformat(text)
         except ValueError:
-            return text  # 2024-02-31 looks like a date and is none
+            return text  # such as 2024-02-31
     return text
 
 
 def _encodable(text: str) -> bool:
-    """Tell whether text has no lone surrogates, which no UTF-8 column can hold."""
+    """Return whether text has no lone surrogates, which UTF-8 cannot represent."""
     try:
         text.encode()
     except UnicodeEncodeError:

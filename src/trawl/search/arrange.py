@@ -1,4 +1,4 @@
-"""From the fused list to the list that is shown: shares, documents, difference, order."""
+"""From the fused list to a page of hits: sorting, diversity, documents, modality shares."""
 
 from __future__ import annotations
 
@@ -12,85 +12,85 @@ from numpy.typing import NDArray
 
 from trawl.errors import FilterError
 from trawl.ranking import Fused, Fusion, balance, by_quota, deal_out
-from trawl.search.request import SearchRequest
+from trawl.search.options import SearchOptions
 from trawl.store import Snapshot, filter_column
 from trawl.types import ColumnType, Facet, Modality, Value
 
-# How many of the best are looked at for their differences, or put in another order.
+# The number of best hits that are sorted, diversified or limited per document.
 _ARRANGED = 200
 
 
-def arrange(request: SearchRequest, snapshot: Snapshot, fused: Fusion) -> list[Fused]:
-    """Give the hits of the page that was asked for."""
-    end = request.offset + request.limit
-    if not _is_arranged(request):
-        return fused[request.offset : end]
-    shared = request.balance or request.quotas or request.interleave
+def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> list[Fused]:
+    """Return the hits of the requested page."""
+    end = options.offset + options.limit
+    if not _is_arranged(options):
+        return fused[options.offset : end]
+    shared = options.balance or options.quotas or options.interleave
     items: list[Fused] = fused[:] if shared else fused[: max(_ARRANGED, end)]
-    fields = snapshot.fields([item.row for item in items], _columns(request, snapshot.columns))
-    if request.sort is not None:
-        items = _sorted(items, fields, request.sort)
-    elif request.diversity > 0:
-        items = _diverse(items, snapshot, request.diversity, end)
-    if request.per_document is not None:
-        items = _capped(items, fields, request.per_document)
-    modality_of: dict[int, Modality] = {row: found["modality"] for row, found in fields.items()}
-    page = _page(request, items, modality_of)
-    if request.interleave:
+    fields = snapshot.fields([item.row for item in items], _columns(options, snapshot.columns))
+    if options.sort is not None:
+        items = _sorted(items, fields, options.sort)
+    elif options.diversity > 0:
+        items = _diverse(items, snapshot, options.diversity, end)
+    if options.per_document is not None:
+        items = _capped(items, fields, options.per_document)
+    modality_of: dict[int, Modality] = {row: values["modality"] for row, values in fields.items()}
+    page = _page(options, items, modality_of)
+    if options.interleave:
         page = deal_out(page, modality_of)
-    return _grouped(page, fields) if request.group else page
+    return _grouped(page, fields) if options.group else page
 
 
 def _page(
-    request: SearchRequest, items: list[Fused], modality_of: Mapping[int, Modality]
+    options: SearchOptions, items: list[Fused], modality_of: Mapping[int, Modality]
 ) -> list[Fused]:
-    """Give the page, with its shares. Each page is shared out of what those before it left."""
-    if not (request.balance or request.quotas or request.interleave):
-        return items[request.offset : request.offset + request.limit]
-    passed, page = 0, list[Fused]()
-    while passed < request.offset + request.limit:
-        # A list that is entered in the middle of a page begins with what is before it.
-        size = (request.offset % request.limit if passed == 0 else 0) or request.limit
+    """Return the page. With shares, each page is taken from what the earlier ones left."""
+    if not (options.balance or options.quotas or options.interleave):
+        return items[options.offset : options.offset + options.limit]
+    skipped, page = 0, list[Fused]()
+    while skipped < options.offset + options.limit:
+        # An offset within a page: the first step covers what lies before it.
+        size = (options.offset % options.limit if skipped == 0 else 0) or options.limit
         page = (
-            by_quota(items, modality_of, size, request.quotas)
-            if request.quotas
+            by_quota(items, modality_of, size, options.quotas)
+            if options.quotas
             else balance(items, modality_of, size)
         )
         taken = {item.row for item in page}
         items = [item for item in items if item.row not in taken]
-        passed += size
+        skipped += size
     return page
 
 
-def _is_arranged(request: SearchRequest) -> bool:
+def _is_arranged(options: SearchOptions) -> bool:
     return (
-        request.balance
-        or bool(request.quotas)
-        or request.interleave
-        or request.group
-        or request.sort is not None
-        or request.per_document is not None
-        or request.diversity > 0
+        options.balance
+        or bool(options.quotas)
+        or options.interleave
+        or options.group
+        or options.sort is not None
+        or options.per_document is not None
+        or options.diversity > 0
     )
 
 
-def _columns(request: SearchRequest, known: Mapping[str, ColumnType]) -> list[str]:
+def _columns(options: SearchOptions, known: Mapping[str, ColumnType]) -> list[str]:
     columns = ["document_id", "modality"]
-    if request.sort is not None:
-        columns.append(_column(request.sort.removeprefix("-"), known, "sort by"))
+    if options.sort is not None:
+        columns.append(_column(options.sort.removeprefix("-"), known, "sort by"))
     return list(dict.fromkeys(columns))
 
 
 def _column(key: str, known: Mapping[str, ColumnType], purpose: str) -> str:
     if key not in known:
-        raise FilterError(f"no column {key!r} to {purpose}; there are: {', '.join(sorted(known))}")
+        raise FilterError(f"no column {key!r} to {purpose}; columns: {', '.join(sorted(known))}")
     return filter_column(key)
 
 
 def _capped(
     items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]], most: int
 ) -> list[Fused]:
-    """Leave out what is beyond the `most` best of a document."""
+    """Keep the `most` best hits of each document."""
     seen: Counter[str] = Counter()
     kept = []
     for item in items:
@@ -102,7 +102,7 @@ def _capped(
 
 
 def _grouped(items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]]) -> list[Fused]:
-    """Put the hits of a document together, documents by their best hit."""
+    """Return the hits grouped by document, documents in order of their best hit."""
     groups: dict[str, list[Fused]] = {}
     for item in items:
         groups.setdefault(fields[item.row]["document_id"], []).append(item)
@@ -112,26 +112,25 @@ def _grouped(items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]]) ->
 def _sorted(
     items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]], sort: str
 ) -> list[Fused]:
-    """Order by a column, those that lack it last; equal ones stay in order of score."""
+    """Sort by a column, missing values last, ties by score."""
     column = filter_column(sort.removeprefix("-"))
 
     def key(item: Fused) -> Any:
         value = fields[item.row][column]
         return tuple(value) if isinstance(value, list) else value
 
-    having = [item for item in items if fields[item.row][column] is not None]
-    lacking = [item for item in items if fields[item.row][column] is None]
-    return sorted(having, key=key, reverse=sort.startswith("-")) + lacking
+    present = [item for item in items if fields[item.row][column] is not None]
+    missing = [item for item in items if fields[item.row][column] is None]
+    return sorted(present, key=key, reverse=sort.startswith("-")) + missing
 
 
 def _diverse(
     items: Sequence[Fused], snapshot: Snapshot, diversity: float, limit: int
 ) -> list[Fused]:
-    """Maximal marginal relevance (Carbonell and Goldstein 1998).
+    """Reorder by maximal marginal relevance (Carbonell and Goldstein 1998).
 
     Each place goes to the item with the highest (1 - diversity) * score - diversity *
-    (its greatest cosine to those above it). Items compare where they share a source;
-    where they share none, they differ.
+    (greatest cosine to an item above). Items without a common source have cosine 0.
     """
     alike = _cosines(items, snapshot)
     scores = np.array([item.score for item in items])
@@ -148,30 +147,30 @@ def _diverse(
 
 
 def _cosines(items: Sequence[Fused], snapshot: Snapshot) -> NDArray[np.float64]:
-    """Give [N, N]: the greatest cosine of two items in a source that both have, or 0."""
+    """Return float64 [N, N]: the greatest cosine over common sources, or 0."""
     rows = [item.row for item in items]
     alike = np.zeros((len(rows), len(rows)))
     for source in snapshot.sources:
         vectors = snapshot.vectors(source, rows)
-        having = [place for place, row in enumerate(rows) if row in vectors]
-        if having:
-            matrix = np.stack([vectors[rows[place]] for place in having])
-            grid = np.ix_(having, having)
+        places = [place for place, row in enumerate(rows) if row in vectors]
+        if places:
+            matrix = np.stack([vectors[rows[place]] for place in places])
+            grid = np.ix_(places, places)
             alike[grid] = np.maximum(alike[grid], matrix @ matrix.T)
     return alike
 
 
-def count_facets(request: SearchRequest, snapshot: Snapshot, fused: Fusion) -> tuple[Facet, ...]:
-    """Count the values of the asked columns among the documents that were found."""
-    if not request.facets:
+def count_facets(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> tuple[Facet, ...]:
+    """Count the values of the requested columns over the matching documents."""
+    if not options.facets:
         return ()
-    columns = {key: _column(key, snapshot.columns, "count") for key in request.facets}
+    columns = {key: _column(key, snapshot.columns, "count") for key in options.facets}
     fields = snapshot.fields(
         [int(row) for row in fused.rows], ["document_id", *dict.fromkeys(columns.values())]
     )
-    documents = {found["document_id"]: found for found in fields.values()}
+    documents = {values["document_id"]: values for values in fields.values()}
     return tuple(
-        Facet(key, _counted(found[column] for found in documents.values()))
+        Facet(key, _counted(values[column] for values in documents.values()))
         for key, column in columns.items()
     )
 

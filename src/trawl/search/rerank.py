@@ -1,10 +1,9 @@
-"""Reranking: a model that reads query and passage together puts the first passages in order.
+"""Reranking: a cross-encoder reads query and passage together and reorders the first passages.
 
-The first 50 hits that have text (a passage, or the caption of a picture or a sound) change
-places among themselves. The places, and the scores that belong to the places, stay: so a
-picture without words keeps its place and its score, scores still fall from the top, and a
-score still says how likely a hit at this place is an answer. What the reranker thinks of
-each hit is in its evidence, as the source ``rerank``.
+The first 50 hits with text (a passage, or the caption of a picture or a sound) change
+places among themselves. Each place keeps its score, so scores still fall from the top and
+remain probabilities; hits without text keep their place. The cross-encoder's own score
+is in each hit's evidence, as the source ``rerank``.
 """
 
 from __future__ import annotations
@@ -20,51 +19,51 @@ from trawl.store import Snapshot
 from trawl.types import RERANK, Evidence
 
 MAX_RERANKED = 50
-"""How many passages are read, at most: the first of the list."""
+"""The number of passages that are reranked, at most."""
 
-# Among so many hits the passages are looked for.
+# Passages are taken from the first hits, up to this place.
 _LOOKED_AT = 200
 
 
 class Reranker(Protocol):
-    """What puts passages in order: `trawl.encoders.CrossEncoder`."""
+    """The interface of `trawl.encoders.CrossEncoder`."""
 
     def logits(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
-        """Give float32 [N]: above 0 where a passage more likely answers than not."""
+        """Return float32 [N]: above 0 for passages that probably answer the query."""
         ...
 
 
 def rerank(
     reranker: Reranker, query: str, snapshot: Snapshot, fused: Fusion
 ) -> tuple[Fusion, tuple[str, ...]]:
-    """Give the list with its first passages in the reranker's order, and notices.
+    """Return the list with its first passages reranked, and notices.
 
-    `query` is the words of the request; without any, nothing is reranked, and a notice
-    says so. Raises `ModelError` where the model cannot be run.
+    If `query` is blank or no hit has text, the list is returned as it is, with a notice.
+    Raises `ModelError` if the model cannot be run.
     """
     if not query.strip():
-        return fused, ("nothing was reranked: the query has no words",)
+        return fused, ("not reranked: the query has no text",)
     rows = [int(row) for row in fused.rows[:_LOOKED_AT]]
-    texts = {row: str(found["text"]) for row, found in snapshot.fields(rows, ["text"]).items()}
+    texts = {row: str(values["text"]) for row, values in snapshot.fields(rows, ["text"]).items()}
     places = [place for place, row in enumerate(rows) if texts[row].strip()][:MAX_RERANKED]
     if not places:
-        return fused, ("nothing was reranked: no hit has text",)
+        return fused, ("not reranked: no hit has text",)
     logits = reranker.logits(query, [texts[rows[place]] for place in places])
     order = np.argsort(-logits, kind="stable")
     joint = fused.rows.copy()
     joint[places] = fused.rows[places][order]
-    said = {
+    reranked = {
         int(joint[places[rank]]): _evidence(rank + 1, float(logits[old]))
         for rank, old in enumerate(order.tolist())
     }
 
     def evidence_of(row: int) -> tuple[Evidence, ...]:
-        found = fused.evidence_of(row)
-        return (*found, said[row]) if row in said else found
+        evidence = fused.evidence_of(row)
+        return (*evidence, reranked[row]) if row in reranked else evidence
 
     return Fusion(joint, fused.scores, fused.confidence, evidence_of), ()
 
 
 def _evidence(rank: int, logit: float) -> Evidence:
-    """What the reranker says: its probability as the similarity, its logit as calibrated."""
+    """Return the evidence: the probability as similarity, the logit as calibrated."""
     return Evidence(RERANK, rank, float(np.exp(-np.logaddexp(0.0, -logit))), logit)

@@ -1,4 +1,4 @@
-"""Searching: encode the query, ask every source at once, fuse, and look the winners up."""
+"""Search: encode the query, query every source, fuse the rankings and load the hits."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from trawl.errors import QueryError, UsageError
 from trawl.query import Comparison, bind, to_sql
 from trawl.ranking import Background, Fused, Fusion, Method, Prior, fuse
 from trawl.search.arrange import arrange, count_facets
-from trawl.search.background import Backgrounds
-from trawl.search.request import MAX_RESULTS, Like, QueryPart, SearchRequest
+from trawl.search.caches import Backgrounds, QueryVectors
+from trawl.search.options import MAX_RESULTS
+from trawl.search.request import Like, QueryPart, SearchRequest
 from trawl.search.rerank import Reranker, rerank
 from trawl.search.snippets import snippet
-from trawl.search.vectors import QueryVectors
 from trawl.store import BM25, Snapshot, Words, filter_column, row_is_one_of
 from trawl.telemetry import events
 from trawl.types import MODALITIES, Answer, Hit, Modality, Ranking, StoredChunk
 
-# Fusion wants more from each source than the list is to show: a chunk that is good in
-# two sources may stand low in each.
+# Candidates per source. More than a page shows, since a chunk that is good in two
+# sources may have a low rank in each.
 _DEPTH = 100
 _SOURCES_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """One question to one source; `query` is None for the one that finds by words."""
+class _SourceQuery:
+    """The query to one source; `vector` is None for BM25."""
 
     source: str
-    query: NDArray[np.float32] | None
-    asked_in: Modality
+    vector: NDArray[np.float32] | None
+    query_modality: Modality
     where: str | None
     prior: Prior | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What the sources answered, and what their answers are held against; yet to be fused.
+    """The rankings of all sources with their backgrounds and priors, not yet fused.
 
-    `words` are those of the request, for what reranks.
+    `words` is the text of the query, for a reranker.
     """
 
     rankings: tuple[Ranking, ...]
@@ -62,12 +62,12 @@ class Gathered:
         *,
         sources: Collection[str] | None = None,
     ) -> Fusion:
-        """Make one list; of some `sources` alone where they are given.
+        """Fuse the rankings, or only those of `sources`, into one list.
 
-        What is found further down than a first page needs comes after what is not, so
-        that the first pages are the same however many are asked for.
+        Candidates beyond the first 100 of each source are appended to those within, so
+        that the first pages do not depend on the number of results.
         """
-        asked = [r for r in self.rankings if sources is None or r.source in sources]
+        chosen = [r for r in self.rankings if sources is None or r.source in sources]
 
         def joined(rankings: Sequence[Ranking]) -> Fusion:
             return fuse(
@@ -79,14 +79,14 @@ class Gathered:
                 rrf_k=rrf_k,
             )
 
-        near = joined([_first(ranking, _DEPTH) for ranking in asked])
-        if all(len(ranking.rows) <= _DEPTH for ranking in asked):
+        near = joined([_first(ranking, _DEPTH) for ranking in chosen])
+        if all(len(ranking.rows) <= _DEPTH for ranking in chosen):
             return near
-        return near.followed_by(joined(asked))
+        return near.followed_by(joined(chosen))
 
 
 class Searcher:
-    """Answers requests from a snapshot of a library. Safe to call from several threads."""
+    """Run searches on snapshots of a library. Safe to call from several threads."""
 
     def __init__(
         self, models: Sequence[Model], reranker: Callable[[str], Reranker] = load_reranker
@@ -97,32 +97,35 @@ class Searcher:
         self._pool = ThreadPoolExecutor(_SOURCES_AT_ONCE, "trawl-source")
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Stop the threads."""
         self._pool.shutdown(wait=True)
 
     def search(self, request: SearchRequest, snapshot: Snapshot) -> Answer:
-        """Give the hits. Raises `UsageError` for what the library cannot answer: a filter or
-        a sort on a column that it has not got, a `Like` of a chunk that it has not got.
+        """Return the answer.
+
+        Raises `UsageError` if the request names a column, source or chunk that the
+        library does not have, and `QueryError` if no model accepts the query.
         """
-        took: dict[str, float] = {}
-        with _timed(took, "total"):
-            gathered = self.gather(request, snapshot, took)
-            with _timed(took, "fuse"):
-                fused = gathered.fused(request.fusion, request.weights, request.rrf_k)
+        options = request.options
+        timings: dict[str, float] = {}
+        with _timed(timings, "total"):
+            gathered = self.gather(request, snapshot, timings)
+            with _timed(timings, "fuse"):
+                fused = gathered.fused(options.fusion, options.weights, options.rrf_k)
             notices = _notices(self._models, request, {r.source for r in gathered.rankings})
-            if request.rerank is not None:
-                with _timed(took, "rerank"):
-                    reranker = self._reranker(request.rerank)
-                    fused, unread = rerank(reranker, request.text, snapshot, fused)
-                notices += unread
-            with _timed(took, "hydrate"):
-                listed = request.nearest or not fused.no_good_match
-                chosen = arrange(request, snapshot, fused) if listed else []
+            if options.rerank is not None:
+                with _timed(timings, "rerank"):
+                    reranker = self._reranker(options.rerank)
+                    fused, rerank_notices = rerank(reranker, request.text, snapshot, fused)
+                notices += rerank_notices
+            with _timed(timings, "hydrate"):
+                listed = options.nearest or not fused.no_good_match
+                chosen = arrange(options, snapshot, fused) if listed else []
                 hits = _hits(request, snapshot, chosen)
-                facets = count_facets(request, snapshot, fused) if listed else ()
+                facets = count_facets(options, snapshot, fused) if listed else ()
         return Answer(
             hits,
-            took,
+            timings,
             no_good_match=fused.no_good_match,
             confidence=fused.confidence,
             facets=facets,
@@ -131,58 +134,59 @@ class Searcher:
         )
 
     def gather(
-        self, request: SearchRequest, snapshot: Snapshot, took: dict[str, float] | None = None
+        self, request: SearchRequest, snapshot: Snapshot, timings: dict[str, float] | None = None
     ) -> Gathered:
-        """Ask every source, and fuse nothing yet. `took` is told the stages' milliseconds."""
-        took = {} if took is None else took
-        with _timed(took, "prepare"):
-            self._check_weights(request.weights)
+        """Query every source without fusing. Adds each stage's milliseconds to `timings`."""
+        timings = {} if timings is None else timings
+        with _timed(timings, "prepare"):
+            self._check_weights(request.options.weights)
             where = _where(request, snapshot)
-        with _timed(took, "encode"):
-            asked = list(self._ask(request, snapshot, where))
-        with _timed(took, "sources"):
-            rankings, backgrounds = self._fetch(request, snapshot, asked)
-        priors = {a.source: a.prior for a in asked if a.prior is not None}
+        with _timed(timings, "encode"):
+            queries = list(self._source_queries(request, snapshot, where))
+        with _timed(timings, "sources"):
+            rankings, backgrounds = self._fetch(request, snapshot, queries)
+        priors = {q.source: q.prior for q in queries if q.prior is not None}
         return Gathered(tuple(rankings), backgrounds, priors, request.text)
 
     def _check_weights(self, weights: Mapping[str, float]) -> None:
-        """Raise `UsageError` for a weight of a source that there is not."""
+        """Raise `UsageError` for a weight of an unknown source."""
         sources = [BM25, *(model.source(m) for model in self._models for m in model.encoders)]
         for source in weights:
             if source not in sources:
                 raise UsageError(
-                    f"no source {source!r} to weigh; this library's are: {', '.join(sources)}"
+                    f"weight of an unknown source {source!r}; sources of this library: "
+                    f"{', '.join(sources)}"
                 )
 
-    def _ask(
+    def _source_queries(
         self, request: SearchRequest, snapshot: Snapshot, where: str | None
-    ) -> Iterator[_Asked]:
-        """Give a question for each source that can hold an answer."""
+    ) -> Iterator[_SourceQuery]:
+        """Yield a query for each source that can hold an answer."""
         self._check_towers(request)
-        wanted = request.modalities or frozenset(MODALITIES)
-        if request.text or request.phrases or request.fuzzy:
-            yield _Asked(BM25, None, "text", _narrowed(where, wanted))
+        wanted = frozenset(request.options.modality or MODALITIES)
+        if request.text or request.options.phrases or request.options.fuzzy:
+            yield _SourceQuery(BM25, None, "text", _narrowed(where, wanted))
         for model in self._models:
-            # Captions of pictures and sounds are text too; the others hold their own.
+            # Captions of pictures and sounds are in the text source too.
             searched = [
                 modality
                 for modality in model.encoders
                 if (modality == "text" or modality in wanted)
                 and snapshot.size(model.source(modality)) > 0
             ]
-            # A tower that has nothing to search is not loaded for it.
+            # Encoding loads a tower, so it is skipped if there is nothing to search.
             vector = self._vector(model, request.parts, snapshot) if searched else None
             if vector is None:
                 continue
-            # The heaviest part's; of equally heavy ones, the same in whatever order they stand.
-            asked_in = max((part.weight, part.modality) for part in request.parts)[1]
+            # Of the heaviest part; ties are broken by name, whatever the order of the parts.
+            query_modality = max((part.weight, part.modality) for part in request.parts)[1]
             for modality in searched:
                 source = model.source(modality)
-                prior = model.card.priors.get((asked_in, modality))
-                yield _Asked(
+                prior = model.card.priors.get((query_modality, modality))
+                yield _SourceQuery(
                     source,
                     vector,
-                    asked_in,
+                    query_modality,
                     _narrowed(where, wanted) if modality == "text" else where,
                     Prior(*prior) if prior is not None else None,
                 )
@@ -190,10 +194,10 @@ class Searcher:
     def _vector(
         self, model: Model, parts: Sequence[QueryPart], snapshot: Snapshot
     ) -> NDArray[np.float32] | None:
-        """Give the weighted sum of the parts' vectors, float32 [D], of length 1.
+        """Return the weighted sum of the parts' vectors: float32 [D], unit length.
 
-        None where the model has no vector for one of the parts: part of a question would
-        find what the whole did not ask for.
+        Return None if the model cannot encode one of the parts, since the other parts
+        alone are a different query.
         """
         total: NDArray[np.float32] = np.zeros(model.space.dimension, np.float32)
         for part in parts:
@@ -219,50 +223,51 @@ class Searcher:
         return encode_query(model.encoders[part.modality], part.media)
 
     def _check_towers(self, request: SearchRequest) -> None:
-        """Raise `QueryError` where no model takes all parts that are not words."""
-        asked = {part.modality for part in request.parts if not isinstance(part.media, str)}
-        if asked and not any(asked <= model.encoders.keys() for model in self._models):
+        """Raise `QueryError` if no model encodes all parts that are not text."""
+        needed = {part.modality for part in request.parts if not isinstance(part.media, str)}
+        if needed and not any(needed <= model.encoders.keys() for model in self._models):
             names = ", ".join(model.card.name for model in self._models)
-            kinds = " and ".join(sorted(asked))
+            kinds = " and ".join(sorted(needed))
             raise QueryError(
-                f"no model of this library ({names}) takes {kinds} as a query; ask in words, "
-                "or make a library with another profile"
+                f"no model of this library ({names}) accepts {kinds} as a query; use a text query, "
+                "or create a library with another profile"
             )
 
     def _fetch(
-        self, request: SearchRequest, snapshot: Snapshot, asked: Sequence[_Asked]
+        self, request: SearchRequest, snapshot: Snapshot, queries: Sequence[_SourceQuery]
     ) -> tuple[list[Ranking], dict[str, Background]]:
-        """Ask all sources at the same time."""
-        depth = _DEPTH if request.offset + request.limit <= _DEPTH else MAX_RESULTS
-        words = Words(request.text, request.phrases, request.fuzzy)
+        """Query all sources in parallel."""
+        options = request.options
+        depth = _DEPTH if options.offset + options.limit <= _DEPTH else MAX_RESULTS
+        words = Words(request.text, options.phrases, options.fuzzy)
 
-        def fetch(question: _Asked) -> tuple[Ranking, Background | None]:
+        def fetch(query: _SourceQuery) -> tuple[Ranking, Background | None]:
             began = time.perf_counter()
             try:
-                return ask(question)
+                return run(query)
             finally:
-                events.source_asked(question.source, seconds=time.perf_counter() - began)
+                events.source_searched(query.source, seconds=time.perf_counter() - began)
 
-        def ask(question: _Asked) -> tuple[Ranking, Background | None]:
-            if question.query is None:
-                return snapshot.words(words, depth, question.where), None
-            ranking = snapshot.nearest(question.source, question.query, depth, question.where)
+        def run(query: _SourceQuery) -> tuple[Ranking, Background | None]:
+            if query.vector is None:
+                return snapshot.words(words, depth, query.where), None
+            ranking = snapshot.nearest(query.source, query.vector, depth, query.where)
             background = self._backgrounds.of(
-                snapshot, question.source, question.query, question.asked_in
+                snapshot, query.source, query.vector, query.query_modality
             )
             return ranking, background
 
-        # What is in memory is asked here: another thread would cost more than it.
+        # Sources in memory are queried on this thread: switching threads costs more.
         futures: dict[str, Future[tuple[Ranking, Background | None]]] = {
-            question.source: self._pool.submit(fetch, question)
-            for question in asked
-            if not snapshot.holds(question.source)
+            query.source: self._pool.submit(fetch, query)
+            for query in queries
+            if not snapshot.holds(query.source)
         }
-        here = {q.source: fetch(q) for q in asked if q.source not in futures}
-        found = [here.get(q.source) or futures[q.source].result() for q in asked]
+        local = {q.source: fetch(q) for q in queries if q.source not in futures}
+        results = [local.get(q.source) or futures[q.source].result() for q in queries]
         return (
-            [ranking for ranking, _ in found],
-            {ranking.source: background for ranking, background in found if background is not None},
+            [ranking for ranking, _ in results],
+            {r.source: background for r, background in results if background is not None},
         )
 
 
@@ -271,17 +276,17 @@ def _first(ranking: Ranking, depth: int) -> Ranking:
 
 
 def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
-    """Give what every hit must satisfy, as SQL: the filter, the words, not what is asked with."""
+    """Return the condition that every hit must meet, as SQL, or None."""
     conditions = []
     if request.where is not None:
         conditions.append(to_sql(bind(request.where, snapshot.columns), filter_column))
-    for phrase in request.required:
+    for phrase in request.options.required:
         conditions.append(row_is_one_of(snapshot.holding(phrase).tolist()))
-    for phrase in request.excluded:
+    for phrase in request.options.excluded:
         conditions.append(f"NOT ({row_is_one_of(snapshot.holding(phrase).tolist())})")
     for part in request.parts:
         if isinstance(part.media, Like) and part.weight > 0:
-            # A chunk is like itself, and its neighbours in a recording overlap it.
+            # Exclude the chunk's own document: windows of one recording overlap.
             document_id = part.media.chunk_id.partition(":")[0]
             other = Comparison("document_id", "!=", document_id)
             conditions.append(to_sql(other, filter_column))
@@ -295,17 +300,17 @@ def _narrowed(where: str | None, wanted: frozenset[Modality]) -> str | None:
     return modality if where is None else f"({where}) AND {modality}"
 
 
-def _notices(models: Sequence[Model], request: SearchRequest, asked: Set[str]) -> tuple[str, ...]:
-    """Tell which models did not see the end of a long query."""
+def _notices(models: Sequence[Model], request: SearchRequest, sources: Set[str]) -> tuple[str, ...]:
+    """Return a notice for each model that truncated the query."""
     texts = [part.media for part in request.parts if isinstance(part.media, str)]
-    found = []
+    notices = []
     for model in models:
-        if asked.isdisjoint(model.source(modality) for modality in model.encoders):
+        if sources.isdisjoint(model.source(modality) for modality in model.encoders):
             continue
         cut = sum(tokens_cut(model.text, text) for text in texts)
         if cut:
-            found.append(f"{model.card.name} did not see the last {cut} tokens of the query")
-    return tuple(found)
+            notices.append(f"{model.card.name} ignored the last {cut} tokens of the query")
+    return tuple(notices)
 
 
 def _hits(request: SearchRequest, snapshot: Snapshot, chosen: Sequence[Fused]) -> tuple[Hit, ...]:
@@ -313,7 +318,7 @@ def _hits(request: SearchRequest, snapshot: Snapshot, chosen: Sequence[Fused]) -
     return tuple(
         _hit(rank, item, chunk, request.text)
         for rank, (item, chunk) in enumerate(
-            zip(chosen, chunks, strict=True), start=request.offset + 1
+            zip(chosen, chunks, strict=True), start=request.options.offset + 1
         )
     )
 
@@ -336,9 +341,9 @@ def _hit(rank: int, item: Fused, chunk: StoredChunk, query: str) -> Hit:
 
 
 @contextmanager
-def _timed(took: dict[str, float], stage: str) -> Iterator[Mapping[str, float]]:
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     began = time.perf_counter()
     try:
-        yield took
+        yield
     finally:
-        took[stage] = round((time.perf_counter() - began) * 1000, 3)
+        timings[stage] = round((time.perf_counter() - began) * 1000, 3)

@@ -1,4 +1,4 @@
-"""The part of a passage that shows why it was found, with the query's words marked."""
+"""Snippets: the part of a passage that matches the query best, with its words marked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import snowballstemmer
+import Stemmer
 
 _WORD = re.compile(r"\w+")
 # A full stop ends a sentence where white space and a capital, a digit or a quote follow.
@@ -30,21 +30,17 @@ _LENGTH = 200
 
 
 class _Stemmers(threading.local):
-    """The stemmer of the full-text index, so that what matched is what is marked.
-
-    One for each thread: it keeps the word that it is at in itself. With PyStemmer installed,
-    as it is, `snowballstemmer` uses that, which is written in C.
-    """
+    """The stemmer of the full-text index, one per thread: a `Stemmer` is not thread-safe."""
 
     def __init__(self) -> None:
-        self.english = snowballstemmer.stemmer("english")
+        self.english = Stemmer.Stemmer("english")
 
 
 _stemmers = _Stemmers()
 
 
 class _Match(NamedTuple):
-    """A word of the query in the text: where it stands, and its stem."""
+    """An occurrence of a query word in the text."""
 
     start: int
     end: int
@@ -53,49 +49,48 @@ class _Match(NamedTuple):
 
 @lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
-    """Give a word as the full-text index sees it: lower case, no accents, stemmed."""
+    """Return a word as the full-text index stores it: lower case, no accents, stemmed."""
     folded = unicodedata.normalize("NFKD", word.lower())
     plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
     return str(_stemmers.english.stemWord(plain))
 
 
 def snippet(text: str, query: str) -> str:
-    """Give about 200 characters of `text` from its best sentence on.
+    """Return about 200 characters of `text`, as HTML.
 
-    The best is the sentence that has, with what follows it, the most different words of
-    the query. These are between `<mark>` and `</mark>`, and the rest is escaped for HTML,
-    so that a page can show it as it is. White space is joined to single spaces.
+    The snippet starts at the sentence that is followed by the most distinct words of the
+    query. Those words are between `<mark>` and `</mark>`, the rest is escaped, and runs of
+    white space are replaced by single spaces.
     """
     text = " ".join(text.split())
     words = _WORD.findall(query)
-    # "the" says nothing of why a passage was found, unless nothing else was asked for.
-    telling = [word for word in words if word.lower() not in _FUNCTION_WORDS]
-    matches = _matches(text, {stem(word) for word in telling or words})
+    # Function words are marked only if the query has no others.
+    content = [word for word in words if word.lower() not in _FUNCTION_WORDS]
+    matches = _matches(text, {stem(word) for word in content or words})
     start, end = _window(text, matches)
-    inside = [found for found in matches if found.start >= start and found.end <= end]
+    inside = [match for match in matches if match.start >= start and match.end <= end]
     shown = _marked(text, start, end, inside)
     return ("… " if start > 0 else "") + shown + (" …" if end < len(text) else "")
 
 
 def _matches(text: str, wanted: set[str]) -> list[_Match]:
-    """Give where the words stand whose stem is wanted.
+    """Return the words of `text` whose stem is in `wanted`, in order.
 
-    A stem begins as its word does, so most words need not be stemmed at all.
+    A stem has the first letter of its word, so only words with such a letter are stemmed.
     """
     initials = {word[:1] for word in wanted}
     return [
-        _Match(*found.span(), stem(found[0]))
-        for found in _WORD.finditer(text)
-        if (found[0][0].lower() in initials or not found[0][0].isascii())
-        and stem(found[0]) in wanted
+        _Match(*word.span(), stem(word[0]))
+        for word in _WORD.finditer(text)
+        if (word[0][0].lower() in initials or not word[0][0].isascii()) and stem(word[0]) in wanted
     ]
 
 
 def _window(text: str, matches: Sequence[_Match]) -> tuple[int, int]:
-    """Choose the stretch to show, from the start of a sentence, or of a word, to an end."""
+    """Return start and end of the snippet, at sentence boundaries where possible."""
     if len(text) <= _LENGTH:
         return 0, len(text)
-    ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     start = _best_start(text, matches, [0, *ends])
     if start + _LENGTH >= len(text):
         return start, len(text)
@@ -107,20 +102,20 @@ def _window(text: str, matches: Sequence[_Match]) -> tuple[int, int]:
 
 
 def _best_start(text: str, matches: Sequence[_Match], sentences: Sequence[int]) -> int:
-    """Give where a stretch begins that has the most different words: a sentence, if it can."""
+    """Return the start that is followed by the most distinct words, best a sentence's."""
     starts = [match.start for match in matches]
     best, most = 0, (0, False, 0)
     for place, match in enumerate(matches):
         sentence = sentences[bisect_right(sentences, match.start) - 1]
-        # A word far into a long sentence is shown from a little before it.
+        # For a word far into a long sentence the snippet starts just before the word.
         fits = match.end <= sentence + _LENGTH * 3 // 4
         for start, first in ((sentence, bisect_left(starts, sentence)), (match.start, place)):
             if start == sentence and not fits:
                 continue
-            shown = matches[first : bisect_right(starts, start + _LENGTH * 3 // 4)]
-            worth = len({found.stem for found in shown}), start == sentence, len(shown)
-            if worth > most:
-                best, most = start, worth
+            inside = matches[first : bisect_right(starts, start + _LENGTH * 3 // 4)]
+            value = len({match.stem for match in inside}), start == sentence, len(inside)
+            if value > most:
+                best, most = start, value
     return best if most[1] else _word_start(text, max(0, best - _LENGTH // 8))
 
 

@@ -1,7 +1,7 @@
-"""The HTTP interface of a library. `run` serves one; `create_app` gives the application.
+"""Serve a library over HTTP. `run` serves one; `create_app` returns the ASGI application.
 
-Neither is imported before it is asked for: the process that watches over several that
-serve needs none of what they do.
+Both are imported on first use: the supervisor of several processes needs neither FastAPI nor
+the library.
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trawl.server.app import create_app
-    from trawl.server.running import run
+    from trawl.server.serve import run
 
 __all__ = ["create_app", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for."""
     if name == "create_app":
         from trawl.server.app import create_app
 
         return create_app
     if name == "run":
-        from trawl.server.running import run
+        from trawl.server.serve import run
 
         return run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

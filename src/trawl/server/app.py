@@ -1,31 +1,28 @@
-"""The application: the routes, what surrounds them, and what starts with them."""
+"""Create the application: the routes, the middleware around them, and its lifespan."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.metadata import version
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from trawl import __version__
 from trawl.library import Library
-from trawl.server import docs, problems
-from trawl.server.adding import Adds
-from trawl.server.intake import Intake
-from trawl.server.jobs import JobStore
-from trawl.server.keys import Keyring
-from trawl.server.limiting import Proxies, RateLimiter, SharedCount
+from trawl.server import errors, openapi
+from trawl.server.auth import Keyring, Proxies
+from trawl.server.job_process import Ingester
+from trawl.server.jobs import JobRunner, JobStore
+from trawl.server.limits import RateLimiter, SharedCount, WorkPool
 from trawl.server.metrics import Metrics
-from trawl.server.middleware import BodyLimit, Gate, RequestContext
-from trawl.server.pool import WorkPool
-from trawl.server.routes import chunks, operation, search, v1_documents, v1_jobs, v1_search
-from trawl.server.runner import JobRunner
+from trawl.server.middleware import AccessControl, BodyLimit, LoadShedding, RequestContext
+from trawl.server.routes import documents, jobs, operation, search
 from trawl.server.service import Service
-from trawl.server.shedding import Shed
+from trawl.server.uploads import UploadStore
 from trawl.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,24 +35,24 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
-# Decoding a picture or a sound costs more than looking words up, and adding more than that.
+# Decoding a picture or a sound costs more than a text search, and adding costs most.
 _COSTS = {
     ("POST", "/search-by-image"): 2,
     ("POST", "/v1/search/audio"): 2,
     ("POST", "/v1/documents"): 5,
 }
-_QUESTIONS = ("/search", "/v1/search")
-_TICK_S = 5.0
+_SEARCHES = ("/search", "/v1/search")
+_MEASURE_S = 5.0
 _EXEMPT = ("/health", "/docs", "/openapi.json", "/metrics", "/v1/jobs/")
 
 
 def _cost(method: str, path: str) -> int:
-    """Say how many requests a request counts for."""
+    """Return how many requests a request counts for."""
     return _COSTS.get((method, path), 1)
 
 
 def _exempt(path: str) -> bool:
-    """Tell what is not counted: probes, documentation, a list's pictures, a look at a job."""
+    """Return whether the rate limit ignores a path: probes, documentation, thumbnails, jobs."""
     return path.startswith(_EXEMPT) or path.endswith("/thumbnail")
 
 
@@ -65,77 +62,87 @@ def create_app(
     *,
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
-    adds: Adds | None = None,
+    ingester: Ingester | None = None,
 ) -> FastAPI:
-    """Give an application that answers questions about `library`, which stays the caller's.
+    """Return an application that serves `library`, which the caller closes.
 
-    `settings` are the library's own where they are not given; `metrics` is what it counts
-    with, `tracing` where its spans go, by default where the settings say, and `adds` what
-    adds the files of jobs, by default threads of this process. Raises `SettingsError` where
-    an extra is missing that the settings ask for.
+    `settings` default to the library's, `metrics` to new ones, and `tracing` to what the
+    settings configure. `ingester` adds the files of jobs, by default in a thread of this
+    process. Raises `SettingsError` if the settings need an extra that is not installed.
     """
     settings = settings or library.settings
     metrics = metrics or Metrics()
     tracing = tracing or _tracing(settings)
-    service = Service(library, settings, metrics, tracing, adds)
-    jobs = JobStore(library.path / ".jobs.sqlite3")
-    runner = JobRunner(service, jobs)
+    service = Service(library, settings, metrics, tracing, ingester)
+    job_store = JobStore(library.path / ".jobs.sqlite3")
+    runner = JobRunner(service, job_store)
     count = _shared_count(settings, metrics)
 
     async def measure() -> None:
-        metrics.jobs_waiting.set(await anyio.to_thread.run_sync(jobs.queued))
+        metrics.jobs_waiting.set(await anyio.to_thread.run_sync(job_store.queued))
         await service.measure()
+
+    app = FastAPI(
+        title=openapi.TITLE,
+        description=openapi.DESCRIPTION,
+        version=__version__,
+        openapi_tags=openapi.TAGS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(service, runner, measure, count),
+        # FastAPI's own telemetry would cost each request time; see `metrics` and `tracing`.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    app.state.service = service
+    app.state.jobs = job_store
+    app.state.runner = runner
+    app.state.uploads = UploadStore(library.path)
+    app.state.measure = measure
+    _add_middleware(app, settings, metrics, tracing, count, service.pool)
+    errors.install(app, library.path, metrics.rejected)
+    openapi.install(app, has_keys=bool(settings.api_keys))
+    for routes in (search, documents, jobs, operation):
+        app.include_router(routes.router)
+    return app
+
+
+def _lifespan(
+    service: Service,
+    runner: JobRunner,
+    measure: Callable[[], Awaitable[None]],
+    count: SharedCount | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return the lifespan: load the models and run jobs, and stop both in time."""
 
     async def keep_measuring() -> None:
         while not service.stopping:
             await measure()
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(_MEASURE_S)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(service.warm()), asyncio.create_task(runner.run())]
-        if metrics.is_shared:
-            # Whoever is asked for the numbers cannot ask the other processes.
+        if service.metrics.is_shared:
+            # The process that serves /metrics cannot ask the others for their gauges.
             tasks.append(asyncio.create_task(keep_measuring()))
         try:
             yield
         finally:
             service.stop()
-            runner.call()
-            await service.adds.close(service.grace_s)
+            runner.wake()
+            await service.ingester.close(service.grace_s)
             _, pending = await asyncio.wait(tasks, timeout=service.grace_s)
             service.unfinished = bool(pending)
             await service.close()
             if count is not None:
                 await count.close()
-            if tracing is not None:
-                await anyio.to_thread.run_sync(tracing.close)
+            if service.tracing is not None:
+                await anyio.to_thread.run_sync(service.tracing.close)
 
-    app = FastAPI(
-        title=docs.TITLE,
-        description=docs.DESCRIPTION,
-        version=version("trawl"),
-        openapi_tags=docs.TAGS,
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan,
-        # Traces and numbers of its own would cost each request; these are in `metrics`.
-        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-    )
-    app.state.service = service
-    app.state.jobs = jobs
-    app.state.runner = runner
-    app.state.intake = Intake(library.path)
-    app.state.measure = measure
-    _surround(app, settings, metrics, tracing, count, service.pool)
-    problems.install(app, library.path, metrics.rejected)
-    docs.install(app, asks_for_keys=bool(settings.api_keys))
-    for routes in (search, v1_search, v1_documents, chunks, v1_jobs, operation):
-        app.include_router(routes.router)
-    return app
+    return lifespan
 
 
-def _surround(
+def _add_middleware(
     app: FastAPI,
     settings: Settings,
     metrics: Metrics,
@@ -143,7 +150,6 @@ def _surround(
     count: SharedCount | None,
     searching: WorkPool,
 ) -> None:
-    """Put around the routes what every request passes."""
     # The last one added is the outermost.
     app.add_middleware(
         BodyLimit,
@@ -152,10 +158,10 @@ def _surround(
         timeout_s=settings.upload_timeout_s,
     )
     app.add_middleware(
-        Shed, paths=_QUESTIONS, overload=searching.overload, rejected=metrics.rejected
+        LoadShedding, paths=_SEARCHES, overload=searching.overload, rejected=metrics.rejected
     )
     app.add_middleware(
-        Gate,
+        AccessControl,
         keyring=Keyring(settings.api_keys),
         limiter=RateLimiter(settings.rate_limit, count),
         proxies=Proxies(settings.trusted_proxies),
@@ -164,7 +170,7 @@ def _surround(
         rejected=metrics.rejected,
     )
     app.add_middleware(
-        RequestContext, headers=_HEADERS, unpaced=_exempt, metrics=metrics, tracing=tracing
+        RequestContext, headers=_HEADERS, undelayed=_exempt, metrics=metrics, tracing=tracing
     )
     if settings.cors_origins:
         app.add_middleware(

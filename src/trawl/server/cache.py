@@ -1,198 +1,173 @@
-"""Answers that were given before, and questions that are being answered already."""
+"""Cache the JSON of search responses, and share searches that are already running."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from cachetools import TTLCache
+from pydantic import ValidationError
 
-from trawl.server.answers import key_of, read_answer, write_answer
+from trawl import __version__
 from trawl.server.metrics import Metrics
-from trawl.server.shared import AwayError, Link, connected
-from trawl.types import Answer, Hit
+from trawl.server.redis import CircuitBreaker, UnavailableError, connected
+from trawl.settings import Settings
+from trawl.wire import SearchResponse
 
 Outcome: TypeAlias = Literal["hit", "miss", "collapsed", "bypass"]
 
-# What a hit holds beside its texts: the objects themselves, numbers, evidence.
-_HIT_BYTES = 1_500
-_VALUE_CHARACTERS = 40
+_PREFIX = "trawl:answer:"
+
 _MOST_SHARED_BYTES = 2**20
 
 
-class Key(NamedTuple):
-    """All that decides an answer: what is in the library (`Library.state`), and the question."""
+def cache_key(state: str, *parts: str) -> str:
+    """Return the key of a response: `Library.state`, and all that it depends on besides.
 
-    state: str
-    ask: Hashable
-
-
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """An answer, and how the cache came to it."""
-
-    answer: Answer
-    outcome: Outcome
+    Another version of Trawl may respond differently, so its version is part of the key.
+    """
+    text = json.dumps([__version__, state, *parts])
+    return _PREFIX + hashlib.blake2b(text.encode(), digest_size=24).hexdigest()
 
 
-class AnswerStore(Protocol):
-    """Where answers are kept for a while. It never fails: what it cannot give is not kept."""
-
-    async def get(self, key: Key) -> Answer | None:
-        """Give an answer, or None."""
-        ...
-
-    async def put(self, key: Key, answer: Answer) -> None:
-        """Keep an answer, where there is room."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of what the store holds."""
-        ...
-
-    def __len__(self) -> int:
-        """How many answers this process keeps."""
-        ...
-
-
-class MemoryAnswers:
-    """Keeps answers for `ttl_s`, at most `max_entries` of them in about `max_bytes`."""
+class MemoryStore:
+    """Stores at most `max_entries` bodies of together at most `max_bytes`, each for `ttl_s`."""
 
     def __init__(self, max_entries: int, max_bytes: int, ttl_s: float) -> None:
-        # One sum bounds both: an entry counts for its share of the bytes at the least.
+        # One sum bounds both: an entry counts for at least its share of the bytes.
         share = max_bytes / max_entries
-        self._kept: TTLCache[Key, Answer] = TTLCache(
-            max_bytes, ttl_s, getsizeof=lambda answer: max(share, answer_bytes(answer))
+        self._bodies: TTLCache[str, bytes] = TTLCache(
+            max_bytes, ttl_s, getsizeof=lambda body: max(share, len(body))
         )
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._bodies)
 
-    async def get(self, key: Key) -> Answer | None:
-        """Give an answer, or None."""
-        return self._kept.get(key)
+    async def get(self, key: str) -> bytes | None:
+        return self._bodies.get(key)
 
-    async def put(self, key: Key, answer: Answer) -> None:
-        """Keep an answer, unless it is larger than all the room there is."""
-        with suppress(ValueError):  # it is too large, says the cache, which reckons its size
-            self._kept[key] = answer
+    async def put(self, key: str, body: bytes) -> None:
+        """Store a body, unless it is larger than the whole cache."""
+        with suppress(ValueError):
+            self._bodies[key] = body
 
     async def close(self) -> None:
-        """Forget everything."""
-        self._kept.clear()
+        self._bodies.clear()
 
 
-class RedisAnswers:
-    """Keeps answers for `ttl_s` in a Redis, for every process that asks the same library.
+class RedisStore:
+    """Stores bodies for `ttl_s` in Redis, for all processes that serve the library.
 
-    Redis bounds them: by their time, and by its own `maxmemory`.
+    Redis bounds their memory by its own `maxmemory`.
     """
 
     def __init__(self, url: str, ttl_s: float, metrics: Metrics) -> None:
         self._redis = connected(url)
-        self._link = Link("cache", url, metrics)
+        self._breaker = CircuitBreaker("cache", url, metrics)
         self._ttl_ms = max(1, round(ttl_s * 1000))
 
     def __len__(self) -> int:
         return 0
 
-    async def get(self, key: Key) -> Answer | None:
-        """Give an answer, or None: also where Redis is away, or holds something else."""
-        name = key_of(*key)
+    async def get(self, key: str) -> bytes | None:
+        """Return a body, or None if Redis is unavailable or has something else."""
         try:
-            found = await self._link.call(lambda: self._redis.get(name))
-        except AwayError:
+            body = await self._breaker.call(lambda: self._redis.get(key))
+        except UnavailableError:
             return None
-        return read_answer(found) if isinstance(found, bytes) else None
+        return body if isinstance(body, bytes) and is_response(body) else None
 
-    async def put(self, key: Key, answer: Answer) -> None:
-        """Keep an answer, unless Redis is away."""
-        written = write_answer(answer)
-        if len(written) > _MOST_SHARED_BYTES:
+    async def put(self, key: str, body: bytes) -> None:
+        """Store a body, unless Redis is unavailable."""
+        if len(body) > _MOST_SHARED_BYTES:
             return
-        name = key_of(*key)
-        try:
-            await self._link.call(lambda: self._redis.set(name, written, px=self._ttl_ms))
-        except AwayError:
-            return
+        with suppress(UnavailableError):
+            await self._breaker.call(lambda: self._redis.set(key, body, px=self._ttl_ms))
 
     async def close(self) -> None:
-        """Let the connections go."""
         await self._redis.aclose()
 
 
-class AnswerCache:
-    """Finds each answer once: kept where it was found before, shared where it is being found.
+class ResponseCache:
+    """Computes each response once: later requests get it from the store or wait for it.
 
-    Whoever asks what is being answered already waits for that answer. Without a store
-    nothing is kept. To be used from one event loop.
+    Without a store nothing is cached. Use from one event loop.
     """
 
-    def __init__(self, store: AnswerStore | None) -> None:
+    def __init__(self, store: MemoryStore | RedisStore | None) -> None:
         self._store = store
-        self._under_way: dict[Key, asyncio.Task[Answer]] = {}
+        self._running: dict[str, asyncio.Task[bytes]] = {}
         self._putting: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._store) if self._store is not None else 0
 
-    async def get(self, key: Key, find: Callable[[], Awaitable[Answer]]) -> Cached:
-        """Give the answer for `key`, found by `find` where it is not kept.
+    async def get(self, key: str, compute: Callable[[], Awaitable[bytes]]) -> tuple[bytes, Outcome]:
+        """Return the body for `key`, from `compute` if it is not cached.
 
-        Raises what `find` raises, to everyone who waited for it, and keeps nothing then.
+        An error of `compute` is raised to all who wait for it, and is not cached.
         """
         if self._store is None:
-            return Cached(await find(), "bypass")
-        kept = await self._store.get(key)
-        if kept is not None:
-            return Cached(kept, "hit")
-        task = self._under_way.get(key)
+            return await compute(), "bypass"
+        body = await self._store.get(key)
+        if body is not None:
+            return body, "hit"
+        task = self._running.get(key)
         if task is not None:
-            return Cached(await asyncio.shield(task), "collapsed")
-        # A task of its own: the first to ask may go away while others wait for the answer.
-        task = asyncio.create_task(self._find(key, find, self._store))
-        self._under_way[key] = task
-        return Cached(await asyncio.shield(task), "miss")
+            return await asyncio.shield(task), "collapsed"
+        # A separate task: the first client may disconnect while others wait.
+        task = asyncio.create_task(self._compute(key, compute, self._store))
+        self._running[key] = task
+        return await asyncio.shield(task), "miss"
 
-    async def _find(
-        self, key: Key, find: Callable[[], Awaitable[Answer]], store: AnswerStore
-    ) -> Answer:
+    async def _compute(
+        self, key: str, compute: Callable[[], Awaitable[bytes]], store: MemoryStore | RedisStore
+    ) -> bytes:
         try:
-            answer = await find()
+            body = await compute()
         finally:
-            del self._under_way[key]
-        if isinstance(store, MemoryAnswers):
-            await store.put(key, answer)
+            del self._running[key]
+        if isinstance(store, MemoryStore):
+            await store.put(key, body)
         else:
-            # Nobody waits for an answer to be kept somewhere else.
-            putting = asyncio.create_task(store.put(key, answer))
+            # Do not wait for Redis.
+            putting = asyncio.create_task(store.put(key, body))
             self._putting.add(putting)
             putting.add_done_callback(self._putting.discard)
-        return answer
+        return body
 
     async def close(self) -> None:
-        """Let go of the store."""
         if self._putting:
             await asyncio.wait(self._putting)
         if self._store is not None:
             await self._store.close()
 
 
-def answer_bytes(answer: Answer) -> int:
-    """Estimate what an answer holds in memory."""
-    return 500 + sum(_hit_bytes(hit) for hit in answer.hits)
+def response_cache(settings: Settings, metrics: Metrics) -> ResponseCache:
+    """Return the cache that the settings describe."""
+    if not settings.cache_entries:
+        return ResponseCache(None)
+    if settings.cache == "memory":
+        memory = MemoryStore(settings.cache_entries, settings.cache_bytes, settings.cache_s)
+        return ResponseCache(memory)
+    return ResponseCache(RedisStore(settings.cache, settings.cache_s, metrics))
 
 
-def _hit_bytes(hit: Hit) -> int:
-    texts = len(hit.snippet) + len(hit.title) + len(hit.uri) + len(hit.detail)
-    for key, value in hit.metadata.items():
-        texts += len(key) + _VALUE_CHARACTERS
-        if isinstance(value, str):
-            texts += len(value)
-        elif isinstance(value, list):
-            texts += sum(len(one) + _VALUE_CHARACTERS for one in value)
-    # Python keeps a text that is not Latin in 2 or 4 bytes a character.
-    return _HIT_BYTES + 2 * texts
+def with_query(body: bytes, query: str, took_ms: float) -> bytes:
+    """Return the JSON of a response: a cached body with the fields of this request."""
+    fields = {"query": query, "query_time_ms": round(took_ms, 3)}
+    head = json.dumps(fields, separators=(",", ":"))
+    return head[:-1].encode() + b"," + body[1:]
+
+
+def is_response(body: bytes) -> bool:
+    """Return whether a body from a shared cache is one: anyone may have written there."""
+    try:
+        SearchResponse.model_validate_json(with_query(body, "", 0.0))
+    except ValidationError:
+        return False
+    return True

@@ -1,28 +1,40 @@
-"""Jobs: files that were uploaded and wait to be added. They outlive the process.
+"""Store the jobs that add uploaded files, and run them one at a time.
 
-A job is a row in a small database in the library's directory; its files lie beside it.
-Adding skips what is in already, so a job that was cut off is simply run again: nothing
-is lost, and nothing is there twice.
+A job is a row of a small database in the library's directory, beside its files. Adding skips
+files that are already in the library, so an interrupted job is simply run again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+import anyio.to_thread
+from filelock import FileLock, Timeout
+
+from trawl.errors import LibraryLockedError, TrawlError
+from trawl.server.errors import kind_of
+from trawl.server.job_process import StoppedError
+from trawl.server.service import Service
+from trawl.telemetry import logger
 from trawl.types import Report
+from trawl.wire import JobState
 
-State: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled"]
-
-FINAL: frozenset[State] = frozenset({"done", "failed", "cancelled"})
+FINAL: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
 _KEPT_S = 7 * 86_400
+# How often other processes' jobs, and the lock of the process that runs them, are checked.
+_POLL_S = 0.5
+_LOCK_S = 1.0
+_RETRY_S = 2.0
+_PROGRESS_S = 0.2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -41,14 +53,14 @@ CREATE TABLE IF NOT EXISTS jobs (
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Files to be added. `files` are paths on this server; `done` counts those read so far.
+    """Files to add. `files` are paths on this server; `done` counts those read so far.
 
-    `report` is what `Report` holds, as JSON has it; `error` says why a job failed as a whole.
+    `report` has the fields of `Report` as JSON; `error` is set if the job as a whole failed.
     Times are seconds since 1970.
     """
 
     job_id: str
-    state: State
+    state: JobState
     created_at: float
     updated_at: float
     files: tuple[str, ...]
@@ -59,7 +71,7 @@ class Job:
 
 
 class JobStore:
-    """The jobs of one library. Safe to use from several threads and processes; it blocks."""
+    """The jobs of one library. Safe to use from several threads and processes; blocking."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -72,7 +84,6 @@ class JobStore:
             yield connection
 
     def add(self, files: Sequence[str], metadata: Mapping[str, Any]) -> Job:
-        """Enter a job, queued."""
         job_id, now = uuid.uuid4().hex, time.time()
         with self._connected() as connection:
             connection.execute(
@@ -83,13 +94,12 @@ class JobStore:
         return Job(job_id, "queued", now, now, tuple(files), metadata, 0, None, None)
 
     def get(self, job_id: str) -> Job | None:
-        """Give a job, or None."""
         with self._connected() as connection:
             row = connection.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         return _job(row) if row is not None else None
 
     def queued(self) -> int:
-        """How many jobs wait."""
+        """Return the number of queued jobs."""
         if not self._path.exists():
             return 0
         with self._connected() as connection:
@@ -97,7 +107,7 @@ class JobStore:
             return int(found.fetchone()[0])
 
     def take(self) -> Job | None:
-        """Give the oldest job that waits, running from now on; None where none does."""
+        """Set the oldest queued job running and return it; None if there is none."""
         if not self._path.exists():
             return None
         with self._connected() as connection:
@@ -110,12 +120,11 @@ class JobStore:
         return _job(row) if row is not None else None
 
     def progress(self, job_id: str, done: int) -> bool:
-        """Note how many files are done; False where the job was cancelled meanwhile."""
+        """Record the number of files done; return False if the job was cancelled."""
         return self._change(job_id, "done = ?", (done,), "running")
 
     def finish(self, job_id: str, report: Report) -> None:
-        """Note what adding gave."""
-        said = {
+        fields = {
             "added": report.added,
             "unchanged": report.unchanged,
             "replaced": report.replaced,
@@ -126,24 +135,22 @@ class JobStore:
         self._change(
             job_id,
             "state = 'done', done = json_array_length(files), report = ?",
-            (json.dumps(said),),
+            (json.dumps(fields),),
             "running",
         )
 
     def fail(self, job_id: str, error: str) -> None:
-        """Note that the job as a whole cannot be done."""
         self._change(job_id, "state = 'failed', error = ?", (error,), "running")
 
     def put_back(self, job_id: str) -> None:
-        """Let a running job wait again."""
         self._change(job_id, "state = 'queued'", (), "running")
 
     def cancel(self, job_id: str) -> bool:
-        """Cancel a job that waits or runs; False where it is over already."""
+        """Cancel a queued or running job; return False if it is already finished."""
         return self._change(job_id, "state = 'cancelled'", (), "queued", "running")
 
     def recover(self) -> None:
-        """Let the jobs of a process that is gone wait again, and forget those long over."""
+        """Queue the running jobs of a process that died, and delete those finished a week ago."""
         if not self._path.exists():
             return
         with self._connected() as connection:
@@ -153,8 +160,8 @@ class JobStore:
                 (time.time() - _KEPT_S,),
             )
 
-    def _change(self, job_id: str, change: str, values: tuple[Any, ...], *states: State) -> bool:
-        """Change a job that is in one of `states`; `change` is SQL of this module."""
+    def _change(self, job_id: str, change: str, values: tuple[Any, ...], *states: JobState) -> bool:
+        """Change a job that is in one of `states`; `change` is SQL from this module."""
         marks = ", ".join("?" for _ in states)
         with self._connected() as connection:
             changed = connection.execute(
@@ -176,3 +183,100 @@ def _job(row: sqlite3.Row) -> Job:
         report=json.loads(row["report"]) if row["report"] is not None else None,
         error=row["error"],
     )
+
+
+class JobRunner:
+    """Adds the files of jobs to the library. Of several processes, only one runs jobs."""
+
+    def __init__(self, service: Service, jobs: JobStore) -> None:
+        self._service = service
+        self._jobs = jobs
+        # Held across threads, for as long as this process runs jobs.
+        self._lock = FileLock(service.library.path / ".jobs.lock", timeout=0, thread_local=False)
+        self._wakeup = asyncio.Event()
+
+    def wake(self) -> None:
+        self._wakeup.set()
+
+    async def run(self) -> None:
+        """Run jobs until the service stops. A running job resumes at the next start."""
+        try:
+            while not self._service.stopping:
+                try:
+                    await self._step()
+                except Exception as error:
+                    # A full disk, for example: keep the jobs and retry later.
+                    logger.error("jobs cannot be run: %s", error, exc_info=error)
+                    await asyncio.sleep(_RETRY_S)
+        finally:
+            self._lock.release()
+
+    async def _step(self) -> None:
+        if not await anyio.to_thread.run_sync(self._acquire):
+            await asyncio.sleep(_LOCK_S)
+            return
+        self._wakeup.clear()
+        job = await anyio.to_thread.run_sync(self._jobs.take)
+        if job is not None:
+            await self._run(job)
+            return
+        await self._service.ingester.rest()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wakeup.wait(), _POLL_S)
+
+    def _acquire(self) -> bool:
+        """Return whether this process runs the jobs, and recover old ones when it starts to."""
+        if self._lock.is_locked:
+            return True
+        try:
+            self._lock.acquire()
+        except (Timeout, OSError):
+            return False
+        self._jobs.recover()
+        return True
+
+    async def _run(self, job: Job) -> None:
+        progress = _Progress(self._service, self._jobs, job.job_id)
+        try:
+            report = await self._service.add(job.files, job.metadata, progress)
+        except StoppedError:
+            # A cancelled job stays cancelled.
+            await anyio.to_thread.run_sync(self._jobs.put_back, job.job_id)
+        except LibraryLockedError:
+            await anyio.to_thread.run_sync(self._jobs.put_back, job.job_id)
+            await asyncio.sleep(_RETRY_S)
+        except Exception as error:
+            logger.error("job failed", exc_info=error, extra={"job_id": job.job_id})
+            self._service.metrics.jobs.labels("failed").inc()
+            kind = kind_of(error) if isinstance(error, TrawlError) else None
+            detail = "Internal error." if kind is None else kind.detail or str(error)
+            await anyio.to_thread.run_sync(self._jobs.fail, job.job_id, detail)
+        else:
+            await anyio.to_thread.run_sync(self._jobs.finish, job.job_id, report)
+            self._service.metrics.ingest(report)
+            logger.info(
+                "job done: %d added, %d failed",
+                report.added,
+                len(report.failed),
+                extra={"job_id": job.job_id},
+            )
+
+
+class _Progress:
+    """Records progress after each file, and stops a job that was cancelled."""
+
+    def __init__(self, service: Service, jobs: JobStore, job_id: str) -> None:
+        self._service = service
+        self._jobs = jobs
+        self._job_id = job_id
+        self._recorded_at = time.monotonic()
+
+    def __call__(self, done: int, total: int, uri: str) -> None:
+        if self._service.stopping:
+            raise StoppedError("the server is stopping")
+        now = time.monotonic()
+        if now - self._recorded_at < _PROGRESS_S:
+            return
+        self._recorded_at = now
+        if not self._jobs.progress(self._job_id, done):
+            raise StoppedError("the job was cancelled")

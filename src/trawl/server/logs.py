@@ -1,7 +1,7 @@
-"""Log lines of the server: for people, or one JSON object a line for programs.
+"""Configure logging: lines for people, or one JSON object per line for programs.
 
-Everything goes the same way, uvicorn's lines too: the parts log with `logging`, and
-structlog adds what belongs to the request and writes the line.
+All parts and uvicorn log with `logging`; structlog adds the fields of the request and formats
+the line.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LOGGERS = ("trawl", "uvicorn")
 
 
 def configure(form: LogFormat, level: str, stream: IO[str] | None = None) -> None:
-    """Send what Trawl and uvicorn log to `stream`, stderr if it is None.
+    """Log Trawl and uvicorn to `stream`, stderr by default.
 
-    `level` is a name of `logging`, in any case.
+    `level` is a level name of `logging`, in any case.
     """
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
@@ -31,12 +31,12 @@ def configure(form: LogFormat, level: str, stream: IO[str] | None = None) -> Non
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
-        # uvicorn's own "started" and "finished" say less than ours.
+        # uvicorn's own messages about starting and stopping repeat ours.
         logger.setLevel(level.upper() if name == "trawl" else "WARNING")
 
 
 def formatter(form: LogFormat, *, colours: bool = False) -> logging.Formatter:
-    """Give what makes a line of a log record, with what is bound to the request it is of."""
+    """Return the formatter of log records, which adds the fields of the request."""
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.ExtraAdder(),
@@ -66,7 +66,7 @@ def formatter(form: LogFormat, *, colours: bool = False) -> logging.Formatter:
 
 
 def _named(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Put the fields in the order in which they are read."""
+    """Put the fields in a readable order."""
     if "exception" in event:
         event["traceback"] = event.pop("exception")
     first = ("time", "level", "logger", "message")
@@ -75,7 +75,7 @@ def _named(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _short(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Leave out what the message says already."""
+    """Remove fields that the message repeats."""
     for name in ("method", "path", "status", "logger"):
         event.pop(name, None)
     return event

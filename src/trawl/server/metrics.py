@@ -1,7 +1,7 @@
-"""Numbers for Prometheus: how long requests and their stages take, and what is turned away.
+"""Record metrics for Prometheus: durations of requests and stages, refusals, and counts.
 
-``docs/operations.md`` lists every one. Where several processes serve one library, each
-writes its numbers into files of a shared folder, and whoever is asked adds them up.
+``docs/operations.md`` lists all of them. If several processes serve one library, each writes
+its values to files in a shared folder, and the one that serves `/metrics` sums them up.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LOAD_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
+_Combine = Literal["livesum", "livemin", "livemostrecent"]
 _ITEMS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """The numbers of one application, in a registry of its own. An `Observer` of its process.
+    """The metrics of one application, in their own registry. An `Observer` of its process.
 
-    `shared` is the folder of the processes that serve together, None where there is one
-    alone; `worker` is this process' place among them, from 0, and `restarts` how many
-    stood there before.
+    `shared` is the folder of several processes that serve together, or None; `worker` is
+    the number of this one, from 0, and `restarts` how often it was replaced.
     """
 
     def __init__(self, shared: Path | None = None, worker: int = 0, restarts: int = 0) -> None:
@@ -48,182 +48,138 @@ class Metrics:
         self._restarts = restarts
         self._registry = CollectorRegistry()
         self._parts: dict[tuple[object, ...], Histogram] = {}
-        self.requests = self._histogram(
+        seconds = self._histogram
+        self.requests = seconds(
             "trawl_http_request_seconds",
-            "From a request's head to the end of its answer.",
-            "method",
-            "route",
-            "status",
+            "Duration of a request, from its head to the end of the response.",
+            "method route status",
         )
-        self.stages = self._histogram(
+        self.stages = seconds(
             "trawl_search_stage_seconds",
-            "What the stages of a search took; `total` is the search without decode and queue.",
+            "Duration of a search stage; `total` is the search without decode and queue.",
             "stage",
         )
-        self.sources = self._histogram(
-            "trawl_search_source_seconds", "What each source took for its ranking.", "source"
+        self.sources = seconds(
+            "trawl_search_source_seconds", "Duration of a source's ranking.", "source"
         )
         self.cache = self._counter(
             "trawl_cache_requests",
-            "Searches by what the cache of answers did: hit, miss, collapsed or bypass.",
+            "Searches by cache outcome: hit, miss, collapsed or bypass.",
             "outcome",
         )
         self.embeddings = self._counter(
             "trawl_embedding_cache_requests",
-            "Query vectors looked for among those kept: hit or miss.",
-            "model",
-            "modality",
-            "outcome",
+            "Lookups of cached query vectors: hit or miss.",
+            "model modality outcome",
         )
         self.rejections = self._counter(
-            "trawl_rejections", "Requests turned away for want of room, by reason.", "reason"
+            "trawl_rejections", "Requests refused for lack of capacity, by reason.", "reason"
         )
-        self._declare_models()
-        self._declare_ingest()
+        encoder = "model modality kind"
+        self.batches = self._histogram(
+            "trawl_encoder_batch_items", "Items in one encoder call.", encoder, _ITEMS
+        )
+        self.encodings = seconds("trawl_encoder_seconds", "Duration of one encoder call.", encoder)
+        self.encoder_waiting = self._sum(
+            "trawl_encoder_waiting", "Requests waiting for an encoder.", encoder
+        )
+        self.loads = seconds(
+            "trawl_model_load_seconds",
+            "Duration of loading a model's weights.",
+            "model modality",
+            _LOAD_SECONDS,
+        )
+        self.ingested = self._counter(
+            "trawl_ingest_documents",
+            "Files of jobs by outcome: added, replaced, unchanged or failed.",
+            "outcome",
+        )
+        self.ingested_chunks = self._counter("trawl_ingest_chunks", "Chunks added by jobs.")
+        self.jobs = self._counter(
+            "trawl_jobs", "Finished jobs by outcome: done or failed.", "outcome"
+        )
+        self.redis_errors = self._counter(
+            "trawl_redis_errors", "Redis calls that failed or timed out.", "use"
+        )
         self._declare_gauges()
+
+    def _declare_gauges(self) -> None:
+        latest, total = self._latest, self._sum
+        self.waiting = total("trawl_queue_waiting", "Requests waiting for a thread.", "queue")
+        self.running = total("trawl_queue_running", "Requests running in a thread.", "queue")
+        self.jobs_waiting = latest("trawl_jobs_waiting", "Queued jobs.")
+        self.cache_entries = total("trawl_cache_entries", "Responses cached in memory.")
+        self.redis_up = self._gauge(
+            "trawl_redis_up",
+            "Whether Redis responds: 1 or 0; only if it is used.",
+            "use",
+            "livemin",
+        )
+        self.documents = latest("trawl_library_documents", "Documents in the library.")
+        self.failed_documents = latest(
+            "trawl_library_failed_documents", "Files that could not be read."
+        )
+        self.version = latest("trawl_library_version", "The library's version.")
+        self.chunks = latest("trawl_library_chunks", "Chunks in the library.", "modality")
+        self.unindexed = latest(
+            "trawl_library_unindexed_rows", "Chunks that are not indexed yet; searches scan them."
+        )
+        self.fragments = latest("trawl_library_fragments", "Fragments of the chunk table.")
+        self.resident = latest(
+            "trawl_process_resident_bytes", "Resident memory of each process.", "worker"
+        )
+        self.restarts = latest(
+            "trawl_worker_restarts", "How often a worker process was replaced.", "worker"
+        )
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes serve the same library beside this one."""
+        """Whether several processes serve the library."""
         return self._shared is not None
 
-    def _declare_models(self) -> None:
-        self.batches = self._histogram(
-            "trawl_encoder_batch_items",
-            "Items of one call of an encoder.",
-            "model",
-            "modality",
-            "kind",
-            buckets=_ITEMS,
-        )
-        self.encodings = self._histogram(
-            "trawl_encoder_seconds",
-            "What one call of an encoder took.",
-            "model",
-            "modality",
-            "kind",
-        )
-        self.encoder_waiting = self._gauge(
-            "trawl_encoder_waiting",
-            "Requests that wait for an encoder.",
-            "livesum",
-            "model",
-            "modality",
-            "kind",
-        )
-        self.loads = self._histogram(
-            "trawl_model_load_seconds",
-            "What reading a tower's weights took; its count is how many were read.",
-            "model",
-            "modality",
-            buckets=_LOAD_SECONDS,
-        )
-
-    def _declare_ingest(self) -> None:
-        self.ingested = self._counter(
-            "trawl_ingest_documents",
-            "Files of jobs by what became of them: added, replaced, unchanged or failed.",
-            "outcome",
-        )
-        self.ingested_chunks = self._counter("trawl_ingest_chunks", "Chunks that jobs added.")
-        self.jobs = self._counter(
-            "trawl_jobs", "Jobs by how they ended: done or failed.", "outcome"
-        )
-
-    def _declare_gauges(self) -> None:
-        self.waiting = self._gauge(
-            "trawl_queue_waiting", "Requests that wait for a thread.", "livesum", "queue"
-        )
-        self.running = self._gauge(
-            "trawl_queue_running", "Requests that have a thread.", "livesum", "queue"
-        )
-        self.jobs_waiting = self._gauge("trawl_jobs_waiting", "Jobs that wait.", "livemostrecent")
-        self.cache_entries = self._gauge(
-            "trawl_cache_entries", "Answers that are kept in memory.", "livesum"
-        )
-        self.redis_up = self._gauge(
-            "trawl_redis_up",
-            "Whether Redis answers: 1 or 0; only where it is used.",
-            "livemin",
-            "use",
-        )
-        self.redis_errors = self._counter(
-            "trawl_redis_errors", "Calls of Redis that failed or took too long.", "use"
-        )
-        self.documents = self._gauge(
-            "trawl_library_documents", "Documents in the library.", "livemostrecent"
-        )
-        self.failed_documents = self._gauge(
-            "trawl_library_failed_documents", "Files that could not be read.", "livemostrecent"
-        )
-        self.version = self._gauge(
-            "trawl_library_version", "The library's version.", "livemostrecent"
-        )
-        self.chunks = self._gauge(
-            "trawl_library_chunks", "Chunks in the library.", "livemostrecent", "modality"
-        )
-        self.unindexed = self._gauge(
-            "trawl_library_unindexed_rows",
-            "Chunks that an index has yet to take in; they are found by a scan.",
-            "livemostrecent",
-        )
-        self.fragments = self._gauge(
-            "trawl_library_fragments", "Fragments of the table of chunks.", "livemostrecent"
-        )
-        self.resident = self._gauge(
-            "trawl_process_resident_bytes", "Memory of each process.", "livemostrecent", "worker"
-        )
-        self.restarts = self._gauge(
-            "trawl_worker_restarts", "How often a process was replaced.", "livemostrecent", "worker"
-        )
-
     def _histogram(
-        self, name: str, text: str, *labels: str, buckets: tuple[float, ...] = _SECONDS
+        self, name: str, text: str, labels: str, buckets: tuple[float, ...] = _SECONDS
     ) -> Histogram:
-        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
+        return Histogram(name, text, labels.split(), buckets=buckets, registry=self._registry)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, registry=self._registry)
+    def _counter(self, name: str, text: str, labels: str = "") -> Counter:
+        return Counter(name, text, labels.split(), registry=self._registry)
 
-    def _gauge(
-        self,
-        name: str,
-        text: str,
-        together: Literal["livesum", "livemin", "livemostrecent"],
-        *labels: str,
-    ) -> Gauge:
-        """Make a gauge; `together` is what the values of several processes come to."""
-        return Gauge(name, text, labels, registry=self._registry, multiprocess_mode=together)
+    def _latest(self, name: str, text: str, labels: str = "") -> Gauge:
+        return self._gauge(name, text, labels, "livemostrecent")
+
+    def _sum(self, name: str, text: str, labels: str = "") -> Gauge:
+        return self._gauge(name, text, labels, "livesum")
+
+    def _gauge(self, name: str, text: str, labels: str, combine: _Combine) -> Gauge:
+        """Return a gauge; `combine` says how the values of several processes are combined."""
+        return Gauge(name, text, labels.split(), registry=self._registry, multiprocess_mode=combine)
 
     def _of(self, histogram: Histogram, *labels: str) -> Histogram:
-        """Give the part of a histogram with some labels: a search looks for a dozen."""
+        """Return a histogram's child with these labels. Cached, since a search needs a dozen."""
         key = (id(histogram), *labels)
         found = self._parts.get(key)
         if found is None:
             found = self._parts[key] = histogram.labels(*labels)
         return found
 
-    # --- what the server tells ------------------------------------------------------------
+    # --- recorded by the server -----------------------------------------------------------
 
     def search(self, took_ms: Mapping[str, float]) -> None:
-        """Note what the stages of one search took."""
         for stage, milliseconds in took_ms.items():
             self.stage(stage, milliseconds / 1000)
 
     def stage(self, stage: str, seconds: float) -> None:
-        """Note what one stage took."""
         self._of(self.stages, stage).observe(seconds)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Note one request. `route` is the pattern, not the address: those have no end."""
+        """Record a request. `route` is the path pattern: the number of paths is unbounded."""
         self._of(self.requests, method, route, str(status)).observe(seconds)
 
     def rejected(self, reason: str) -> None:
-        """Note a request that was turned away."""
         self.rejections.labels(reason).inc()
 
     def ingest(self, report: Report) -> None:
-        """Note what became of a job's files."""
         self.jobs.labels("done").inc()
         counts = {
             "added": report.added,
@@ -236,7 +192,6 @@ class Metrics:
         self.ingested_chunks.inc(report.chunks)
 
     def library(self, status: Status) -> None:
-        """Note what is in the library."""
         self.documents.set(status.documents)
         self.failed_documents.set(len(status.failed))
         self.version.set(status.version)
@@ -246,61 +201,55 @@ class Metrics:
             self.chunks.labels(modality).set(count)
 
     def process(self) -> None:
-        """Note the memory of this process, and how many stood in its place before."""
         self.resident.labels(self._worker).set(resident_bytes())
         self.restarts.labels(self._worker).set(self._restarts)
 
-    # --- what the parts below tell: an `Observer` -------------------------------------------
+    # --- recorded by lower layers: an `Observer` ----------------------------------------------
 
     def encoded(
         self, model: str, modality: Modality, kind: Kind, *, items: int, seconds: float
     ) -> None:
-        """Note a call of an encoder."""
         self._of(self.batches, model, modality, kind).observe(items)
         self._of(self.encodings, model, modality, kind).observe(seconds)
 
     def encoder_queue(self, model: str, modality: Modality, kind: Kind, *, waiting: int) -> None:
-        """Note how many requests wait for an encoder."""
         self.encoder_waiting.labels(model, modality, kind).set(waiting)
 
     def encoder_refused(self, model: str, modality: Modality) -> None:
-        """Do nothing: the request that was refused is counted where it is answered."""
+        """Do nothing: the refused request is counted by `rejected`."""
 
     def model_loaded(self, model: str, modality: Modality, *, seconds: float) -> None:
-        """Note that a tower was loaded."""
         self.loads.labels(model, modality).observe(seconds)
 
     def embedding(self, model: str, modality: Modality, *, hit: bool) -> None:
-        """Note whether a query's vector was kept."""
         self.embeddings.labels(model, modality, "hit" if hit else "miss").inc()
 
-    def source_asked(self, source: str, *, seconds: float) -> None:
-        """Note what a source took."""
+    def source_searched(self, source: str, *, seconds: float) -> None:
         self._of(self.sources, source).observe(seconds)
 
-    # --- what Prometheus reads --------------------------------------------------------------
+    # --- read by Prometheus -------------------------------------------------------------------
 
     def page(self) -> bytes:
-        """Give all numbers, of all processes, in Prometheus' text format. It blocks."""
+        """Return the metrics of all processes in the text format of Prometheus. Blocking."""
         if self._shared is None:
             return generate_latest(self._registry)
-        together = CollectorRegistry()
-        MultiProcessCollector(together, str(self._shared))  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        combined = CollectorRegistry()
+        MultiProcessCollector(combined, str(self._shared))  # type: ignore[no-untyped-call]
+        return generate_latest(combined)
 
 
 def share_metrics(folder: Path) -> None:
-    """Let the numbers of this process lie in `folder`; to be called before any is made."""
+    """Store the metrics of this process in `folder`; call this before creating any."""
     from prometheus_client import values
 
-    # The library decides at its import, by this variable, where numbers are kept.
+    # prometheus_client reads this variable when it is imported.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    kept: Any = values.MultiProcessValue()  # type: ignore[no-untyped-call]
-    values.ValueClass = kept
+    value_class: Any = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+    values.ValueClass = value_class
 
 
 def resident_bytes() -> int:
-    """Give the memory that this process has, 0 where the system does not tell."""
+    """Return the resident memory of this process, or 0 if the system does not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except (OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""What surrounds every request: an id, a last resort, a log line, who asks, bounds on its body."""
+"""Wrap every request: id, headers and log line; client and rate limit; load and body bounds."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachetools import LRUCache
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from trawl.server.keys import Client, Keyring, presented_key
-from trawl.server.limiting import Proxies, RateLimiter
+from trawl.errors import OverloadedError
+from trawl.server.auth import Client, Keyring, Proxies, presented_key
+from trawl.server.errors import HTTP_KINDS, INTERNAL, REQUEST_ID_HEADER, problem, problem_of
+from trawl.server.limits import RateLimiter, RefusalDelay
 from trawl.server.metrics import Metrics
-from trawl.server.pacing import Pace
-from trawl.server.problems import HTTP_KINDS, INTERNAL, REQUEST_ID_HEADER, problem
 from trawl.telemetry import logger
 
 if TYPE_CHECKING:
@@ -31,17 +33,18 @@ _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode("latin-1")
 _REFUSALS = frozenset({429, 503})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
+# Recently answered searches are not refused under load: their responses may be cached.
+_MOST_ANSWERED = 1_000
 # A form's boundaries, part headers and fields, beside the file that it carries.
 _FORM_OVERHEAD_BYTES = 64 * 1024
 
 
 class RequestContext:
-    """Gives each request an id, each response its headers, and each failure an answer.
+    """Adds an id to each request and headers to each response, and handles unexpected errors.
 
-    Refusals come at a pace; those of a path that is `unpaced` come at once.
     A request may bring its own `X-Request-ID` (1 to 64 letters, digits, `.`, `_`, `-`).
-    The log line has no query string: what people search for is theirs.
+    Refusals (429, 503) of a client that retries at once are delayed, except on paths that are
+    `undelayed`. The log line has no query string, since queries are private.
     """
 
     def __init__(
@@ -49,29 +52,28 @@ class RequestContext:
         app: ASGIApp,
         *,
         headers: Mapping[str, str],
-        unpaced: Callable[[str], bool],
+        undelayed: Callable[[str], bool],
         metrics: Metrics | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         self._app = app
-        # As they go over the line: this is done for each response.
+        # Encoded once, since they are added to each response.
         self._headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in headers.items()
         ]
-        self._unpaced = unpaced
-        self._pace = Pace()
+        self._undelayed = undelayed
+        self._delay = RefusalDelay()
         self._metrics = metrics
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        # Every log line of this request, in whatever thread, has its id.
+        # Every log line of this request has its id, in any thread.
         bind_contextvars(request_id=request_id)
         own = [(_REQUEST_ID, request_id.encode("latin-1")), *self._headers]
         began = time.perf_counter()
@@ -81,8 +83,8 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                if status in _REFUSALS and not self._unpaced(str(scope["path"])):
-                    await self._pace.keep(scope.get("client"))
+                if status in _REFUSALS and not self._undelayed(str(scope["path"])):
+                    await self._delay.wait(scope.get("client"))
                 given = list(message.get("headers", ()))
                 names = {name.lower() for name, _ in given}
                 message["headers"] = given + [one for one in own if one[0] not in names]
@@ -95,19 +97,19 @@ class RequestContext:
             except Exception:
                 logger.exception("request failed", extra={"request_id": request_id})
                 if status:
-                    raise  # half of a response is out: the connection has to break
+                    raise  # part of the response was sent, so the connection is closed
                 response = problem(INTERNAL, 500, INTERNAL.detail or "", scope)
                 await response(scope, receive, send_with_headers)
             finally:
-                self._note(scope, status, time.perf_counter() - began, span)
+                self._record(scope, status, time.perf_counter() - began, span)
 
-    def _note(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         if self._metrics is not None:
             self._metrics.request(method, route, status, seconds)
         if self._tracing is not None and span is not None:
-            self._tracing.answered(span, method, route, status, scope["state"]["request_id"])
+            self._tracing.finished(span, method, route, status, scope["state"]["request_id"])
         logger.info(
             "%s %s %d",
             scope["method"],
@@ -123,7 +125,6 @@ class RequestContext:
 
 
 def _request_id(scope: Scope) -> str:
-    """Give the id that a request brings, or a new one."""
     for name, value in scope["headers"]:
         if name == _REQUEST_ID:
             given = str(value.decode("latin-1"))
@@ -132,11 +133,60 @@ def _request_id(scope: Scope) -> str:
     return uuid.uuid4().hex
 
 
-class Gate:
-    """Finds out who asks, by key or by address, and holds each to the rate that is allowed.
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Stands for the route in metrics when a request is refused before routing."""
 
-    Leaves a `Client` in the request's state for the routes to ask. A wrong key is
-    refused here (401), so that guessing counts against the address that guesses.
+    path: str
+
+
+class LoadShedding:
+    """Refuses searches (GET) on some paths while the search queue is full.
+
+    This is done before routing and parsing, which cost more than the rest of a refusal.
+    `overload` returns the error that a new search would raise, if any. Searches that were
+    answered before pass, since their responses may be cached.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        paths: Collection[str],
+        overload: Callable[[], OverloadedError | None],
+        rejected: Callable[[str], None],
+    ) -> None:
+        self._app = app
+        self._paths = frozenset(paths)
+        self._overload = overload
+        self._rejected = rejected
+        self._answered: LRUCache[tuple[str, bytes], None] = LRUCache(_MOST_ANSWERED)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in self._paths:
+            await self._app(scope, receive, send)
+            return
+        address = (str(scope["path"]), bytes(scope["query_string"]))
+        error = self._overload() if address not in self._answered else None
+        if error is not None:
+            self._rejected(error.reason)
+            scope["route"] = _Route(address[0])
+            await problem_of(error, scope)(scope, receive, send)
+            return
+
+        async def send_recording(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                self._answered[address] = None
+            await send(message)
+
+        await self._app(scope, receive, send_recording)
+
+
+class AccessControl:
+    """Identifies the client by key or address, and applies its rate limit.
+
+    The `Client` is stored in the request's state. An invalid key is refused here (401), so
+    that guesses count against the rate limit of the address.
     """
 
     def __init__(
@@ -159,7 +209,6 @@ class Gate:
         self._rejected = rejected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -167,24 +216,24 @@ class Gate:
         peer = scope["client"][0] if scope.get("client") else "unknown"
         address = self._proxies.client(peer, ",".join(headers.getlist("x-forwarded-for")))
         key = presented_key(headers.get("authorization", ""), headers.get("x-api-key", ""))
-        client, wrong_key = self._client(address, key)
+        client, invalid_key = self._client(address, key)
         scope.setdefault("state", {})["client"] = client
         path = str(scope["path"])
         verdict = None
-        if wrong_key or not self._exempt(path):
+        if invalid_key or not self._exempt(path):
             verdict = await self._limiter.check(client.name, self._cost(scope["method"], path))
         if verdict is not None and not verdict.allowed:
             self._rejected("rate")
             detail = (
-                f"{verdict.limit} requests in {verdict.window_s} s are allowed; "
-                f"ask again in {verdict.reset_s} s"
+                f"at most {verdict.limit} requests in {verdict.window_s} s are allowed; "
+                f"retry in {verdict.reset_s} s"
             )
             refused = problem(HTTP_KINDS[429], 429, detail, scope, headers=verdict.headers)
             await refused(scope, receive, send)
             return
-        if wrong_key:
+        if invalid_key:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            detail = "the key is none of this server's; ask whoever runs it for one"
+            detail = "Invalid API key"
             refused = problem(HTTP_KINDS[401], 401, detail, scope, headers=challenge)
             await refused(scope, receive, send)
             return
@@ -204,7 +253,7 @@ class Gate:
         await self._app(scope, receive, send_with_limits)
 
     def _client(self, address: str, key: str | None) -> tuple[Client, bool]:
-        """Give who asks, and whether they showed a key that is none of ours."""
+        """Return the client, and whether its key is invalid."""
         if not self._keyring:
             return Client(f"address {address}", None), False
         if key is None:
@@ -217,11 +266,10 @@ class Gate:
 
 
 class BodyLimit:
-    """Bounds a request's body while it arrives: in bytes, and in seconds.
+    """Bounds the size of a request's body and the time it takes to arrive.
 
-    A form may carry a file of `max_upload_bytes`, which goes to disk as it comes; any
-    other body is held in memory and is bounded by `max_json_bytes`. Raises 413 and 408
-    into whoever reads the body.
+    A form may carry a file of `max_upload_bytes`, which is streamed to disk; any other body
+    is held in memory and bounded by `max_json_bytes`. Reading the body raises 413 or 408.
     """
 
     def __init__(
@@ -233,39 +281,38 @@ class BodyLimit:
         self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
-        most = self._max_form_bytes if is_form else self._max_json_bytes
-        stated = headers.get("content-length", "")
+        limit = self._max_form_bytes if is_form else self._max_json_bytes
+        declared = headers.get("content-length", "")
         deadline = time.monotonic() + self._timeout_s
-        taken = int(stated) if stated.isdecimal() and int(stated) > most else 0
+        received = int(declared) if declared.isdecimal() and int(declared) > limit else 0
         complete = False
 
         async def receive_bounded() -> Message:
-            nonlocal taken, complete
+            nonlocal received, complete
             if complete:
-                return await receive()  # waits for the client to go; that may take as it will
-            if taken > most:
-                raise _too_large(most)
+                return await receive()  # waits for the client to disconnect
+            if received > limit:
+                raise _too_large(limit)
             try:
                 async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(
-                    408, f"the body did not arrive within {self._timeout_s:g} s; send it faster"
+                    408, f"the body did not arrive within {self._timeout_s:g} s"
                 ) from None
-            taken += len(message.get("body", b""))
-            if taken > most:
-                raise _too_large(most)
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise _too_large(limit)
             complete = not message.get("more_body", False)
             return message
 
         await self._app(scope, receive_bounded, send)
 
 
-def _too_large(most: int) -> HTTPException:
-    return HTTPException(413, f"the body is larger than {most:,} bytes; send less at once")
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"the body is larger than {limit:,} bytes; send smaller requests")

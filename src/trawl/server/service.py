@@ -1,11 +1,12 @@
-"""What the routes share: one library, the threads it is asked in, and whether it is ready."""
+"""Hold what the routes share: the library, its threads, the cache, and its readiness."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 import anyio.to_thread
@@ -13,94 +14,91 @@ from fastapi import Depends, Request
 
 from trawl.errors import TrawlError
 from trawl.library import Library
-from trawl.ranking import Method
-from trawl.search import QueryPart
-from trawl.search import normalised as normalised
-from trawl.server.adding import Adds, Progress, ThreadAdds
-from trawl.server.cache import AnswerCache, AnswerStore, Key, MemoryAnswers, Outcome, RedisAnswers
+from trawl.search import QueryPart, SearchOptions
+from trawl.server.cache import Outcome, cache_key, response_cache
+from trawl.server.job_process import Ingester, Progress
+from trawl.server.limits import T, WorkPool
 from trawl.server.metrics import Metrics
-from trawl.server.pool import T, WorkPool
 from trawl.settings import Settings
 from trawl.telemetry import events, logger
-from trawl.types import Answer, Modality, Report, Status
+from trawl.types import Answer, Report, Status
+from trawl.wire import answer_fields, to_bytes
 
 if TYPE_CHECKING:
     from trawl.server.tracing import Tracing
 
 _CHANGES_WAITING = 16
-_LOOK_S = 1.0
-# What is being added when the server stops ends with its file.
+_STATUS_S = 1.0
+# A file that is being added when the server stops has this long to finish.
 _GRACE_S = 5.0
 
 Readiness: TypeAlias = Literal["starting", "ready", "failed"]
-AskPart: TypeAlias = tuple[Literal["text", "like"], str, float]
-"""A part that needs no media: its kind, its words or its chunk's id, and its weight."""
+KnownPart: TypeAlias = tuple[Literal["text", "like"], str, float]
+"""A query part without media: its kind, its text or chunk id, and its weight."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A question as the cache knows it: equal questions have equal answers.
+class SearchQuery:
+    """A query without its media: equal queries have equal answers.
 
-    `text` is plain words, `line` one line of the query language; a question of media
-    alone has neither. The other fields are options of `Library.search`, by their names.
+    `text` is plain text, `line` one line of the query language.
     """
 
     text: str | None = None
     line: str | None = None
     like: str | None = None
-    modality: frozenset[Modality] = frozenset()
-    where: str | None = None
-    limit: int = 10
-    offset: int = 0
-    cursor: str | None = None
-    fusion: Method = "calibrated"
-    weights: frozenset[tuple[str, float]] = frozenset()
-    required: tuple[str, ...] = ()
-    excluded: tuple[str, ...] = ()
-    balance: bool = False
-    diversity: float = 0.0
-    per_document: int | None = None
-    group: bool = False
-    sort: str | None = None
-    facets: tuple[str, ...] = ()
-    parts: tuple[AskPart, ...] = ()
-    phrases: tuple[str, ...] = ()
-    fuzzy: tuple[tuple[str, int], ...] = ()
-    quotas: frozenset[tuple[Modality, int]] = frozenset()
-    interleave: bool = False
-    nearest: bool = True
-    rrf_k: float = 60.0
-    rerank: str | None = None
+    parts: tuple[KnownPart, ...] = ()
+    options: SearchOptions = field(default_factory=SearchOptions)
 
-    def of(self, library: Library, media: Sequence[QueryPart] = ()) -> Answer:
-        """Ask a library. Raises what `Library.search` and `Library.query` raise."""
-        options: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        options |= {"weights": dict(self.weights), "quotas": dict(self.quotas)}
+    def search(self, library: Library, media: Sequence[QueryPart] = ()) -> Answer:
+        """Search a library. Raises what `Library.search` and `Library.query` raise."""
         known = [
             library.like(value, weight) if kind == "like" else QueryPart("text", value, weight)
             for kind, value, weight in self.parts
         ]
-        options["parts"] = [*known, *media]
-        line = options.pop("line")
-        if line is None:
-            return library.search(**options)
-        # The words of a line are its own; they hold the words of these options, too.
-        for name in ("text", "required", "excluded", "phrases", "fuzzy"):
-            options.pop(name)
-        return library.query(line, files=False, **options)
+        parts = [*known, *media]
+        if self.line is not None:
+            return library.query(
+                self.line, like=self.like, parts=parts, files=False, options=self.options
+            )
+        return library.search(self.text, like=self.like, parts=parts, options=self.options)
+
+    def cache_key(self) -> str:
+        """Return the query as text: equal queries, equal text in every process."""
+        words = json.dumps([self.text, self.line, self.like, self.parts])
+        return words + self.options.cache_key()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The form of a response: with paging and facets or not, and a proxy's path prefix."""
+
+    detailed: bool
+    root_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An answer, the milliseconds that it took to get it, and what the cache did."""
+    """The body of a search response, the time to get it, and what the cache did."""
 
-    answer: Answer
+    body: bytes
     took_ms: float
     cache: Outcome
 
+    @property
+    def cache_status(self) -> str:
+        """The `Cache-Status` header (RFC 9211)."""
+        fields = {
+            "hit": "hit",
+            "miss": "fwd=miss; stored",
+            "collapsed": "fwd=miss; collapsed",
+            "bypass": "fwd=bypass",
+        }
+        return f"trawl; {fields[self.cache]}"
+
 
 class Service:
-    """One library behind one application. To be used from one event loop."""
+    """One library behind one application. Use from one event loop."""
 
     def __init__(
         self,
@@ -108,119 +106,125 @@ class Service:
         settings: Settings,
         metrics: Metrics | None = None,
         tracing: Tracing | None = None,
-        adds: Adds | None = None,
+        ingester: Ingester | None = None,
     ) -> None:
         self.library = library
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.tracing = tracing
-        self.adds = adds or ThreadAdds(library)
+        self.ingester = ingester or Ingester(library)
         events.watch(self.metrics)
         self.pool = WorkPool(
             "search", settings.search_threads, settings.search_queue, settings.search_wait_s
         )
-        self.cache = AnswerCache(_store(settings, self.metrics))
+        self.cache = response_cache(settings, self.metrics)
         self.readiness: Readiness = "starting"
         self.stopping = False
         self.unfinished = False
         self._stop_by = float("inf")
         self._changing = WorkPool("change", 1, _CHANGES_WAITING)
-        self._looking = asyncio.Lock()
-        self._looked_at = float("-inf")
-        self._seen: Status | None = None
+        self._status_lock = asyncio.Lock()
+        self._status_at = float("-inf")
+        self._status: Status | None = None
         self._state = ""
         self._state_at = float("-inf")
         self._changes = 0
 
     def stop(self, within_s: float = _GRACE_S) -> None:
-        """Let streams and jobs come to their end; the first call says within how long."""
+        """End streams and jobs; the first call sets the time they have."""
         if not self.stopping:
             self.stopping = True
             self._stop_by = time.monotonic() + within_s
 
     async def close(self) -> None:
-        """Let threads and connections go."""
+        """Release threads and connections."""
         self.pool.close()
         self._changing.close()
         await self.cache.close()
 
     @property
     def grace_s(self) -> float:
-        """How long what still runs is waited for."""
+        """The time that running work has left."""
         return max(0.5, self._stop_by - time.monotonic())
 
-    async def ask(self, ask: Ask, *, use_cache: bool = True) -> Found:
-        """Answer a question in words, from the cache where it can be.
+    async def search(self, query: SearchQuery, shape: Shape, *, use_cache: bool = True) -> Found:
+        """Search without media, from the cache if possible.
 
         Raises what the library raises, and `OverloadedError`.
         """
         began = time.perf_counter()
-        if not use_cache:
-            return self._found(await self._search(ask), "bypass", began)
-        key = Key(await self._current_state(), ask)
-        cached = await self.cache.get(key, lambda: self._search(ask))
-        return self._found(cached.answer, cached.outcome, began)
 
-    async def ask_with(self, ask: Ask, load: Callable[[], Sequence[QueryPart]]) -> Found:
-        """Answer a question that holds media, which `load` reads in a thread.
+        async def compute() -> bytes:
+            return (await self._search(query, shape))[0]
+
+        if not use_cache:
+            return self._found(await compute(), "bypass", began)
+        key = cache_key(await self._current_state(), repr(shape), query.cache_key())
+        body, outcome = await self.cache.get(key, compute)
+        return self._found(body, outcome, began)
+
+    async def search_media(
+        self, query: SearchQuery, shape: Shape, load: Callable[[], Sequence[QueryPart]]
+    ) -> Found:
+        """Search with media, which `load` decodes in a thread; not cached.
 
         Raises what `load` and the library raise, and `OverloadedError`.
         """
+        body, decoded = await self._search(query, shape, load)
+        return self._found(body, "bypass", decoded)
 
-        def loaded() -> tuple[Answer, float, float]:
+    async def _search(
+        self,
+        query: SearchQuery,
+        shape: Shape,
+        load: Callable[[], Sequence[QueryPart]] | None = None,
+    ) -> tuple[bytes, float]:
+        """Return the body of the response to a query, and when its media were decoded."""
+
+        def work() -> tuple[bytes, Mapping[str, float], float, float]:
             began = time.perf_counter()
-            media = load()
+            media = load() if load is not None else ()
             decoded = time.perf_counter()
-            return ask.of(self.library, media), began, decoded
+            answer = query.search(self.library, media)
+            fields = answer_fields(answer, shape.root_path, detailed=shape.detailed)
+            return to_bytes(fields), answer.took_ms, began, decoded
 
-        asked = time.perf_counter()
-        answer, began, decoded = await self.pool.run(loaded)
-        self._note(answer, queue_s=began - asked, decode_s=decoded - began)
-        return self._found(answer, "bypass", decoded)
-
-    async def _search(self, ask: Ask) -> Answer:
-        def searched() -> tuple[Answer, float]:
-            began = time.perf_counter()
-            return ask.of(self.library), began
-
-        asked = time.perf_counter()
-        answer, began = await self.pool.run(searched)
-        self._note(answer, queue_s=began - asked)
-        return answer
-
-    def _note(self, answer: Answer, *, queue_s: float, decode_s: float = 0.0) -> None:
-        """Note what the stages of a search took."""
-        self.metrics.search(answer.took_ms)
+        received = time.perf_counter()
+        body, took_ms, began, decoded = await self.pool.run(work)
+        queue_s = began - received
+        decode_s = decoded - began if load is not None else 0.0
+        self.metrics.search(took_ms)
         self.metrics.stage("queue", queue_s)
-        if decode_s:
+        if load is not None:
             self.metrics.stage("decode", decode_s)
         if self.tracing is not None:
-            self.tracing.search(answer.took_ms, decode_s=decode_s, queue_s=queue_s)
+            self.tracing.search(took_ms, decode_s=decode_s, queue_s=queue_s)
+        return body, decoded
 
-    def _found(self, answer: Answer, outcome: Outcome, began: float) -> Found:
+    def _found(self, body: bytes, outcome: Outcome, began: float) -> Found:
         self.metrics.cache.labels(outcome).inc()
-        return Found(answer, (time.perf_counter() - began) * 1000, outcome)
+        return Found(body, (time.perf_counter() - began) * 1000, outcome)
 
     async def _current_state(self) -> str:
-        """Name what is in the library.
+        """Return `Library.state`.
 
-        The library itself looks at most every `freshness_s`, and is asked twice as often:
-        what another process wrote is found within one and a half of it.
+        The library itself checks at most every `freshness_s`, and is asked twice as often, so
+        commits of other processes are seen within one and a half times `freshness_s`.
         """
         now = time.monotonic()
         if now - self._state_at >= self.library.settings.freshness_s / 2:
             changes = self._changes
-            # In a thread: opening a new version reads from the disk.
+            # In a thread, since opening a new version reads from disk.
             self._state = await anyio.to_thread.run_sync(lambda: self.library.state)
-            # What was changed meanwhile may have been seen or not.
+            # A change that happened meanwhile may be included or not.
             self._state_at = now if changes == self._changes else float("-inf")
         return self._state
 
     async def change(self, work: Callable[[], T]) -> T:
-        """Change the library in a thread, one change after the other; the next question sees it.
+        """Change the library in a thread, one change at a time; later searches see it.
 
-        Raises what `work` raises: `LibraryLockedError` while a job or another process
-        writes, which is waited for first; and `OverloadedError`.
+        Raises what `work` raises, such as `LibraryLockedError` while a job or another process
+        writes; and `OverloadedError`.
         """
         try:
             return await self._changing.run(work)
@@ -230,9 +234,9 @@ class Service:
     async def add(
         self, paths: Sequence[str], metadata: Mapping[str, Any], progress: Progress
     ) -> Report:
-        """Add files; the next question sees them. Raises what `Adds.add` raises."""
+        """Add files; later searches see them. Raises what `Ingester.add` raises."""
         try:
-            return await self.adds.add(paths, metadata, progress)
+            return await self.ingester.add(paths, metadata, progress)
         finally:
             await anyio.to_thread.run_sync(self.library.refresh)
             self._changed()
@@ -242,38 +246,38 @@ class Service:
         self._state_at = float("-inf")
 
     async def status(self) -> Status:
-        """Tell what is in the library; not held up by the questions that wait."""
+        """Return the library's status, without waiting for the search queue."""
         status = await anyio.to_thread.run_sync(self.library.status)
         self.metrics.library(status)
         return status
 
-    async def look(self) -> Status | None:
-        """Give the library's status, at most a second old, or None where it cannot be read.
+    async def recent_status(self) -> Status | None:
+        """Return the library's status, at most a second old, or None if it cannot be read.
 
-        Anyone may ask for it as often as they like, so it is not read each time.
+        Anyone may request it at any rate, so it is not read each time.
         """
-        async with self._looking:
-            if time.monotonic() - self._looked_at >= _LOOK_S:
+        async with self._status_lock:
+            if time.monotonic() - self._status_at >= _STATUS_S:
                 try:
-                    self._seen = await self.status()
+                    self._status = await self.status()
                 except (TrawlError, OSError, ValueError, RuntimeError) as error:
                     logger.error("the library cannot be read: %s", error, exc_info=error)
-                    self._seen = None
-                self._looked_at = time.monotonic()
-            return self._seen
+                    self._status = None
+                self._status_at = time.monotonic()
+            return self._status
 
     async def measure(self) -> None:
-        """Bring up to date the numbers that nobody changes as they come."""
+        """Update the gauges."""
         metrics = self.metrics
         for pool in (self.pool, self._changing):
             metrics.waiting.labels(pool.name).set(pool.waiting)
             metrics.running.labels(pool.name).set(pool.running)
         metrics.cache_entries.set(len(self.cache))
         metrics.process()
-        await self.look()
+        await self.recent_status()
 
     async def warm(self) -> None:
-        """Load what the first question needs, so that it is as fast as the second."""
+        """Load the models and indexes, so that the first search is as fast as the second."""
         began = time.perf_counter()
         try:
             await anyio.to_thread.run_sync(self.library.warm)
@@ -287,25 +291,6 @@ class Service:
             logger.info("ready after %.0f ms", (time.perf_counter() - began) * 1000)
 
 
-def _store(settings: Settings, metrics: Metrics) -> AnswerStore | None:
-    if not settings.cache_entries:
-        return None
-    if settings.cache == "memory":
-        return MemoryAnswers(settings.cache_entries, settings.cache_bytes, settings.cache_s)
-    return RedisAnswers(settings.cache, settings.cache_s, metrics)
-
-
-def cache_status(found: Found) -> str:
-    """Say what the cache did, as RFC 9211 has it."""
-    said = {
-        "hit": "hit",
-        "miss": "fwd=miss; stored",
-        "collapsed": "fwd=miss; collapsed",
-        "bypass": "fwd=bypass",
-    }
-    return f"trawl; {said[found.cache]}"
-
-
 async def _service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
@@ -314,6 +299,6 @@ ServiceOf: TypeAlias = Annotated[Service, Depends(_service)]
 
 
 def root_path(request: Request) -> str:
-    """Give the path that a proxy puts before the server's own."""
-    found: Any = request.scope.get("root_path", "")
-    return str(found).rstrip("/")
+    """Return the path prefix of the proxy in front of the server."""
+    prefix: Any = request.scope.get("root_path", "")
+    return str(prefix).rstrip("/")

@@ -1,7 +1,7 @@
-"""Traces, by OpenTelemetry, for those who asked for them: a span a request, one a stage.
+"""Record OpenTelemetry traces: a span for each request, and one for each search stage.
 
-The request's span goes on from the caller's (W3C `traceparent`). Nothing of this module is
-imported where no `otlp_endpoint` is set. What is searched for is in no span.
+The request's span continues the caller's trace (W3C `traceparent`). This module is imported
+only if `otlp_endpoint` is set. Spans never contain queries.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from trawl import __version__
 from trawl.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from starlette.types import Scope
 
-# A collector that is away does not hold up the end of the server.
+# An unavailable collector does not delay the server's exit.
 _SEND_S = 1.0
 
-# The order in which a search goes through its stages.
+# The stages of a search in order.
 _STAGES = ("prepare", "encode", "sources", "fuse", "rerank", "hydrate")
 
 
 class Tracing:
-    """Makes spans and sends them to `endpoint` (`http://HOST:4318`), from a thread of its own.
+    """Creates spans and sends them to `endpoint` (`http://HOST:4318`) from a thread.
 
-    `exporter` takes them instead where it is given. Raises `SettingsError` where the extra
-    is missing.
+    `exporter` replaces the exporter of that endpoint. Raises `SettingsError` if the extra is
+    not installed.
     """
 
     def __init__(self, endpoint: str, exporter: SpanExporter | None = None) -> None:
@@ -42,22 +42,22 @@ class Tracing:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
         except ImportError:
             raise SettingsError(
-                f"otlp_endpoint is {endpoint}, and what sends traces is missing; "
-                'install it with: pip install "trawl[otel]"'
+                "otlp_endpoint is set, and OpenTelemetry is not installed; "
+                'install it with: pip install "trawl-multimodal[otel]"'
             ) from None
         exporter = exporter or OTLPSpanExporter(
             f"{endpoint.rstrip('/')}/v1/traces", timeout=_SEND_S
         )
         self._exporter = exporter
-        resource = Resource.create({"service.name": "trawl", "service.version": version("trawl")})
-        # A provider of our own: the application's is nobody else's business.
+        resource = Resource.create({"service.name": "trawl", "service.version": __version__})
+        # Not the global provider, which other code may use.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("trawl.server")
 
     @contextmanager
     def request(self, scope: Scope) -> Iterator[Span]:
-        """Make a span for a request, whose route and status are added by `answered`."""
+        """Create the span of a request; `finished` adds its route and status."""
         from opentelemetry.trace import SpanKind
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -74,8 +74,8 @@ class Tracing:
             yield span
 
     @staticmethod
-    def answered(span: Span, method: str, route: str, status: int, request_id: str) -> None:
-        """Say what became of a request."""
+    def finished(span: Span, method: str, route: str, status: int, request_id: str) -> None:
+        """Record the outcome of a request."""
         from opentelemetry.trace import StatusCode
 
         span.update_name(f"{method} {route}")
@@ -89,7 +89,7 @@ class Tracing:
             span.set_status(StatusCode.ERROR)
 
     def search(self, took_ms: Mapping[str, float], *, decode_s: float, queue_s: float) -> None:
-        """Make the spans of a search that has just ended, below the request's."""
+        """Create the spans of a search that has just finished, below the request's."""
         from opentelemetry.trace import set_span_in_context
 
         end = time.time_ns()
@@ -112,7 +112,7 @@ class Tracing:
         return start + duration
 
     def close(self) -> None:
-        """Send what is left, where that does not take long."""
+        """Send the remaining spans, within a second."""
         in_time = threading.Timer(_SEND_S, self._exporter.shutdown)
         in_time.start()
         self._provider.shutdown()

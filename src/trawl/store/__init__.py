@@ -1,26 +1,22 @@
-"""Where documents and chunks are kept: a LanceDB database, read and written by its engine.
+"""Storage of documents and chunks in a LanceDB database.
 
-`Store` writes and owns the tables, a `Snapshot` reads one version of them. The
-engine's own Python package, `lance`, does both: a query through it takes a third of
-what the `lancedb` package takes, and importing it a fifth. What it writes is a
-LanceDB database: ``lancedb.connect(path)`` opens it, indexes and all, and a test does.
+`Store` owns the tables, a `Snapshot` reads one version of them, and the `Writer` commits
+to them. All use `lance`, the engine's own Python package: a query through it takes a third
+of the time that the `lancedb` package takes, and importing it a fifth. The result is a
+LanceDB database with its indexes, which ``lancedb.connect(path)`` opens.
 """
 
 import os
 
-# The engine reports each partition of an index that gets nothing: hundreds of lines when a
-# file is added to a large library. It reads this once, when it is imported.
+# The engine logs every partition of an index that gets no rows, hundreds of lines for one file.
+# It reads this variable when it is imported.
 os.environ.setdefault("LANCE_LOG", "error")
 
-from trawl.store.documents import DocumentRow
-from trawl.store.lock import WriteLock
-from trawl.store.rows import edited, fit_metadata
-from trawl.store.schema import BUILT_IN_COLUMNS, filter_column
-from trawl.store.snapshot import BM25, Sample, Snapshot
-from trawl.store.sql import row_is_one_of
+from trawl.store.rows import DocumentRow, edited, fit_metadata
+from trawl.store.schema import BUILT_IN_COLUMNS, filter_column, row_is_one_of
+from trawl.store.snapshot import BM25, Sample, Snapshot, Words
 from trawl.store.store import Store
-from trawl.store.words import Words
-from trawl.store.writer import Writer
+from trawl.store.writer import WriteLock, Writer
 
 __all__ = [
     "BM25",

@@ -1,10 +1,10 @@
-"""Vectors in memory, searched without the engine: the telling dimensions first, then all.
+"""Vectors in memory, searched without the engine: the principal axes first, then all.
 
-A few thousand are multiplied with the query as they are. More are turned onto their principal
-axes, which leaves every inner product as it is, and kept in two parts: the head, those axes that
-hold most of the vectors' variance, and the tail. A query is multiplied with all heads; with the
-tails of those alone that are then among the best ten times `limit`. So similarities are exact,
-and only candidates can be missed (docs/benchmarks.md has the recall).
+A few thousand vectors are multiplied with the query directly. More are rotated onto their
+principal axes, which preserves inner products, and split into the head, the axes with most of
+the variance, and the tail. A query is multiplied with all heads, and with the tails of only
+the best `10 * limit` candidates. Similarities are exact; only candidates can be missed
+(docs/benchmarks.md has the recall).
 """
 
 from __future__ import annotations
@@ -17,102 +17,101 @@ from numpy.typing import NDArray
 
 from trawl.types import Vectors
 
-_TURNED_FROM = 4_096
-_SHARE = 0.7
-"""The share of the vectors' variance that heads hold at the least."""
+_ROTATED_FROM = 4_096
+_VARIANCE = 0.7
+"""The least share of the variance in the heads."""
 
-_LEAST = 32
+_MIN_HEAD = 32
 
-_CANDIDATES_A_HIT = 10
+_CANDIDATES_PER_HIT = 10
 _SHARED_FROM = 8_192
-_SHARED_AT_MOST = 16
+_MAX_SHARED = 16
 _SAMPLE = 8_192
-_SAMPLED_EVERY = 16
+_SAMPLE_STEP = 16
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 
 class Products:
-    """A matrix, float32 [N, H], times queries. Safe to ask from several threads.
+    """Multiplies a matrix, float32 [N, H], with queries. Safe to use from several threads.
 
-    To read the matrix is most of a product's cost: those who ask while one is being made
-    share the next.
+    Most of a product's cost is reading the matrix, so queries that arrive during one
+    product share the next.
     """
 
     def __init__(self, matrix: Floats) -> None:
         self.matrix = matrix
         self._mutex = Lock()
-        self._is_made = False
-        self._waiting: list[_Wanted] = []
+        self._busy = False
+        self._waiting: list[_Request] = []
 
     def times(self, query: Floats) -> Floats:
-        """Give float32 [N], which is the caller's own."""
+        """Return the product, float32 [N]; the caller may modify it."""
         if len(self.matrix) < _SHARED_FROM:
             return np.asarray(self.matrix @ query)
-        wanted = _Wanted(query)
+        request = _Request(query)
         with self._mutex:
-            self._waiting.append(wanted)
-            makes, self._is_made = not self._is_made, True
-        if not makes:
-            wanted.called.wait()
-        if wanted.product is None:  # called to make it, for all who wait
+            self._waiting.append(request)
+            leads, self._busy = not self._busy, True
+        if not leads:
+            request.woken.wait()
+        if request.product is None:  # this thread computes for all that wait
             try:
-                self._make(wanted)
+                self._compute(request)
             finally:
-                self._call_next()
-        assert wanted.product is not None
-        return wanted.product
+                self._wake_next()
+        assert request.product is not None
+        return request.product
 
-    def _make(self, own: _Wanted) -> None:
+    def _compute(self, own: _Request) -> None:
         with self._mutex:
             self._waiting.remove(own)
-            batch = [own, *self._waiting[: _SHARED_AT_MOST - 1]]
-            del self._waiting[: _SHARED_AT_MOST - 1]
+            batch = [own, *self._waiting[: _MAX_SHARED - 1]]
+            del self._waiting[: _MAX_SHARED - 1]
         if len(batch) == 1:
             own.product = self.matrix @ own.query
             return
         try:
-            # This way round: the other, which gives rows at once, takes half as much again.
+            # The other order, which needs no transpose, takes half as long again.
             products = np.ascontiguousarray(
-                (self.matrix @ np.stack([wanted.query for wanted in batch]).T).T
+                (self.matrix @ np.stack([request.query for request in batch]).T).T
             )
         except BaseException:
-            with self._mutex:  # the others try for themselves
+            with self._mutex:  # the others try again
                 self._waiting[:0] = batch[1:]
             raise
-        for wanted, product in zip(batch, products, strict=True):
-            wanted.product = product
-            wanted.called.set()
+        for request, product in zip(batch, products, strict=True):
+            request.product = product
+            request.woken.set()
 
-    def _call_next(self) -> None:
-        """Let the first who waits make the next product; nobody does where none waits."""
+    def _wake_next(self) -> None:
         with self._mutex:
             if self._waiting:
-                self._waiting[0].called.set()
+                self._waiting[0].woken.set()
             else:
-                self._is_made = False
+                self._busy = False
 
 
 @dataclass(slots=True, eq=False)
-class _Wanted:
+class _Request:
     query: Floats
     product: Floats | None = None
-    called: Event = field(default_factory=Event)
+    woken: Event = field(default_factory=Event)
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Vectors that came together: heads float32 [N, H], tails float32 [N, D - H].
+    """Vectors that were added together: heads float32 [N, H], tails float32 [N, D - H].
 
-    `rows` is int64 [N], the ids of their rows; `gone` bool [N] tells which of them are in
-    the library no longer, and is None where all are.
+    `rows` are their row ids, int64 [N]. `deleted`, bool [N], marks the rows that are no
+    longer in the library; None if there are none.
     """
 
     rows: Rows
     heads: Floats
     tails: Floats
-    gone: NDArray[np.bool_] | None = None
+    deleted: NDArray[np.bool_] | None = None
     products: Products = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -120,7 +119,7 @@ class Block:
 
     @classmethod
     def joined(cls, blocks: list[Block]) -> Block:
-        """Make one of several, without what has gone."""
+        """Join blocks, without their deleted rows."""
         live = [block._live() for block in blocks]
         return cls(
             np.concatenate([block.rows for block in live]),
@@ -128,20 +127,20 @@ class Block:
             np.concatenate([block.tails for block in live]),
         )
 
-    def without(self, gone: NDArray[np.bool_]) -> Block:
-        """Give this block, where those of `gone` [N] have gone."""
-        return replace(self, gone=gone if gone.any() else None)
+    def without(self, deleted: NDArray[np.bool_]) -> Block:
+        """Return this block with the rows of `deleted`, bool [N], marked."""
+        return replace(self, deleted=deleted if deleted.any() else None)
 
     def _live(self) -> Block:
-        if self.gone is None:
+        if self.deleted is None:
             return self
-        there = ~self.gone
-        return Block(self.rows[there], self.heads[there], self.tails[there])
+        live = ~self.deleted
+        return Block(self.rows[live], self.heads[live], self.tails[live])
 
     def candidates(self, query: Floats, wanted: int, allowed: Rows | None) -> tuple[Rows, Floats]:
-        """Give the rows of at least `wanted` candidates, where there are so many, and cosines.
+        """Return the rows and cosines of at least `wanted` candidates, or of all if fewer.
 
-        `query` is float32 [D], turned; `allowed` are the ids that may be found, ascending.
+        `query` is float32 [D], rotated; `allowed` are the permitted row ids, ascending.
         """
         head, tail = query[: self.heads.shape[1]], query[self.heads.shape[1] :]
         among: NDArray[np.int64] | None = None
@@ -149,27 +148,27 @@ class Block:
             among = _places(self.rows, allowed)
             if len(among) * 4 < len(self.rows):
                 found = self.heads[among] @ head + self.tails[among] @ tail
-                return self._there(among, found)
+                return self._live_only(among, found)
         similarities = self.products.times(head)
-        if self.gone is not None:
-            similarities[self.gone] = -np.inf
+        if self.deleted is not None:
+            similarities[self.deleted] = -np.inf
         if among is not None:
-            shown = np.full(len(similarities), -np.inf, np.float32)
-            shown[among] = similarities[among]
-            similarities = shown
+            permitted = np.full(len(similarities), -np.inf, np.float32)
+            permitted[among] = similarities[among]
+            similarities = permitted
         places = np.flatnonzero(similarities >= _threshold(similarities, wanted))
-        return self._there(places, similarities[places] + self.tails[places] @ tail)
+        return self._live_only(places, similarities[places] + self.tails[places] @ tail)
 
-    def _there(self, places: NDArray[np.int64], found: Floats) -> tuple[Rows, Floats]:
-        there = np.isfinite(found)
-        if self.gone is not None:
-            there &= ~self.gone[places]
-        return self.rows[places[there]], found[there]
+    def _live_only(self, places: NDArray[np.int64], found: Floats) -> tuple[Rows, Floats]:
+        live = np.isfinite(found)
+        if self.deleted is not None:
+            live &= ~self.deleted[places]
+        return self.rows[places[live]], found[live]
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """A source's vectors of length 1. `axes` is float32 [D, D], or None where none are turned."""
+    """A source's unit vectors. `axes` is float32 [D, D], or None if they are not rotated."""
 
     dimension: int
     axes: Floats | None
@@ -178,10 +177,10 @@ class Heads:
 
     @classmethod
     def of(cls, rows: Rows, vectors: Vectors) -> Heads:
-        """Take vectors, float32 [N, D], and the ids of their rows, int64 [N]."""
+        """Build from vectors, float32 [N, D], and their row ids, int64 [N]."""
         dimension = vectors.shape[1]
         axes, head = None, dimension
-        if len(rows) >= _TURNED_FROM:
+        if len(rows) >= _ROTATED_FROM:
             axes, head = _principal_axes(vectors)
         empty = cls(dimension, axes, head, ())
         return replace(empty, blocks=(empty._block(rows, vectors),))
@@ -190,14 +189,15 @@ class Heads:
         return sum(len(block.rows) for block in self.blocks)
 
     @property
-    def untidy(self) -> bool:
-        """Whether so many have come or gone since the axes were found that these are stale."""
+    def stale(self) -> bool:
+        """Whether most vectors were added or deleted since the axes were computed."""
         first = len(self.blocks[0].rows)
-        gone = sum(int(block.gone.sum()) for block in self.blocks if block.gone is not None)
-        return len(self) > max(_TURNED_FROM, 4 * first) or 2 * gone > max(_TURNED_FROM, len(self))
+        deleted = sum(int(b.deleted.sum()) for b in self.blocks if b.deleted is not None)
+        most = max(_ROTATED_FROM, len(self))
+        return len(self) > max(_ROTATED_FROM, 4 * first) or 2 * deleted > most
 
     def with_more(self, rows: Rows, vectors: Vectors) -> Heads:
-        """Give these and more. Blocks stay few, and a large one is copied seldom."""
+        """Add vectors. The number of blocks stays small, and large blocks are rarely copied."""
         if not len(rows):
             return self
         blocks = [*self.blocks, self._block(rows, vectors)]
@@ -206,20 +206,20 @@ class Heads:
         return replace(self, blocks=tuple(blocks))
 
     def keeping(self, keep: list[NDArray[np.bool_]]) -> Heads:
-        """Give these, of each block only those that `keep`, bool [N], says."""
-        kept = [block.without(~there) for block, there in zip(self.blocks, keep, strict=True)]
+        """Keep the vectors that `keep` marks, one bool [N] per block."""
+        kept = [block.without(~mask) for block, mask in zip(self.blocks, keep, strict=True)]
         return replace(self, blocks=tuple(kept))
 
     def nearest(
         self, query: Floats, limit: int, allowed: Rows | None = None
     ) -> tuple[Rows, Floats]:
-        """Give the rows of the `limit` nearest to `query` [D], best first, and their cosines.
+        """Return the row ids of the `limit` nearest to `query` [D], best first, and cosines.
 
-        With `allowed`, ids ascending, nothing else is found; equal ones stand by their ids.
+        `allowed` are the permitted row ids, ascending. Ties are ordered by row id.
         """
-        turned = query if self.axes is None else query @ self.axes
+        rotated = query if self.axes is None else query @ self.axes
         found = [
-            block.candidates(turned, _CANDIDATES_A_HIT * limit, allowed) for block in self.blocks
+            block.candidates(rotated, _CANDIDATES_PER_HIT * limit, allowed) for block in self.blocks
         ]
         rows = np.concatenate([rows for rows, _ in found])
         similarities = np.concatenate([similarities for _, similarities in found])
@@ -230,44 +230,41 @@ class Heads:
         return rows[order], similarities[order]
 
     def _block(self, rows: Rows, vectors: Vectors) -> Block:
-        turned = vectors if self.axes is None else vectors @ self.axes
+        rotated = vectors if self.axes is None else vectors @ self.axes
         return Block(
             rows,
-            np.ascontiguousarray(turned[:, : self.head]),
-            np.ascontiguousarray(turned[:, self.head :]),
+            np.ascontiguousarray(rotated[:, : self.head]),
+            np.ascontiguousarray(rotated[:, self.head :]),
         )
 
 
 def _principal_axes(vectors: Vectors) -> tuple[Floats, int]:
-    """Give the principal axes [D, D] of the vectors, and how many are the head.
-
-    What all have in common (the mean) tells none from another and does not count.
-    """
+    """Return the principal axes [D, D] of the centred vectors, and the size of the head."""
     draw = np.random.default_rng(0)
     size = min(len(vectors), _SAMPLE)
     sample = vectors[draw.choice(len(vectors), size, replace=False)].astype(np.float64)
     sample -= sample.mean(axis=0)
     variances, axes = np.linalg.eigh(sample.T @ sample)
     shares = np.cumsum(variances[::-1]) / variances.sum()
-    head = int(np.searchsorted(shares, _SHARE)) + 1
-    # Whole lines of the processor's cache: 16 numbers.
-    head = min(vectors.shape[1], max(_LEAST, -(-head // 16) * 16))
+    head = int(np.searchsorted(shares, _VARIANCE)) + 1
+    # A multiple of a cache line, 16 numbers.
+    head = min(vectors.shape[1], max(_MIN_HEAD, -(-head // 16) * 16))
     return np.ascontiguousarray(axes[:, ::-1], dtype=np.float32), head
 
 
 def _threshold(similarities: Floats, wanted: int) -> float:
-    """Give a value that about `wanted` reach, at the least, judged by every sixteenth."""
-    if len(similarities) <= _SAMPLED_EVERY * wanted // 4:
+    """Estimate, from every sixteenth, a value that at least about `wanted` reach."""
+    if len(similarities) <= _SAMPLE_STEP * wanted // 4:
         place = max(0, len(similarities) - wanted)
         lowest = np.partition(similarities, place)[place] if place else -np.inf
         return float(lowest)
-    some = similarities[::_SAMPLED_EVERY]
-    place = max(0, len(some) - -(-wanted // _SAMPLED_EVERY) - 1)
+    some = similarities[::_SAMPLE_STEP]
+    place = max(0, len(some) - -(-wanted // _SAMPLE_STEP) - 1)
     return float(np.partition(some, place)[place])
 
 
 def _places(rows: Rows, allowed: Rows) -> NDArray[np.int64]:
-    """Tell which of `rows`, in any order, are in `allowed`, ascending."""
+    """Return the indices of `rows`, in any order, that are in `allowed`, ascending."""
     at = np.searchsorted(allowed, rows)
     inside = np.zeros(len(rows), bool)
     reached = at < len(allowed)

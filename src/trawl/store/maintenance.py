@@ -1,12 +1,12 @@
-"""The library looks after itself: compaction and indexes, as it grows.
+"""Compaction and indexes.
 
 Below `_INDEXED_FROM` vectors a source is searched by brute force, which is exact and
-fast enough; above, it gets an IVF index. Rows that are new to an index are found too, by
-a scan: but a thousand passages cost the full-text index 20 ms a query and more, and a scan
-knows no fuzzy words. So the words are indexed with every commit, and all the rest at the end
-of every run. That makes a small segment of an index (40 ms for a thousand passages); to put
-them into the large one instead, as the engine does when told no more, takes three seconds
-in 100,000 chunks. Segments are merged once those that are smaller have become many.
+fast enough; above, it gets an IVF index. Rows that are not yet indexed are found by a
+scan, but a thousand unindexed passages add 20 ms or more to a full-text query, and a scan
+does not match fuzzy words. So words are indexed with every commit, and the other columns
+at the end of every run. Indexing adds a small segment to the index (40 ms for a thousand
+passages); the engine's default, merging them into the large segment, takes three seconds
+in 100,000 chunks. Small segments are merged when there are many.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from datetime import timedelta
 
 import lance
 
-from trawl.store.words import WORDS_COLUMN
+from trawl.store.schema import WORDS_COLUMN
 
 _INDEXED_FROM = 10_000
 _QUANTISED_FROM = 500_000
-_FRAGMENTS_AT_MOST = 12
-# A fragment of so many rows is left as it is: to write 100 MB again for the sake of a dozen new
-# files would hold up who searches meanwhile, and have all of it read into memory again.
+_MAX_FRAGMENTS = 12
+# Fragments of this size are not compacted: rewriting 100 MB for a dozen new files would slow
+# down concurrent searches and force servers to reload all of it.
 _FULL_FRAGMENT_ROWS = 65_536
-_UNINDEXED_ROWS_WHILE_WRITING = 100
-# A segment is merged with those after it when it is not this many times as large: so each row
-# is written some log4(N) times, and there are not many more segments than that.
+_MAX_UNINDEXED_ROWS = 100
+# A segment is merged with the later ones unless it is this many times as large as they are
+# together. Each row is then written about log4(N) times, and there are about as many segments.
 _SEGMENT_RATIO = 4
-# Longer than any reader keeps a snapshot; see the notes on `cleanup_older_than`.
-_KEPT = timedelta(hours=1)
+# Longer than any reader keeps a snapshot.
+_VERSIONS_KEPT = timedelta(hours=1)
 
 
 def maintain(*tables: lance.LanceDataset) -> None:
-    """Compact each table where it is in many fragments, and bring its indexes up to date."""
+    """Compact each table that has many fragments, and update its indexes."""
     for table in tables:
         small = [f for f in table.get_fragments() if f.metadata.num_rows < _FULL_FRAGMENT_ROWS]
-        compacted = len(small) > _FRAGMENTS_AT_MOST
+        compacted = len(small) > _MAX_FRAGMENTS
         if compacted:
             table.optimize.compact_files(target_rows_per_fragment=_FULL_FRAGMENT_ROWS)
             table.checkout_latest()
@@ -45,46 +45,47 @@ def maintain(*tables: lance.LanceDataset) -> None:
             if field.name.startswith("v_"):
                 _index_vectors(table, field.name)
         if compacted:
-            table.cleanup_old_versions(older_than=_KEPT)
+            table.cleanup_old_versions(older_than=_VERSIONS_KEPT)
 
 
 def keep_up(table: lance.LanceDataset) -> None:
-    """Index the words of what has come, while more is coming: readers search meanwhile."""
-    _refresh_indexes(table, _UNINDEXED_ROWS_WHILE_WRITING, WORDS_COLUMN)
+    """Index the words of new rows during a run, for concurrent searches."""
+    _refresh_indexes(table, _MAX_UNINDEXED_ROWS, WORDS_COLUMN)
 
 
 def _refresh_indexes(
-    table: lance.LanceDataset, unindexed_at_most: int, only: str | None = None
+    table: lance.LanceDataset, max_unindexed: int, only: str | None = None
 ) -> None:
-    """Index new rows where there are more than so many, in all columns or in one."""
+    """Update the indexes, or the one on column `only`, with more than `max_unindexed` new rows."""
     rows = table.count_rows()
     for index in table.describe_indices():
         if only not in (None, *index.field_names):
             continue
-        if rows - index.num_rows_indexed > unindexed_at_most:
+        if rows - index.num_rows_indexed > max_unindexed:
             merged = segments_to_merge([segment.size_bytes or 0 for segment in index.segments])
             table.optimize.optimize_indices(index_names=[index.name], num_indices_to_merge=merged)
             table.checkout_latest()
 
 
 def segments_to_merge(sizes: Sequence[int]) -> int:
-    """Tell how many of the last segments to merge with what is new; 0 makes one more of that.
+    """Return how many of the last segments to merge with the new rows.
 
-    `sizes` are those of the segments in bytes, in the order of their coming.
+    0 puts the new rows into a segment of their own. `sizes` are the sizes of the segments
+    in bytes, oldest first.
     """
-    merged, together = 0, 0
+    merged, total = 0, 0
     for size in reversed(sizes):
-        if merged and size >= _SEGMENT_RATIO * together:
+        if merged and size >= _SEGMENT_RATIO * total:
             break
-        merged, together = merged + 1, together + size
+        merged, total = merged + 1, total + size
     return merged if merged > 1 else 0
 
 
 def _index_vectors(table: lance.LanceDataset, column: str) -> None:
-    """Make or, once the vectors are four times as many, make anew the index of a column."""
+    """Create the index of a vector column, or recreate it when the vectors have quadrupled."""
     built_for = int(table.config().get(_built_for(column), 0))
     wanted = max(_INDEXED_FROM, 4 * built_for)
-    # To count the vectors reads them all: only where there may be enough.
+    # Counting the vectors reads them all, so the rows are counted first.
     if table.count_rows() < wanted:
         return
     vectors = int(table.count_rows(filter=f"{column} IS NOT NULL"))
@@ -101,5 +102,5 @@ def _index_vectors(table: lance.LanceDataset, column: str) -> None:
 
 
 def _built_for(column: str) -> str:
-    """Name the table's note of how many vectors an index had when its partitions were made."""
+    """Return the config key for the number of vectors when the index was created."""
     return f"trawl.{column}.vectors"

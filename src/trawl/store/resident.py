@@ -1,8 +1,8 @@
-"""What a server holds of a library in memory: vectors, and what is shown of a chunk.
+"""The part of a library that a server keeps in memory: vectors, and the columns of results.
 
-A call of the engine costs about 1.5 ms whatever it asks for, and a search made five; of what is
-held here it makes one, for the words. A commit adds fragments and marks rows as gone, and only
-that is read of it: fragments are known by their files, which never change.
+A call to the engine costs about 1.5 ms, and a search made five. With the data here it makes
+one, for the words. A commit adds fragments and marks rows as deleted; only these changes are
+read, since the files of a fragment never change.
 """
 
 from __future__ import annotations
@@ -10,29 +10,66 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import lance
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from trawl.store.columns import row_ids, vectors_of
-from trawl.store.fragments import Counts, Files, deletions_of, files_of
-from trawl.store.heads import Heads
-from trawl.store.schema import vector_column
-from trawl.store.sql import may_have
-from trawl.types import Space, Vectors
+from trawl.store.heads import Heads, Rows
+from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
+from trawl.store.schema import may_have, vector_column
+from trawl.types import Space, StoredChunk, Vectors
 
-_SHOWN_BYTES_A_ROW = 1_200
-"""What the shown columns of a row take at the most, as reckoned before they are read."""
+_BYTES_PER_CHUNK = 1_200
+"""An upper estimate of the memory for the stored columns of a chunk."""
 
-Rows = NDArray[np.int64]
+_MAX_COUNTS = 4_096
+
+Files: TypeAlias = tuple[int, tuple[str, ...]]
+"""The number and the files of a fragment."""
+
+
+def _files_of(fragment: lance.LanceFragment) -> Files:
+    return fragment.fragment_id, tuple(file.path for file in fragment.metadata.files)
+
+
+def _deletions_of(fragment: lance.LanceFragment) -> str:
+    """Return the name of the file that lists a fragment's deleted rows."""
+    return str(fragment.metadata.deletion_file)
+
+
+class Counts:
+    """Counts rows in the versions of one table. Safe to use from several threads.
+
+    Counts are cached per fragment: counting anew after each commit would take a third of a
+    second in 100,000 chunks.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Files, str, str], int] = {}
+
+    def of(self, dataset: lance.LanceDataset, where: str) -> int:
+        """Return the number of rows of a version that match `where`, SQL of this package."""
+        return sum(self._in(dataset, fragment, where) for fragment in dataset.get_fragments())
+
+    def _in(self, dataset: lance.LanceDataset, fragment: lance.LanceFragment, where: str) -> int:
+        key = _files_of(fragment), _deletions_of(fragment), where
+        count = self._known.get(key)
+        if count is None:
+            # `fragment.count_rows` holds the GIL, which the engine's threads need to finish a
+            # search: a deadlock.
+            scanner = dataset.scanner(columns=[], filter=where, fragments=[fragment])
+            count = int(scanner.count_rows())
+            if len(self._known) >= _MAX_COUNTS:
+                self._known = {}
+            self._known[key] = count
+        return count
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """The columns that are shown of one fragment's rows; `rows` int64 [N], ascending."""
+class _Chunks:
+    """The stored columns of one fragment; `rows` are its row ids, int64 [N], ascending."""
 
     rows: Rows
     columns: pa.Table
@@ -40,20 +77,20 @@ class _Shown:
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """What is held of one version: vectors by source, and fragments' rows as they are shown.
+    """Vectors by source, and stored columns by fragment, of one version.
 
-    Neither need be all: what is too large stays with the engine.
+    Either may be incomplete: the engine serves the rest.
     """
 
     version: int
     vectors: Mapping[str, Heads]
-    shown: tuple[_Shown, ...]
-    files: Mapping[Files, str]
-    """The fragments that this is of, and the name of what tells which of their rows have gone."""
+    chunks: tuple[_Chunks, ...]
+    fragments: Mapping[Files, str]
+    """The fragments of the version, and the name of each one's deletion file."""
 
-    def take(self, rows: Sequence[int]) -> list[dict[str, Any]] | None:
-        """Give the shown columns of some rows, in their order; None where one is not held."""
-        firsts = [int(shown.rows[0]) for shown in self.shown]
+    def take(self, rows: Sequence[int]) -> list[StoredChunk] | None:
+        """Return the chunks at some row ids, in their order; None if one is not in memory."""
+        firsts = [int(chunks.rows[0]) for chunks in self.chunks]
         places: dict[int, list[int]] = {}
         for row in rows:
             at = bisect_right(firsts, row) - 1
@@ -62,38 +99,35 @@ class Resident:
             places.setdefault(at, []).append(row)
         found: dict[int, dict[str, Any]] = {}
         for at, wanted in places.items():
-            shown = self.shown[at]
-            local = np.searchsorted(shown.rows, wanted)
-            if local.max() >= len(shown.rows) or (shown.rows[local] != wanted).any():
+            chunks = self.chunks[at]
+            local = np.searchsorted(chunks.rows, wanted)
+            if local.max() >= len(chunks.rows) or (chunks.rows[local] != wanted).any():
                 return None
-            table = shown.columns.take(pa.array(local))
+            table = chunks.columns.take(pa.array(local))
             found.update(zip(wanted, table.to_pylist(), strict=True))
-        return [found[row] for row in rows]
+        return [stored_chunk(found[row]) for row in rows]
 
 
 class Reader:
-    """Reads what is held, `most_bytes` of it at the most. To be used from one thread at a time."""
+    """Reads up to `max_bytes` into memory. Not safe to use from several threads at once."""
 
-    def __init__(
-        self, sources: Mapping[str, Space], counts: Counts, shown: Sequence[str], most_bytes: int
-    ) -> None:
+    def __init__(self, sources: Mapping[str, Space], counts: Counts, max_bytes: int) -> None:
         self._sources = sources
         self._counts = counts
-        self._shown = list(shown)
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
 
     def read(self, dataset: lance.LanceDataset, before: Resident | None = None) -> Resident:
-        """Give what is held of a version, with what of an earlier one still holds."""
-        fragments = {files_of(fragment): fragment for fragment in dataset.get_fragments()}
-        files = {key: deletions_of(fragment) for key, fragment in fragments.items()}
-        known = before.files if before is not None else {}
-        same = set(known) & set(files)
+        """Read a version into memory, reusing data of an earlier one."""
+        fragments = {_files_of(fragment): fragment for fragment in dataset.get_fragments()}
+        deletions = {key: _deletions_of(fragment) for key, fragment in fragments.items()}
+        known = before.fragments if before is not None else {}
+        same = set(known) & set(fragments)
         new = [fragment for key, fragment in fragments.items() if key not in same]
         live = {key[0]: np.zeros(0, np.int64) for key in set(known) - same}
         for key in same:
-            if known[key] != files[key]:
+            if known[key] != deletions[key]:
                 live[key[0]] = row_ids(_scan(dataset, [], [fragments[key]]))
-        left = self._most_bytes
+        left = self._max_bytes
         vectors: dict[str, Heads] = {}
         for source, size in self._by_size(dataset):
             if size > left:
@@ -102,22 +136,22 @@ class Reader:
             held = before.vectors.get(source) if before is not None else None
             if held is not None:
                 held = _keep(held, live)
-            if held is None or held.untidy:
+            if held is None or held.stale:
                 vectors[source] = Heads.of(*self._vectors(dataset, source, None))
             else:
                 vectors[source] = held.with_more(*self._vectors(dataset, source, new))
-        shown: list[_Shown] = []
-        if dataset.count_rows() * _SHOWN_BYTES_A_ROW <= left:
-            kept_shown = {s.rows[0] >> 32: s for s in before.shown} if before is not None else {}
-            for key in sorted(files):
-                there = kept_shown.get(key[0]) if key in same else None
-                there = there or self._shown_of(dataset, fragments[key])
-                if there is not None:
-                    shown.append(there)
-        return Resident(int(dataset.version), vectors, tuple(shown), files)
+        chunks: list[_Chunks] = []
+        if dataset.count_rows() * _BYTES_PER_CHUNK <= left:
+            read = {each.rows[0] >> 32: each for each in before.chunks} if before else {}
+            for key in sorted(fragments):
+                unchanged = read.get(key[0]) if key in same else None
+                found = unchanged or _chunks_of(dataset, fragments[key])
+                if found is not None:
+                    chunks.append(found)
+        return Resident(int(dataset.version), vectors, tuple(chunks), deletions)
 
     def _by_size(self, dataset: lance.LanceDataset) -> list[tuple[str, int]]:
-        """Give the sources and the bytes that their vectors take, the smallest first."""
+        """Return the sources and the bytes of their vectors, smallest first."""
         sizes = {
             source: self._counts.of(dataset, may_have(source)) * space.dimension * 4
             for source, space in self._sources.items()
@@ -130,7 +164,7 @@ class Reader:
         source: str,
         fragments: Sequence[lance.LanceFragment] | None,
     ) -> tuple[Rows, Vectors]:
-        """Read the ids of the rows that have a source's vector, and these, float32 [N, D]."""
+        """Read the row ids and vectors, float32 [N, D], of a source."""
         dimension = self._sources[source].dimension
         column = vector_column(source)
         if fragments is not None and not fragments:
@@ -139,15 +173,12 @@ class Reader:
         having, vectors = vectors_of(table, column, dimension)
         return row_ids(having), vectors
 
-    def _shown_of(
-        self, dataset: lance.LanceDataset, fragment: lance.LanceFragment
-    ) -> _Shown | None:
-        table = _scan(dataset, self._shown, [fragment])
-        if not table.num_rows:
-            return None
-        rows = row_ids(table)
-        columns = table.select(self._shown).combine_chunks()
-        return _Shown(rows, columns)
+
+def _chunks_of(dataset: lance.LanceDataset, fragment: lance.LanceFragment) -> _Chunks | None:
+    table = _scan(dataset, STORED_COLUMNS, [fragment])
+    if not table.num_rows:
+        return None
+    return _Chunks(row_ids(table), table.select(STORED_COLUMNS).combine_chunks())
 
 
 def _scan(
@@ -162,14 +193,14 @@ def _scan(
 
 
 def _keep(held: Heads, live: Mapping[int, Rows]) -> Heads:
-    """Give the vectors without those whose rows have gone from the fragments in `live`."""
+    """Drop the vectors whose rows are no longer in the fragments of `live`."""
     if not live:
         return held
     keep = []
     for block in held.blocks:
-        there = np.ones(len(block.rows), bool) if block.gone is None else ~block.gone
+        kept = np.ones(len(block.rows), bool) if block.deleted is None else ~block.deleted
         for fragment_id, rows in live.items():
             inside = block.rows >> 32 == fragment_id
-            there[inside] &= np.isin(block.rows[inside], rows)
-        keep.append(there)
+            kept[inside] &= np.isin(block.rows[inside], rows)
+        keep.append(kept)
     return held.keeping(keep)

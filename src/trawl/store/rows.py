@@ -1,17 +1,20 @@
-"""Between the types of Trawl and the rows of its tables."""
+"""Convert between Trawl's types and the rows of its tables."""
 
 from __future__ import annotations
 
 import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from trawl.errors import MetadataError
 from trawl.store.schema import (
+    DOCUMENTS,
     MEDIA,
     SPAN,
     metadata_column,
@@ -19,13 +22,100 @@ from trawl.store.schema import (
     null_columns,
     vector_column,
 )
-from trawl.types import Chunk, ColumnType, Document, Edits, Metadata, Span, Value
+from trawl.types import (
+    Chunk,
+    ColumnType,
+    Document,
+    Edits,
+    Metadata,
+    Span,
+    StoredChunk,
+    Value,
+    Vectors,
+)
 
 _INT64 = 2**63
 
+STORED_COLUMNS = [
+    "chunk_id",
+    "document_id",
+    "uri",
+    "title",
+    "modality",
+    "media_type",
+    "text",
+    "detail",
+    "span",
+    "metadata",
+]
+"""The columns of ``chunks`` that make a `StoredChunk`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """A row of ``documents``. `error` is None for a document that was indexed.
+
+    A document whose file could not be opened keeps its earlier chunks: `error` is set and
+    `chunks` is not 0. `metadata` includes the `edits`, which are also stored apart so that
+    they survive a change of the file.
+    """
+
+    document_id: str
+    uri: str
+    content_hash: str
+    media_type: str
+    title: str
+    metadata: Metadata
+    size_bytes: int
+    chunks: int
+    error: str | None
+    added_at: datetime.datetime
+    modified_ns: int | None = None
+    edits: Edits = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, document: Document, chunks: int, error: str | None = None) -> DocumentRow:
+        """Return the row of a document, added now."""
+        return cls(
+            document_id=document.document_id,
+            uri=document.uri,
+            content_hash=document.content_hash,
+            media_type=document.media_type,
+            title=document.title,
+            metadata=document.metadata,
+            size_bytes=document.size_bytes,
+            chunks=chunks,
+            error=error,
+            added_at=datetime.datetime.now(datetime.UTC),
+            modified_ns=document.modified_ns,
+        )
+
+
+def document_rows(table: pa.Table) -> list[DocumentRow]:
+    """Convert rows from Arrow, ordered by `uri`."""
+    rows = []
+    for row in table.to_pylist():
+        row["metadata"] = metadata_from_json(row["metadata"])
+        row["edits"] = dict(metadata_from_json(row.get("edits")))
+        rows.append(DocumentRow(**row))
+    return sorted(rows, key=lambda row: row.uri)
+
+
+def document_table(rows: Sequence[DocumentRow]) -> pa.Table:
+    """Convert rows to Arrow."""
+    plain = [
+        {name: getattr(row, name) for name in DOCUMENTS.names}
+        | {
+            "metadata": metadata_to_json(row.metadata),
+            "edits": metadata_to_json(row.edits) if row.edits else None,
+        }
+        for row in rows
+    ]
+    return pa.Table.from_pylist(plain, schema=DOCUMENTS)
+
 
 def column_type(key: str, value: Value) -> ColumnType:
-    """Tell which type of column holds `value`. Raises `MetadataError` for one that none does."""
+    """Return the column type of `value`. Raises `MetadataError` if no column type holds it."""
     match value:
         case bool():
             return "boolean"
@@ -46,10 +136,10 @@ def column_type(key: str, value: Value) -> ColumnType:
 
 
 def fit_metadata(metadata: Metadata, columns: dict[str, ColumnType]) -> Metadata:
-    """Give `metadata` as the library's columns hold it, and enter its new keys in `columns`.
+    """Convert `metadata` to the library's column types, and add its new keys to `columns`.
 
-    Whole numbers fit a column of reals. Raises `MetadataError` where a value is of
-    another type than its column; `columns` is then left as it was.
+    Whole numbers fit a column of reals. Raises `MetadataError` if the type of a value
+    differs from its column's; `columns` is then unchanged.
     """
     fitted: Metadata = {}
     new: dict[str, ColumnType] = {}
@@ -62,7 +152,7 @@ def fit_metadata(metadata: Metadata, columns: dict[str, ColumnType]) -> Metadata
             value = float(value)
         elif kind != wanted:
             raise MetadataError(
-                f"metadata {key!r} is {wanted} in this library, and here it is {kind} "
+                f"metadata {key!r} has type {wanted} in this library, but this value is {kind} "
                 f"({value!r}); change the value, or use another key"
             )
         fitted[key] = value
@@ -71,12 +161,12 @@ def fit_metadata(metadata: Metadata, columns: dict[str, ColumnType]) -> Metadata
 
 
 def edited(metadata: Metadata, edits: Edits) -> Metadata:
-    """Give metadata with a person's changes."""
+    """Apply edits to metadata; a value of None removes the key."""
     return {key: value for key, value in {**metadata, **edits}.items() if value is not None}
 
 
 def with_metadata(chunks: pa.Table, metadata: Metadata) -> pa.Table:
-    """Give rows of ``chunks``, all of one document, with other metadata."""
+    """Replace the metadata in rows of ``chunks``, all of one document."""
     values: dict[str, Value | None] = {"metadata": metadata_to_json(metadata)}
     for key in metadata_columns(chunks.schema):
         values[metadata_column(key)] = metadata.get(key)
@@ -88,7 +178,7 @@ def with_metadata(chunks: pa.Table, metadata: Metadata) -> pa.Table:
 
 
 def metadata_to_json(metadata: Mapping[str, Value | None]) -> str:
-    """Give metadata, or edits of it, as JSON; dates as ISO text under a `$date`."""
+    """Return metadata or edits as JSON; a date is ``{"$date": ISO text}``."""
     return json.dumps(
         {
             key: {"$date": value.isoformat()} if isinstance(value, datetime.date) else value
@@ -99,7 +189,7 @@ def metadata_to_json(metadata: Mapping[str, Value | None]) -> str:
 
 
 def metadata_from_json(text: str | None) -> Metadata:
-    """Read what `metadata_to_json` wrote."""
+    """Parse the JSON of `metadata_to_json`."""
     return {
         key: datetime.date.fromisoformat(value["$date"]) if isinstance(value, dict) else value
         for key, value in json.loads(text or "{}").items()
@@ -107,7 +197,7 @@ def metadata_from_json(text: str | None) -> Metadata:
 
 
 def span_from_row(row: dict[str, Any] | None) -> Span:
-    """Read a span from the struct that Arrow gives."""
+    """Return the span of an Arrow struct."""
     found = dict(row or {})
     box = found.get("box")
     if box is not None:
@@ -118,7 +208,7 @@ def span_from_row(row: dict[str, Any] | None) -> Span:
 def chunk_rows(
     documents: Sequence[tuple[Document, Sequence[Chunk]]], schema: pa.Schema
 ) -> pa.Table:
-    """Give the rows of ``chunks`` for some documents, in the schema of the table."""
+    """Return the rows of ``chunks`` for some documents, in the schema of the table."""
     pairs = [(document, chunk) for document, chunks in documents for chunk in chunks]
     columns: dict[str, pa.Array] = {
         "chunk_id": pa.array([chunk.chunk_id for _, chunk in pairs], pa.string()),
@@ -156,9 +246,9 @@ def _words(document: Document, chunk: Chunk) -> str:
 def _vectors(
     vectors: Sequence[np.ndarray[Any, Any] | None], schema: pa.Schema, name: str
 ) -> pa.Array:
-    """Give a nullable fixed-size-list column, refusing what is not of unit length.
+    """Return a nullable fixed-size-list column of vectors, which must have length 1.
 
-    LanceDB accepts a zero vector, and a NaN poisons an index: neither may get in.
+    LanceDB accepts zero vectors and NaN, and either breaks an index.
     """
     dimension = schema.field(name).type.list_size
     rows = np.zeros((len(vectors), dimension), np.float32)
@@ -169,14 +259,14 @@ def _vectors(
             missing[index] = False
     norms = np.linalg.norm(rows[~missing], axis=1)
     if not np.all(np.abs(norms - 1) < 1e-3):
-        raise AssertionError(f"{name}: a vector whose length is not 1")
+        raise AssertionError(f"{name}: a vector's length is not 1")
     return pa.FixedSizeListArray.from_arrays(
         pa.array(rows.ravel()), dimension, mask=pa.array(missing)
     )
 
 
 def media_rows(chunks: Iterable[Chunk]) -> pa.Table:
-    """Give the rows of ``media`` for the chunks that have a thumbnail."""
+    """Return the rows of ``media`` for the chunks that have a thumbnail."""
     pictured = [chunk for chunk in chunks if chunk.thumbnail is not None]
     return pa.table(
         [
@@ -186,3 +276,23 @@ def media_rows(chunks: Iterable[Chunk]) -> pa.Table:
         ],
         schema=MEDIA,
     )
+
+
+def stored_chunk(row: dict[str, Any]) -> StoredChunk:
+    """Return the chunk of a row that has the `STORED_COLUMNS`."""
+    fields = {name: row[name] for name in STORED_COLUMNS}
+    fields["span"] = span_from_row(fields["span"])
+    fields["metadata"] = metadata_from_json(fields["metadata"])
+    return StoredChunk(**fields)
+
+
+def row_ids(table: pa.Table) -> NDArray[np.int64]:
+    """Return the row ids of a table that was read with them, int64 [N]."""
+    return np.asarray(table["_rowid"].to_numpy().astype(np.int64))
+
+
+def vectors_of(table: pa.Table, column: str, dimension: int) -> tuple[pa.Table, Vectors]:
+    """Return the rows that have a vector in `column`, and the vectors, float32 [N, D]."""
+    having = table.filter(table[column].is_valid())
+    vectors = np.asarray(having[column].combine_chunks().flatten(), np.float32)
+    return having, vectors.reshape(-1, dimension)

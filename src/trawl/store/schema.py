@@ -1,15 +1,15 @@
-"""The tables of a library as Arrow schemas, and the names of their columns.
+"""The tables of a library as Arrow schemas, their column names, and SQL conditions on them.
 
 ``chunks``
-    one row a chunk: its text, span, document, metadata and vectors;
+    one row per chunk: its text, span, document, metadata and vectors;
 ``documents``
-    one row a source file: content hash and outcome, written after its chunks;
+    one row per source file: content hash and outcome, written after its chunks;
 ``media``
-    one row a picture: its thumbnail.
+    one row per picture: its thumbnail.
 
-A vector's column is ``v_`` and its source's name, a metadata key's column ``m_``
-and the key, both through `column_name`; so no name that a user chose ever has to
-be quoted, and no two names share a column.
+A vector column is named ``v_`` and the source, a metadata column ``m_`` and the key.
+Both names are encoded reversibly, so no name that a user chose needs quoting, and no
+two names share a column.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ BUILT_IN_COLUMNS: Mapping[str, ColumnType] = {
     "title": "text",
     "media_type": "text",
 }
-"""What can be filtered by in every library. A metadata key of the same name comes second."""
+"""The columns that every library can filter by. They hide metadata keys of the same name."""
+
+WORDS_COLUMN = "words"
+"""The column with the full-text index."""
 
 SPAN = pa.struct(
     [
@@ -68,7 +71,7 @@ DOCUMENTS = pa.schema(
         pa.field("chunks", pa.int32()),
         pa.field("error", pa.string()),
         pa.field("added_at", pa.timestamp("ms", tz="UTC")),
-        # Not in libraries made before them; the next writer adds them.
+        # Older libraries lack these columns; the next writer adds them.
         pa.field("modified_ns", pa.int64()),
         pa.field("edits", pa.string()),
     ]
@@ -84,7 +87,7 @@ MEDIA = pa.schema(
 
 
 def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
-    """Give the schema of ``chunks``, with a vector column for each source ("mini.image")."""
+    """Return the schema of ``chunks``, with a vector column for each source ("mini.image")."""
     fields = [
         pa.field("chunk_id", pa.string(), nullable=False, metadata=_PRIMARY_KEY),
         pa.field("document_id", pa.string(), nullable=False),
@@ -94,8 +97,8 @@ def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
         pa.field("title", pa.string()),
         pa.field("media_type", pa.string()),
         pa.field("text", pa.string()),
-        # What BM25 sees: the title, the file's name, and the passage or the caption.
-        pa.field("words", pa.string()),
+        # The text for BM25: the title, the file name, and the passage or caption.
+        pa.field(WORDS_COLUMN, pa.string()),
         pa.field("detail", pa.string()),
         pa.field("span", SPAN),
         pa.field("metadata", pa.string()),
@@ -106,22 +109,22 @@ def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
 
 
 def vector_column(source: str) -> str:
-    """Name the column that holds a source's vectors."""
+    """Return the name of the column with a source's vectors."""
     return "v_" + _safe(source)
 
 
 def metadata_column(key: str) -> str:
-    """Name the column that holds a metadata key's values."""
+    """Return the name of the column with a metadata key's values."""
     return "m_" + _safe(key)
 
 
 def filter_column(key: str) -> str:
-    """Name the column that a filter on `key` reads: a built-in one, or the metadata's."""
+    """Return the column that a filter on `key` reads: a built-in one, or the metadata's."""
     return key if key in BUILT_IN_COLUMNS else metadata_column(key)
 
 
 def metadata_fields(columns: Mapping[str, ColumnType]) -> pa.Schema:
-    """Give the Arrow fields of new metadata columns."""
+    """Return the Arrow fields of new metadata columns."""
     return pa.schema(
         [
             pa.field(metadata_column(key), _ARROW_TYPES[kind], metadata={"trawl:key": key})
@@ -131,7 +134,7 @@ def metadata_fields(columns: Mapping[str, ColumnType]) -> pa.Schema:
 
 
 def metadata_columns(schema: pa.Schema) -> dict[str, ColumnType]:
-    """Read the metadata keys and their types back from the schema of ``chunks``."""
+    """Return the metadata keys and their types from the schema of ``chunks``."""
     found: dict[str, ColumnType] = {}
     for field in schema:
         if field.name.startswith("m_"):
@@ -147,10 +150,9 @@ def _column_type(arrow_type: pa.DataType) -> ColumnType:
 
 
 def _safe(name: str) -> str:
-    """Turn any text into lower-case ASCII letters, digits and `_`, reversibly.
+    """Encode any text as lower-case ASCII letters, digits and `_`, reversibly.
 
-    Every byte of UTF-8 outside a-z and 0-9 becomes `_` and two hexadecimal digits,
-    so equal columns mean equal names.
+    Every byte of UTF-8 outside a-z and 0-9 becomes `_` and two hexadecimal digits.
     """
     return "".join(
         chr(byte) if byte in _PLAIN else f"_{byte:02x}"
@@ -166,5 +168,27 @@ def _unsafe(column: str) -> str:
 
 
 def null_columns(names: Iterable[str], schema: pa.Schema, rows: int) -> dict[str, pa.Array]:
-    """Give columns of nulls, for what the rows at hand have nothing of."""
+    """Return columns of nulls, for columns that the rows have no values for."""
     return {name: pa.nulls(rows, schema.field(name).type) for name in names}
+
+
+def quoted(text: str) -> str:
+    """Return text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def one_of(column: str, values: Iterable[str]) -> str:
+    """Return the condition that a text column is one of `values`, at least one."""
+    return f"{column} IN ({', '.join(quoted(value) for value in values)})"
+
+
+def row_is_one_of(rows: Iterable[int]) -> str:
+    """Return the condition that a row id is one of `rows`; false for no rows."""
+    listed = ", ".join(map(str, rows))
+    return f"_rowid IN ({listed})" if listed else "1 = 0"
+
+
+def may_have(source: str) -> str:
+    """Return the condition that a chunk may have a source's vector, without reading vectors."""
+    modality = source.rpartition(".")[2]
+    return f"modality = {quoted(modality)}" + (" OR text <> ''" if modality == "text" else "")

@@ -1,4 +1,4 @@
-"""Reading: one version of a library's chunks, searched and looked up."""
+"""One version of a library's chunks, for searches and look-ups."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from lance.query import PhraseQuery
+from lance.query import BooleanQuery, FullTextQuery, MatchQuery, Occur, PhraseQuery
 from numpy.typing import NDArray
 
-from trawl.store.columns import row_ids, vectors_of
-from trawl.store.fragments import Counts
-from trawl.store.resident import Resident
-from trawl.store.schema import BUILT_IN_COLUMNS, metadata_columns, vector_column
-from trawl.store.shown import SHOWN, stored
-from trawl.store.sql import may_have, quoted, row_is_one_of
-from trawl.store.words import WORDS_COLUMN, Words
+from trawl.store.resident import Counts, Resident
+from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
+from trawl.store.schema import (
+    BUILT_IN_COLUMNS,
+    WORDS_COLUMN,
+    may_have,
+    metadata_columns,
+    quoted,
+    row_is_one_of,
+    vector_column,
+)
 from trawl.types import (
     MODALITIES,
     ColumnType,
@@ -35,20 +39,44 @@ from trawl.types import (
 )
 
 BM25 = "bm25"
-"""The name of the source that finds by words."""
+"""The name of the full-text source."""
 
-# Enough for a recall of 0.99 and more on the vectors measured (docs/benchmarks.md).
+# Recall is at least 0.99 on the measured vectors (docs/benchmarks.md).
 _NPROBES = 32
 _REFINE_FACTOR = 3
 
-_FILTERS_KEPT = 16
+_MAX_FILTERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A full-text query.
+
+    Every word of `text` counts on its own, every phrase of `phrases` as a whole. `fuzzy`
+    has words with the number of letters that may differ. The scores of all are added.
+    """
+
+    text: str = ""
+    phrases: tuple[str, ...] = ()
+    fuzzy: tuple[tuple[str, int], ...] = ()
+
+    def as_query(self) -> FullTextQuery | None:
+        """Return the engine's query, or None if this is empty."""
+        parts: list[FullTextQuery] = []
+        if self.text.strip():
+            parts.append(MatchQuery(self.text, WORDS_COLUMN))
+        parts += [PhraseQuery(phrase, WORDS_COLUMN) for phrase in self.phrases]
+        parts += [MatchQuery(word, WORDS_COLUMN, fuzziness=letters) for word, letters in self.fuzzy]
+        if len(parts) <= 1:
+            return parts[0] if parts else None
+        return BooleanQuery([(Occur.SHOULD, part) for part in parts])
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Vectors of a source, float32 [M, D], and which of them are of one document.
+    """Vectors of a source, float32 [M, D], and the documents that they are from.
 
-    `documents` is int64 [M]: equal numbers, equal documents.
+    `documents` is int64 [M]; equal numbers mean the same document.
     """
 
     vectors: Vectors
@@ -56,9 +84,9 @@ class Sample:
 
 
 class Snapshot:
-    """One version of the chunks. Safe to read from several threads.
+    """One version of the chunks. Safe to use from several threads.
 
-    Row ids are those of this version: give them back to the snapshot that they came from.
+    Row ids are valid only in the snapshot that returned them.
     """
 
     def __init__(
@@ -80,42 +108,44 @@ class Snapshot:
         return int(self._dataset.version)
 
     def latest_version(self) -> int:
-        """The newest version that there is, read from the table's directory."""
+        """Return the newest version, read from the table's directory."""
         return int(self._dataset.latest_version)
 
     @cached_property
     def state(self) -> str:
-        """Names this version's contents: no other table and no other version has this name.
+        """An identifier of this version's contents, unique across libraries.
 
-        Versions are counted in every library from 1, so their numbers alone would not do.
+        Version numbers start at 1 in every library, so they are not enough.
         """
-        # Of a handle of its own: this call shuts out every other that is made meanwhile.
-        made_by = lance.dataset(self._dataset.uri, version=self.version).read_transaction(
-            self.version
-        )
-        # A version that does not say who made it gets a name that nobody else will ask for.
-        return f"{self.version}-{made_by.uuid if made_by is not None else uuid4()}"
+        # On its own handle, since this call blocks all others on the same one.
+        dataset = lance.dataset(self._dataset.uri, version=self.version)
+        try:
+            transaction = dataset.read_transaction(self.version)
+        except TypeError:  # pylance cannot represent a compaction that rewrites indexes
+            transaction = None
+        # A version without a transaction gets an identifier that is never reused.
+        return f"{self.version}-{transaction.uuid if transaction is not None else uuid4()}"
 
     @cached_property
     def fragments(self) -> int:
-        """How many fragments the chunks are in; each costs a search a little."""
+        """The number of fragments; each adds a little to the time of a search."""
         return len(self._dataset.get_fragments())
 
     @cached_property
     def unindexed_rows(self) -> int:
-        """How many chunks some index has yet to take in; a search scans them."""
+        """The number of chunks that are not in some index yet; a search scans them."""
         rows = int(self._dataset.count_rows())
         indexed = (int(index.num_rows_indexed) for index in self._dataset.describe_indices())
         return rows - min(indexed, default=rows)
 
     @cached_property
     def columns(self) -> dict[str, ColumnType]:
-        """What can be filtered by: built-in columns and metadata keys, with their types."""
+        """The columns for filters: built-in columns and metadata keys, with their types."""
         return {**metadata_columns(self._dataset.schema), **BUILT_IN_COLUMNS}
 
     @cached_property
     def counts(self) -> dict[Modality, int]:
-        """How many chunks there are of each modality."""
+        """The number of chunks of each modality."""
         return {
             modality: self._counts.of(self._dataset, f"modality = '{modality}'")
             for modality in MODALITIES
@@ -127,11 +157,11 @@ class Snapshot:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The sources that the library has vectors for."""
+        """The sources of vectors."""
         return tuple(self._sources)
 
     def size(self, source: str) -> int:
-        """How many chunks a source can choose from: those that have its vector, or words."""
+        """Return the number of chunks that have the source's vector, or words for BM25."""
         if source == BM25:
             return sum(self.counts.values())
         modality = source.rpartition(".")[2]
@@ -140,23 +170,23 @@ class Snapshot:
         return self.counts.get(modality, 0)  # type: ignore[call-overload, no-any-return]
 
     def prepare(self) -> None:
-        """Look up what is looked up once a version, before a search has to wait for it."""
+        """Compute what is cached for the version, before a search has to wait for it."""
         for source in self._sources:
             self.size(source)
             self._index_type(source)
         _ = self.columns
 
     def holds(self, source: str) -> bool:
-        """Whether a source's vectors are in memory: then asking it takes no thread of its own."""
+        """Return whether a source's vectors are in memory, so that `nearest` needs no thread."""
         return self._resident is not None and source in self._resident.vectors
 
     def nearest(
         self, source: str, query: NDArray[np.float32], limit: int, where: str | None
     ) -> Ranking:
-        """Give the `limit` chunks whose vectors are nearest to `query` [D], after the filter.
+        """Return the `limit` chunks nearest to `query` [D], after the filter.
 
-        An index looks at some partitions alone, and a narrow filter may leave them empty:
-        a filtered answer that comes short is asked again without the index.
+        An index searches only some partitions, which a narrow filter may leave empty. If a
+        filtered search finds too few chunks, it is repeated without the index.
         """
         held = self._resident.vectors.get(source) if self._resident is not None else None
         if held is not None:
@@ -187,7 +217,7 @@ class Snapshot:
         index = self._index_type(source) if use_index else None
         if index is not None:
             nearest["nprobes"] = _NPROBES
-            # What is not quantised is exact as it is, and to read it again takes 8 ms.
+            # Vectors that are not quantised are exact; refining them would take 8 ms.
             if not index.endswith("FLAT"):
                 nearest["refine_factor"] = _REFINE_FACTOR
         table = self._dataset.to_table(
@@ -217,18 +247,18 @@ class Snapshot:
         return self._index_types.get(vector_column(source))
 
     def _rows_of(self, where: str) -> NDArray[np.int64]:
-        """Give the ids, ascending, of the rows that a filter lets by: each source wants them."""
+        """Return the ids, ascending, of the rows that match a filter; every source uses them."""
         found = self._allowed.get(where)
         if found is None:
             table = self._dataset.to_table(columns=[], filter=where, with_row_id=True)
             found = np.sort(row_ids(table))
-            if len(self._allowed) >= _FILTERS_KEPT:
+            if len(self._allowed) >= _MAX_FILTERS:
                 self._allowed.clear()
             self._allowed[where] = found
         return found
 
     def words(self, words: Words, limit: int, where: str | None) -> Ranking:
-        """Give the `limit` chunks with the highest BM25 score for `words`."""
+        """Return the `limit` chunks with the highest BM25 scores for `words`."""
         query = words.as_query()
         if query is None:
             empty = np.zeros(0, np.int64)
@@ -247,7 +277,7 @@ class Snapshot:
         return Ranking(BM25, rows[order], scores[order], self.size(BM25))
 
     def holding(self, phrase: str) -> NDArray[np.int64]:
-        """Give the row ids, in their order, of the chunks that hold a word or a phrase."""
+        """Return the row ids, ascending, of the chunks that contain a word or phrase."""
         table = self._dataset.to_table(
             columns=["_score"],
             full_text_query=PhraseQuery(phrase, WORDS_COLUMN),
@@ -257,12 +287,19 @@ class Snapshot:
         return np.sort(row_ids(table))
 
     def sample(self, source: str, size: int) -> Sample:
-        """Give up to `size` of a source's vectors, drawn at random; the draw is repeatable."""
-        # Nulls are dropped afterwards: finding them first means reading every vector.
-        return self._sample_at(source, self._draw(may_have(source), size))
+        """Return up to `size` random vectors of a source; the same ones on every call."""
+        # Nulls are dropped afterwards, since finding them first would read every vector.
+        rows = self._draw(may_have(source), size)
+        column = vector_column(source)
+        dimension = self._sources[source].dimension
+        if not rows:
+            return Sample(np.zeros((0, dimension), np.float32), np.zeros(0, np.int64))
+        table = self._dataset.to_table(columns=[column, "document_id"], filter=row_is_one_of(rows))
+        having, vectors = vectors_of(table, column, dimension)
+        return Sample(vectors, _numbers(having))
 
     def sample_texts(self, size: int) -> tuple[list[str], NDArray[np.int64]]:
-        """Give up to `size` passages and captions, drawn at random, and their documents."""
+        """Return up to `size` random passages and captions, and their documents."""
         table = self._dataset.to_table(
             columns=["text", "document_id"], filter=row_is_one_of(self._draw("text <> ''", size))
         )
@@ -275,35 +312,25 @@ class Snapshot:
             chosen = np.sort(np.random.default_rng(0).choice(chosen, size, replace=False))
         return [int(row) for row in chosen]
 
-    def _sample_at(self, source: str, rows: Sequence[int]) -> Sample:
-        column = vector_column(source)
-        dimension = self._sources[source].dimension
-        if not rows:
-            return Sample(np.zeros((0, dimension), np.float32), np.zeros(0, np.int64))
-        table = self._dataset.to_table(columns=[column, "document_id"], filter=row_is_one_of(rows))
-        having, vectors = vectors_of(table, column, dimension)
-        return Sample(vectors, _numbers(having))
-
     def take(self, rows: Sequence[int]) -> list[StoredChunk]:
-        """Give the chunks at some row ids, in their order."""
+        """Return the chunks at some row ids, in the given order."""
         if not rows:
             return []
         held = self._resident.take(rows) if self._resident is not None else None
         if held is not None:
-            return [stored(row) for row in held]
-        table = self._dataset.to_table(columns=SHOWN, filter=row_is_one_of(rows), with_row_id=True)
-        found = {row["_rowid"]: stored(row) for row in table.to_pylist()}
-        return [found[row] for row in rows]
+            return held
+        found = self.fields(rows, STORED_COLUMNS)
+        return [stored_chunk(found[row]) for row in rows]
 
     def document_ids(self, where: str) -> frozenset[str]:
-        """Give the ids of the documents that have a chunk which the filter lets by."""
+        """Return the ids of the documents with a chunk that matches the filter."""
         table = self._dataset.to_table(columns=["document_id"], filter=where)
         return frozenset(table["document_id"].unique().to_pylist())
 
     def values(self, column: str, where: str | None) -> list[tuple[Value, int]]:
-        """Count the documents that have each value of a column, the most first.
+        """Count the documents by value of a column, most frequent first.
 
-        A list counts for each thing in it; what has no value is not counted.
+        A list counts for each of its items; documents without a value are not counted.
         """
         table = self._dataset.to_table(columns=["document_id", column], filter=where)
         table = table.rename_columns(["document", "value"])
@@ -323,7 +350,7 @@ class Snapshot:
         return sorted(found, key=lambda pair: (-pair[1], str(pair[0])))
 
     def fields(self, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
-        """Give some columns of the chunks at some row ids, by row id."""
+        """Return some columns of the chunks at some row ids, by row id."""
         if not rows:
             return {}
         table = self._dataset.to_table(
@@ -332,7 +359,7 @@ class Snapshot:
         return {row.pop("_rowid"): row for row in table.to_pylist()}
 
     def vectors(self, source: str, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """Give the vectors [D] of the chunks at some row ids that have one of the source."""
+        """Return the vectors [D] of a source by row id, for the rows that have one."""
         column = vector_column(source)
         return {
             row: np.asarray(found[column], np.float32)
@@ -341,28 +368,30 @@ class Snapshot:
         }
 
     def vector(self, source: str, chunk_id: str) -> NDArray[np.float32] | None:
-        """Give a chunk's vector [D] of a source, or None where it has none of it."""
+        """Return a chunk's vector [D] of a source, or None."""
         column = vector_column(source)
         table = self._dataset.to_table(columns=[column], filter=f"chunk_id = {quoted(chunk_id)}")
         found = table[column].to_pylist()
         return np.asarray(found[0], np.float32) if found and found[0] is not None else None
 
     def chunks(self, document_id: str) -> list[StoredChunk]:
-        """Give the chunks of a document, in their order."""
+        """Return the chunks of a document, in order."""
         table = self._dataset.to_table(
-            columns=[*SHOWN, "ordinal"], filter=f"document_id = {quoted(document_id)}"
+            columns=[*STORED_COLUMNS, "ordinal"], filter=f"document_id = {quoted(document_id)}"
         )
         rows = sorted(table.to_pylist(), key=lambda row: int(row["ordinal"]))
-        return [stored(row) for row in rows]
+        return [stored_chunk(row) for row in rows]
 
     def chunk(self, chunk_id: str) -> StoredChunk | None:
-        """Give one chunk, or None."""
-        table = self._dataset.to_table(columns=SHOWN, filter=f"chunk_id = {quoted(chunk_id)}")
-        return next((stored(row) for row in table.to_pylist()), None)
+        """Return one chunk, or None."""
+        table = self._dataset.to_table(
+            columns=STORED_COLUMNS, filter=f"chunk_id = {quoted(chunk_id)}"
+        )
+        return next((stored_chunk(row) for row in table.to_pylist()), None)
 
 
 def _numbers(table: pa.Table) -> NDArray[np.int64]:
-    """Give a number for each row's document, the same in every sample and process."""
+    """Return a number for each row's document, the same in every sample and process."""
     digests = (
         hashlib.blake2b(document_id.encode(), digest_size=8).digest()
         for document_id in table["document_id"].to_pylist()

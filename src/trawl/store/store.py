@@ -1,4 +1,4 @@
-"""A library's tables: made, opened, read at their newest version, and written by one writer."""
+"""The tables of a library: creates and opens them, returns snapshots and the writer."""
 
 from __future__ import annotations
 
@@ -12,33 +12,27 @@ from typing import Any
 import lance
 
 from trawl.errors import QueryError
-from trawl.store.documents import DocumentRow, document_rows
-from trawl.store.fragments import Counts
-from trawl.store.lock import WriteLock
-from trawl.store.resident import Reader, Resident
-from trawl.store.schema import DOCUMENTS, MEDIA, chunks_schema
-from trawl.store.shown import SHOWN
+from trawl.store.resident import Counts, Reader, Resident
+from trawl.store.rows import DocumentRow, document_rows
+from trawl.store.schema import DOCUMENTS, MEDIA, WORDS_COLUMN, chunks_schema, one_of, quoted
 from trawl.store.snapshot import Snapshot
-from trawl.store.sql import one_of, quoted
-from trawl.store.writer import Writer
+from trawl.store.writer import WriteLock, Writer
 from trawl.telemetry import logger
 from trawl.types import Space
-
-__all__ = ["DocumentRow", "Store"]
 
 CHUNKS = "chunks"
 _TABLES = (CHUNKS, "documents", "media")
 
-# What a commit adds is read into memory in some 50 ms, and much more where all cores are busy.
-# What is not in memory by then is shown all the same: the engine is slower, and right.
+# Reading a commit into memory takes about 50 ms, longer if all cores are busy. After this time
+# the version is served by the engine, which is slower.
 _WAIT_S = 2.0
 
 
 class Store:
     """The tables in one directory.
 
-    `sources` maps each source's name ("mini.image") to its space. Readers see what a
-    writer commits, in this process or another, within `freshness_s` seconds.
+    `sources` maps each source's name ("mini.image") to its space. Readers see commits, of
+    this process or another, within `freshness_s` seconds.
     """
 
     def __init__(
@@ -59,7 +53,7 @@ class Store:
 
     @classmethod
     def create(cls, directory: Path, sources: Mapping[str, Space]) -> Store:
-        """Make empty tables, in place of what a killed `create` may have left there."""
+        """Create empty tables, replacing those of a `create` that was killed."""
         for name in _TABLES:
             shutil.rmtree(directory / f"{name}.lance", ignore_errors=True)
         for name, schema in zip(_TABLES, (chunks_schema(sources), DOCUMENTS, MEDIA), strict=True):
@@ -67,11 +61,11 @@ class Store:
                 schema.empty_table(), str(directory / f"{name}.lance"), schema=schema
             )
         chunks = lance.dataset(str(directory / f"{CHUNKS}.lance"))
-        chunks.create_scalar_index("words", "INVERTED", with_position=True)
+        chunks.create_scalar_index(WORDS_COLUMN, "INVERTED", with_position=True)
         return cls(directory, sources)
 
     def snapshot(self) -> Snapshot:
-        """Give the newest version of the chunks, looked for at most every `freshness_s`."""
+        """Return the newest version of the chunks, checked at most every `freshness_s`."""
         with self._lock:
             now = time.monotonic()
             if now - self._checked_at >= self._freshness_s:
@@ -79,7 +73,7 @@ class Store:
             return self._snapshot
 
     def snapshot_at(self, version: int) -> Snapshot:
-        """Give an earlier version of the chunks. Raises `QueryError` where it is gone."""
+        """Return an earlier version of the chunks. Raises `QueryError` if it was deleted."""
         newest = self.snapshot()
         if version == newest.version:
             return newest
@@ -89,13 +83,13 @@ class Store:
             return Snapshot(dataset, self.sources, self._counts)
         except (ValueError, OSError) as error:
             raise QueryError(
-                f"version {version} of the library is gone: versions are kept for an hour; "
-                "ask again from the first page"
+                f"version {version} of the library no longer exists; versions are kept for "
+                "an hour, so start again from the first page"
             ) from error
 
     def refresh(self) -> Snapshot:
-        """Give the newest version of the chunks, looked for now."""
-        for _ in range(2):  # what is being read already may be older than what is there by now
+        """Return the newest version of the chunks, checked now."""
+        for _ in range(2):  # a read in progress may be of an older version
             with self._lock:
                 self._refresh(time.monotonic())
                 preparing = self._preparing
@@ -103,51 +97,51 @@ class Store:
                     return self._snapshot
             preparing.join()
         with self._lock:
-            # The second reading began after this was called, unless there was none.
+            # The second read began after this call, unless there was none.
             if self._reader is None:
-                self._show_unread()
+                self._show_newest()
             return self._snapshot
 
-    def hold(self, most_bytes: int) -> None:
-        """Hold the library in memory from now on, as much of it as `most_bytes` take.
+    def hold(self, max_bytes: int) -> None:
+        """Keep up to `max_bytes` of the library in memory from now on.
 
-        It is read in a thread of its own, and so is what is committed later. A version is then
-        shown when it has been read, or `_WAIT_S` after it was seen.
+        A background thread reads the library, and later each commit. A version becomes
+        visible once it was read, or `_WAIT_S` after it was noticed.
         """
         with self._lock:
-            if self._reader is None and most_bytes > 0:
-                self._reader = Reader(self.sources, self._counts, SHOWN, most_bytes)
+            if self._reader is None and max_bytes > 0:
+                self._reader = Reader(self.sources, self._counts, max_bytes)
                 self._prepare()
 
     def close(self) -> None:
-        """Wait for what is being read."""
+        """Wait for the background thread."""
         preparing = self._preparing
         if preparing is not None:
             preparing.join()
 
     def _refresh(self, now: float) -> None:
-        """Look for a newer version, and show it or have it read; the lock is held."""
+        """Check for a newer version, and show it or start reading it. Requires the lock."""
         self._checked_at = now
         if self._snapshot.latest_version() == self._snapshot.version:
             self._newer_since = None
             return
         self._newer_since = self._newer_since or now
         if self._reader is None or now - self._newer_since > _WAIT_S:
-            self._show_unread()
+            self._show_newest()
         self._prepare()
 
-    def _show_unread(self) -> None:
+    def _show_newest(self) -> None:
         self._snapshot = self._read()
         self._newer_since = None
 
     def _prepare(self) -> None:
-        """Read what is to be held, in a thread; the lock is held."""
+        """Start the background thread if needed. Requires the lock."""
         if self._reader is not None and self._preparing is None:
             self._preparing = Thread(target=self._hold_newest, name="trawl-hold")
             self._preparing.start()
 
     def _hold_newest(self) -> None:
-        """Read the newest version into memory, and show it. The engine serves where that fails."""
+        """Read the newest version into memory, and show it. If that fails, the engine serves it."""
         try:
             assert self._reader is not None
             dataset = self._open(CHUNKS)
@@ -160,7 +154,7 @@ class Store:
                     self._snapshot = snapshot
                     self._newer_since = None
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            logger.warning("the library is not held in memory: %s", error)
+            logger.warning("cannot keep the library in memory: %s", error)
             self._reader = None
         finally:
             with self._lock:
@@ -173,29 +167,29 @@ class Store:
         return lance.dataset(str(self.directory / f"{name}.lance"), session=self._session)
 
     def documents(self, where: str | None = None) -> list[DocumentRow]:
-        """Give the rows of ``documents``, failed ones too; `where` is SQL of this package."""
+        """Return the rows of ``documents``, with failed ones; `where` is SQL of this package."""
         return document_rows(self._open("documents").to_table(filter=where))
 
     def document_ids(self, where: str | None = None) -> list[str]:
-        """Give the ids of documents, by address; `where` is SQL of this package."""
+        """Return the ids of documents, ordered by `uri`; `where` is SQL of this package."""
         table = self._open("documents").to_table(columns=["document_id", "uri"], filter=where)
         found: list[str] = table.sort_by("uri")["document_id"].to_pylist()
         return found
 
     def documents_of(self, document_ids: Sequence[str]) -> list[DocumentRow]:
-        """Give the rows of some documents, by address."""
+        """Return the rows of some documents, ordered by `uri`."""
         return self.documents(one_of("document_id", document_ids)) if document_ids else []
 
     def count_documents(self) -> int:
-        """How many documents are in."""
+        """Return the number of indexed documents."""
         return int(self._open("documents").count_rows(filter="error IS NULL"))
 
     def document(self, document_id: str) -> DocumentRow | None:
-        """Give one document, or None."""
+        """Return one document, or None."""
         return next(iter(self.documents(f"document_id = {quoted(document_id)}")), None)
 
     def thumbnail(self, chunk_id: str) -> bytes | None:
-        """Give a picture's thumbnail, a JPEG, or None."""
+        """Return a picture's thumbnail, a JPEG, or None."""
         table = self._open("media").to_table(
             columns=["thumbnail"], filter=f"chunk_id = {quoted(chunk_id)}"
         )
@@ -203,7 +197,7 @@ class Store:
         return found[0] if found else None
 
     def writer(self, lock: WriteLock) -> Writer:
-        """Give the one writer. `lock` is the library's, and held."""
+        """Return the writer. `lock` is the library's and must be held."""
         return Writer(
             chunks=self._open(CHUNKS),
             documents=self._open("documents"),

@@ -1,42 +1,88 @@
-"""Writing: batches of documents, each batch one commit to the chunks.
+"""The writer, and the lock that makes it the only one.
 
-The order of the commits is what makes a killed writer harmless. Adding goes media,
-chunks, documents: a document's row says that its chunks are all there. Removing goes
-the other way. What a killed writer leaves are chunks and thumbnails that no document
-owns, and the next writer clears them before it begins.
+The order of the commits makes a killed writer harmless. Adding commits media, then
+chunks, then documents, so a document's row means that all its chunks are stored. Removing
+commits in the reverse order. A killed writer can only leave chunks and thumbnails that
+belong to no document, and the next writer deletes them when it starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
 
 import lance
 import numpy as np
 import pyarrow as pa
+from filelock import FileLock, Timeout
 
-from trawl.store.documents import DocumentRow, document_rows, document_table
+from trawl.errors import LibraryLockedError
 from trawl.store.maintenance import keep_up, maintain
 from trawl.store.rows import (
+    DocumentRow,
     chunk_rows,
+    document_rows,
+    document_table,
     edited,
     fit_metadata,
     media_rows,
     metadata_to_json,
     with_metadata,
 )
-from trawl.store.schema import DOCUMENTS, metadata_columns, metadata_fields
-from trawl.store.sql import one_of
+from trawl.store.schema import DOCUMENTS, metadata_columns, metadata_fields, one_of
 from trawl.types import Chunk, ColumnType, Document, Edits
 
-_IDS_A_DELETE = 500
+_IDS_PER_DELETE = 500
+
+
+class WriteLock:
+    """The lock of a library's writer, on a local disk; the system releases a killed process's.
+
+    Raises `LibraryLockedError` if another process holds it for longer than `wait_s`. Once
+    the lock is held, `unfinished` is true if the last writer was killed or failed, and the
+    library needs recovery.
+    """
+
+    def __init__(self, directory: Path, wait_s: float = 10.0) -> None:
+        self._lock = FileLock(directory / ".lock", timeout=wait_s)
+        self._marker = directory / ".writing"
+        self._wait_s = wait_s
+        self.unfinished = False
+
+    def __enter__(self) -> WriteLock:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise LibraryLockedError(
+                f"another process is writing to the library at {self._marker.parent}; "
+                f"it did not finish within {self._wait_s:g} s, so try again later"
+            ) from None
+        self.unfinished = self._marker.exists()
+        self._marker.touch()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            # An interrupted writer may leave half of a batch, like a killed one.
+            if kind is None:
+                self._marker.unlink(missing_ok=True)
+        finally:
+            self._lock.release()
 
 
 class Writer:
-    """The one writer of a library, for as long as its lock is held.
+    """The writer of a library, valid while its lock is held.
 
-    `known` is every document's row by id; `columns` the metadata columns there are,
-    and those that the next commit makes.
+    `known` maps document ids to rows. `columns` has the metadata columns that exist and
+    those that the next commit adds. With `recover`, chunks without a document are deleted
+    and unfinished edits applied.
     """
 
     def __init__(
@@ -66,10 +112,10 @@ class Writer:
         documents: Sequence[tuple[Document, Sequence[Chunk]]],
         failed: Sequence[DocumentRow] = (),
     ) -> None:
-        """Put documents in, with all their chunks, and note those that failed.
+        """Store documents with all their chunks, and record failed ones.
 
-        A document that is in already is replaced: its old chunks go in the same commit
-        that brings the new ones. A failed one whose row says 0 chunks loses those it had.
+        A document that exists is replaced: one commit removes its old chunks and adds the
+        new ones. A failed document whose row has 0 chunks loses its earlier chunks.
         """
         rows = [
             self._keeping_edits(DocumentRow.of(document, len(chunks)))
@@ -95,10 +141,10 @@ class Writer:
             self.known.update({row.document_id: row for row in rows})
 
     def edit(self, document_id: str, edits: Edits) -> DocumentRow:
-        """Change metadata of a document, and of all its chunks in one commit.
+        """Change metadata of a document and, in one commit, of all its chunks.
 
-        The document's row comes first: where a writer is killed before the chunks follow,
-        the next one makes them. Raises `MetadataError` for a value that fits no column.
+        The document's row is written first; if the writer is killed before it writes the
+        chunks, the next writer does. Raises `MetadataError` for a value that fits no column.
         """
         row = self.known[document_id]
         fitted = fit_metadata(edited({}, edits), self.columns)
@@ -122,15 +168,15 @@ class Writer:
         return row if known is None or not known.edits else replace(row, edits=known.edits)
 
     def remove(self, document_ids: Sequence[str]) -> None:
-        """Take documents out, with all their chunks. Of none, nothing is committed."""
-        for some in _slices(document_ids):
-            self._documents.delete(one_of("document_id", some))
+        """Remove documents with all their chunks. Commits nothing for an empty list."""
+        for batch in _batches(document_ids):
+            self._documents.delete(one_of("document_id", batch))
         self._delete_chunks(document_ids)
         for document_id in document_ids:
             self.known.pop(document_id, None)
 
     def maintain(self) -> None:
-        """Compact and index what has grown. Cheap where there is nothing to do."""
+        """Compact and index the tables. Cheap if there is nothing to do."""
         maintain(self._chunks, self._documents, self._media)
 
     def _has_chunks(self, document_id: str) -> bool:
@@ -138,32 +184,32 @@ class Writer:
         return row is not None and row.chunks > 0
 
     def _add_columns(self) -> None:
-        there = metadata_columns(self._chunks.schema)
+        existing = metadata_columns(self._chunks.schema)
         new: Mapping[str, ColumnType] = {
-            key: kind for key, kind in self.columns.items() if key not in there
+            key: kind for key, kind in self.columns.items() if key not in existing
         }
         if new:
             self._chunks.add_columns(metadata_fields(new))
 
     def _delete_chunks(self, document_ids: Sequence[str]) -> None:
-        for some in _slices(document_ids):
-            self._chunks.delete(one_of("document_id", some))
-            self._media.delete(one_of("document_id", some))
+        for batch in _batches(document_ids):
+            self._chunks.delete(one_of("document_id", batch))
+            self._media.delete(one_of("document_id", batch))
 
     def _clear_orphans(self) -> None:
         owned = np.array([key for key, row in self.known.items() if row.chunks > 0], dtype=str)
         for table in (self._chunks, self._media):
             ids = table.to_table(columns=["document_id"])["document_id"].unique()
-            there = np.array(ids.to_pylist(), dtype=str)
-            for some in _slices(np.setdiff1d(there, owned).tolist()):
-                table.delete(one_of("document_id", some))
+            present = np.array(ids.to_pylist(), dtype=str)
+            for batch in _batches(np.setdiff1d(present, owned).tolist()):
+                table.delete(one_of("document_id", batch))
 
 
 def _upsert(dataset: lance.LanceDataset, table: object, key: str, replaced: Sequence[str]) -> None:
-    """Insert rows or put them in the place of those with their key, in one commit.
+    """Insert rows, or replace those with the same key, in one commit.
 
-    Rows of the `replaced` documents that have no successor vanish in the same commit.
-    That costs a scan of the table, so it is asked for only where it is needed.
+    Rows of the `replaced` documents without a successor are deleted in the same commit.
+    That scans the table, so it is done only if `replaced` is not empty.
     """
     merge = dataset.merge_insert(key).when_matched_update_all().when_not_matched_insert_all()
     if replaced:
@@ -173,6 +219,6 @@ def _upsert(dataset: lance.LanceDataset, table: object, key: str, replaced: Sequ
     merge.execute(table)
 
 
-def _slices(document_ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(document_ids), _IDS_A_DELETE):
-        yield document_ids[start : start + _IDS_A_DELETE]
+def _batches(document_ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    for start in range(0, len(document_ids), _IDS_PER_DELETE):
+        yield document_ids[start : start + _IDS_PER_DELETE]

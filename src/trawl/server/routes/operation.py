@@ -1,4 +1,4 @@
-"""For those who run the server: whether it can be used, and its numbers."""
+"""Health and metrics, for operators."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from trawl.server.keys import administers
+from trawl.server.auth import administers
+from trawl.server.errors import documented
 from trawl.server.metrics import CONTENT_TYPE
-from trawl.server.problems import documented
 from trawl.server.service import ServiceOf
 from trawl.types import Modality
 
@@ -18,31 +18,31 @@ router = APIRouter(tags=["Operation"])
 
 
 class Health(BaseModel):
-    """Whether the server can be used, and what is in its library."""
+    """The state of the server, and counts of its library."""
 
     status: Literal["ok", "starting", "failed"] = Field(
-        description="`starting` while the model loads; `failed` where model or library are broken."
+        description="`starting` while the model loads; `failed` if the model or library is broken."
     )
     documents: int | None = Field(
-        description="Documents that can be found; null where the library cannot be read.",
+        description="Number of documents; null if the library cannot be read.",
         examples=[120],
     )
     chunks: dict[Modality, int] | None = Field(
-        description="Passages, pictures and windows of sound.",
+        description="Number of passages, pictures and sound segments.",
         examples=[{"text": 812, "image": 143, "audio": 20}],
     )
-    model_ready: bool = Field(description="Whether the first question will be a fast one.")
+    model_ready: bool = Field(description="Whether the model is loaded.")
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The process responds."""
 
     status: Literal["ok"] = "ok"
 
 
 @router.get("/health/live", summary="Liveness")
 async def live(response: Response) -> Alive:
-    """Tell that the process answers. It does not look at the library."""
+    """Return 200 while the process responds. The library is not checked."""
     response.headers["Cache-Control"] = "no-store"
     return Alive()
 
@@ -50,25 +50,25 @@ async def live(response: Response) -> Alive:
 @router.get(
     "/health/ready",
     summary="Readiness",
-    responses={503: {"model": Health, "description": "Questions should go elsewhere for now."}},
+    responses={503: {"model": Health, "description": "The server is not ready."}},
 )
 async def ready(service: ServiceOf, response: Response) -> Health:
-    """Tell whether questions should be sent here: 200 when they should, 503 when not."""
+    """Return 200 if requests should be sent here, 503 if not."""
     return await health(service, response)
 
 
 @router.get(
     "/metrics",
-    summary="Numbers for Prometheus",
+    summary="Metrics for Prometheus",
     response_class=Response,
     dependencies=[administers],
     responses={
-        200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}},
+        200: {"description": "The text format of Prometheus.", "content": {"text/plain": {}}},
         **documented(401, 403),
     },
 )
 async def metrics(request: Request, service: ServiceOf) -> Response:
-    """Give the times of requests and stages, and what is queued, cached and in the library."""
+    """Return durations of requests and stages, queue lengths, and counts of the library."""
     await request.app.state.measure()
     page = await anyio.to_thread.run_sync(service.metrics.page)
     return Response(page, headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
@@ -77,11 +77,11 @@ async def metrics(request: Request, service: ServiceOf) -> Response:
 @router.get(
     "/health",
     summary="Health",
-    responses={503: {"model": Health, "description": "The server cannot be used yet, or at all."}},
+    responses={503: {"model": Health, "description": "The server is not ready, or has failed."}},
 )
 async def health(service: ServiceOf, response: Response) -> Health:
-    """Tell whether the server can be used: 200 when it can, 503 when it cannot."""
-    found = await service.look()
+    """Return 200 if the server can be used, 503 if not."""
+    found = await service.recent_status()
     ready = service.readiness == "ready"
     status: Literal["ok", "starting", "failed"]
     if found is None or service.readiness == "failed":

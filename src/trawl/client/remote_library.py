@@ -1,0 +1,247 @@
+"""A server's library with the methods of `Library`, for ``trawl --server`` and ``trawl mcp``."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import BytesIO
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Unpack
+
+from trawl.client.clients import Client
+from trawl.client.operations import Part
+from trawl.client.records import Document, DocumentContents, Job
+from trawl.errors import UsageError
+from trawl.ingest import Item, make_plan
+from trawl.library import Original
+from trawl.query import MediaPart, parse_query
+from trawl.search import SearchKeywords, search_options
+from trawl.types import Answer, Failure, Report, Status
+
+_FILES_AT_ONCE = 50
+_BYTES_AT_ONCE = 16 * 2**20
+# base64 adds a third, and the server limits the size of a JSON body.
+_JSON_BYTES_AT_ONCE = 4 * 2**20
+
+
+class RemoteLibrary:
+    """A library behind a server: implements `trawl.library.interface.SearchLibrary`.
+
+    Reads query files and files to add on this machine and sends them. The `uri` of a
+    document is its file name, since the server does not reveal directories.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        image: str | Path | None = None,
+        audio: str | Path | None = None,
+        like: str | None = None,
+        where: str | None = None,
+        **changes: Unpack[SearchKeywords],
+    ) -> Answer:
+        """Search. See `Library.search`."""
+        body = {"like": like, "where": where, **_body(changes)}
+        return self._client.search(text, image=image, audio=audio, **body)
+
+    def query(
+        self,
+        line: str,
+        *,
+        image: str | Path | None = None,
+        audio: str | Path | None = None,
+        like: str | None = None,
+        where: str | None = None,
+        **changes: Unpack[SearchKeywords],
+    ) -> Answer:
+        """Search by a query line, sending the files that it names. See `Library.query`."""
+        rest, parts = _split_files(line)
+        body = {"q": rest, "like": like, "where": where, **_body(changes)}
+        return self._client.search(image=image, audio=audio, parts=parts, **body)
+
+    def similar(
+        self, chunk_id: str, *, where: str | None = None, **changes: Unpack[SearchKeywords]
+    ) -> Answer:
+        """Search for chunks like a chunk. See `Library.similar`."""
+        return self._client.similar(chunk_id, where=where, **_body(changes))
+
+    def show(self, target: str) -> DocumentContents:
+        """Return a document with its chunks, by document id or chunk id."""
+        return self._client.show(target.partition(":")[0])
+
+    def status(self) -> Status:
+        """Return counts, spaces and failures. See `Library.status`."""
+        return self._client.status()
+
+    def columns(self) -> dict[str, str]:
+        """Return the columns that filters may use. See `Library.columns`."""
+        return dict(self._client.stats()["columns"])
+
+    def thumbnail(self, chunk_id: str) -> bytes:
+        """Return a picture's thumbnail. See `Library.thumbnail`."""
+        return self._client.thumbnail(chunk_id)
+
+    def original(self, chunk_id: str) -> Original:
+        """Download the file that a chunk comes from into memory. See `Library.original`."""
+        media = self._client.media(chunk_id)
+        return Original(
+            file=BytesIO(media.data),
+            name=chunk_id,
+            media_type=media.media_type.partition(";")[0],
+            size_bytes=media.size_bytes,
+            modified_at=datetime.datetime.now(datetime.UTC),
+            tag=chunk_id,
+        )
+
+    def set_metadata(self, document_id: str, changes: Mapping[str, Any]) -> Document:
+        """Change a document's metadata. See `Library.set_metadata`."""
+        return self._client.set_metadata(document_id, changes)
+
+    def remove(self, targets: Sequence[str]) -> int:
+        """Remove documents by id, after checking that all of them exist."""
+        ids = list(dict.fromkeys(targets))
+        for document_id in ids:
+            self._client.show(document_id)
+        for document_id in ids:
+            self._client.remove(document_id)
+        return len(ids)
+
+    def add(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        prune: bool = False,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> Report:
+        """Upload files in batches, and wait for each. See `Library.add`.
+
+        Metadata found beside a file is sent with it. A file with a title or caption of its
+        own is sent as JSON if it has up to 4 MiB, because a form has no fields for them.
+        """
+        if prune:
+            raise UsageError("--prune requires a local library; omit --server")
+        plan = make_plan(paths, dict(metadata or {}))
+        failed = [Failure(unread.uri, unread.reason) for unread in plan.unread]
+        jobs: list[Job] = []
+        for batch in _batches(plan.items):
+            before = sum(job.files for job in jobs)
+
+            def watch(job: Job, before: int = before, batch: Sequence[Item] = batch) -> None:
+                if progress is not None:
+                    done = before + (job.files if job.is_over else job.files_done)
+                    progress(done, len(plan.items), batch[-1].uri)
+
+            job = self._client.wait(self._submit(batch).job_id, watch=watch)
+            jobs.append(job)
+            failed += _failures(job, batch)
+        return Report(
+            added=sum(job.added for job in jobs),
+            unchanged=sum(job.unchanged for job in jobs),
+            replaced=sum(job.replaced for job in jobs),
+            removed=0,
+            failed=tuple(failed),
+            chunks=sum(job.chunks for job in jobs),
+            seconds=round(sum(job.seconds for job in jobs), 3),
+            skipped=len(plan.skipped),
+        )
+
+    def _submit(self, batch: Sequence[Item]) -> Job:
+        if _needs_json(batch[0]):
+            return self._client.submit_lines([_as_json(item) for item in batch])
+        shared = _with_iso_dates(batch[0].metadata)
+        return self._client.submit([item.path for item in batch], metadata=shared)
+
+
+def _body(changes: SearchKeywords) -> dict[str, Any]:
+    """Return search options as fields of `POST /v1/search`. Raises `UsageError`."""
+    options = search_options(**changes)
+    body = options.model_dump(mode="json", exclude_defaults=True)
+    if options.fuzzy:
+        body["fuzzy"] = [{"word": word, "letters": letters} for word, letters in options.fuzzy]
+    return body
+
+
+def _split_files(line: str) -> tuple[str | None, list[Part]]:
+    """Take the files out of a query line. Returns the rest, and the files as query parts."""
+    files = [
+        clause
+        for clause in parse_query(line).clauses
+        if isinstance(clause, MediaPart) and clause.kind in ("image", "audio")
+    ]
+    if not files:
+        return line, []
+    rest = line
+    for file in reversed(files):
+        rest = rest[: file.place.start] + rest[file.place.end :]
+    parts = [
+        Part(image=Path(file.value), weight=file.weight)
+        if file.kind == "image"
+        else Part(audio=Path(file.value), weight=file.weight)
+        for file in files
+    ]
+    return rest.strip() or None, parts
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Group consecutive files that fit into one request."""
+
+    def kind(item: Item) -> object:
+        # JSON documents have metadata of their own; the files of a form share theirs.
+        return _needs_json(item) or sorted(item.metadata.items(), key=str)
+
+    for _, similar in groupby(items, key=kind):
+        batch: list[Item] = []
+        total = 0
+        for item in similar:
+            size = item.path.stat().st_size
+            limit = _JSON_BYTES_AT_ONCE if _needs_json(item) else _BYTES_AT_ONCE
+            if batch and (len(batch) == _FILES_AT_ONCE or total + size > limit):
+                yield batch
+                batch, total = [], 0
+            batch.append(item)
+            total += size
+        yield batch
+
+
+def _needs_json(item: Item) -> bool:
+    is_small = item.path.stat().st_size <= _JSON_BYTES_AT_ONCE
+    return is_small and bool(item.title or item.caption)
+
+
+def _as_json(item: Item) -> dict[str, Any]:
+    """Return a file as a JSON document, with its metadata, title and caption."""
+    data = item.path.read_bytes()
+    kind = item.media_type.partition("/")[0]
+    fields: dict[str, Any] = {"name": item.path.name, "metadata": _with_iso_dates(item.metadata)}
+    if kind in ("image", "audio"):
+        fields[kind] = base64.b64encode(data).decode()
+    else:
+        fields["text"] = data.decode("utf-8", "replace")
+    for name, text in (("title", item.title), ("caption", item.caption)):
+        if text:
+            fields[name] = text
+    return fields
+
+
+def _with_iso_dates(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert dates to ISO 8601 text, which the server recognises."""
+    return {
+        key: value.isoformat() if isinstance(value, datetime.date) else value
+        for key, value in metadata.items()
+    }
+
+
+def _failures(job: Job, batch: Sequence[Item]) -> list[Failure]:
+    """Return the failures of a job, with the local paths of its files."""
+    if job.state != "done":
+        reason = job.error or f"the job was {job.state}"
+        return [Failure(item.uri, reason) for item in batch]
+    uris = {item.path.name: item.uri for item in batch}
+    return [Failure(uris.get(one.uri, one.uri), one.reason) for one in job.failed]

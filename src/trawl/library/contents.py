@@ -1,0 +1,177 @@
+"""The contents of a library without a search: documents, metadata values, original files."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from trawl.errors import FilterError, GoneError, UsageError
+from trawl.ingest import path_of
+from trawl.library.inputs import join_filters
+from trawl.query import Filter, OneOf, bind, to_sql
+from trawl.readers.values import flat_metadata
+from trawl.store import DocumentRow, Snapshot, Store, filter_column
+from trawl.types import Edits, Facet, Failure, Modality, Space, Status, StoredChunk
+
+_ADD_AGAIN = "add it again, or remove the document"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentContents:
+    """A document with its chunks, in document order."""
+
+    document: DocumentRow
+    chunks: tuple[StoredChunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    """One page of documents, sorted by address. `total` counts the documents of all pages."""
+
+    documents: tuple[DocumentRow, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A document's file, open for reading. The caller closes `file`.
+
+    `tag` changes whenever the file does.
+    """
+
+    file: BinaryIO
+    name: str
+    media_type: str
+    size_bytes: int
+    modified_at: datetime.datetime
+    tag: str
+
+
+def read_status(store: Store, spaces: Sequence[Space]) -> Status:
+    """Return the counts, spaces and failures of the latest version."""
+    snapshot = store.refresh()
+    failed = store.documents("error IS NOT NULL")
+    return Status(
+        documents=store.count_documents(),
+        chunks=snapshot.counts,
+        failed=tuple(Failure(row.uri, row.error or "") for row in failed),
+        spaces=tuple(spaces),
+        version=snapshot.version,
+        fragments=snapshot.fragments,
+        unindexed_rows=snapshot.unindexed_rows,
+    )
+
+
+def list_documents(
+    store: Store, *, failed: bool | None, where: str | None, offset: int, limit: int | None
+) -> DocumentPage:
+    """Return a page of documents, including failed ones unless a filter is given.
+
+    Raises `FilterError`, and `UsageError` if `offset` or `limit` is negative.
+    """
+    if offset < 0 or (limit is not None and limit < 0):
+        raise UsageError(f"offset {offset} and limit {limit}: neither may be negative")
+    state = {None: None, True: "error IS NOT NULL", False: "error IS NULL"}[failed]
+    ids = store.document_ids(state)
+    condition = _sql(store.snapshot(), where, ())
+    if condition is not None:
+        among = store.snapshot().document_ids(condition)
+        ids = [document_id for document_id in ids if document_id in among]
+    end = None if limit is None else offset + limit
+    page = ids[offset:end]
+    # One query for all documents is faster than a query by ids.
+    rows = store.documents(state) if page == ids and condition is None else None
+    return DocumentPage(tuple(rows or store.documents_of(page)), len(ids))
+
+
+def count_values(
+    store: Store,
+    keys: Sequence[str],
+    *,
+    where: str | Filter | None,
+    modality: Collection[Modality],
+    limit: int,
+) -> tuple[Facet, ...]:
+    """Count the values of columns over the documents that match a filter.
+
+    Each facet holds the `limit` most frequent values. Raises `FilterError`.
+    """
+    snapshot = store.snapshot()
+    for key in keys:
+        if key not in snapshot.columns:
+            raise FilterError(
+                f"no column {key!r}; columns are: {', '.join(sorted(snapshot.columns))}"
+            )
+    condition = _sql(snapshot, where, modality)
+    return tuple(
+        Facet(key, tuple(snapshot.values(filter_column(key), condition)[:limit])) for key in keys
+    )
+
+
+def _sql(
+    snapshot: Snapshot, where: str | Filter | None, modality: Collection[Modality]
+) -> str | None:
+    wanted = OneOf("modality", tuple(sorted(modality))) if modality else None
+    joined = join_filters(where, wanted)
+    return None if joined is None else to_sql(bind(joined, snapshot.columns), filter_column)
+
+
+def metadata_edits(changes: Mapping[str, Any]) -> Edits:
+    """Return a JSON merge patch (RFC 7396) as edits: dotted keys, typed values, None to delete.
+
+    Nested objects are flattened and values typed in the same way as a file's metadata.
+    Raises `MetadataError` if no column type fits a value.
+    """
+    return {**flat_metadata(changes), **dict.fromkeys(_deleted_keys(changes, ""))}
+
+
+def _deleted_keys(changes: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name, value in changes.items():
+        if isinstance(value, Mapping):
+            yield from _deleted_keys(value, f"{prefix}{name}.")
+        elif value is None:
+            yield f"{prefix}{name}"
+
+
+def open_original(document: DocumentRow) -> Original:
+    """Open a document's file. Raises `GoneError` if it is missing or changed since it was added.
+
+    Opens regular files only and follows no link. Size and modification time must be those
+    recorded when the file was added.
+    """
+    path = path_of(document.uri)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise GoneError(
+            f"the file of document {document.document_id} cannot be opened "
+            f"({error.strerror}); {_ADD_AGAIN}"
+        ) from error
+    file = os.fdopen(descriptor, "rb", buffering=0)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or not _is_unchanged(document, status):
+        file.close()
+        raise GoneError(
+            f"the file of document {document.document_id} changed after it was added; {_ADD_AGAIN}"
+        )
+    return Original(
+        file=file,
+        name=os.fsencode(path.name).decode("utf-8", "replace"),
+        media_type=document.media_type,
+        size_bytes=status.st_size,
+        modified_at=datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC),
+        tag=f"{document.content_hash}-{status.st_mtime_ns:x}",
+    )
+
+
+def _is_unchanged(document: DocumentRow, status: os.stat_result) -> bool:
+    if status.st_size != document.size_bytes:
+        return False
+    if document.modified_ns is not None:
+        return status.st_mtime_ns == document.modified_ns
+    # Early versions of Trawl did not record the modification time.
+    return status.st_mtime <= document.added_at.timestamp()

@@ -1,0 +1,95 @@
+"""The interface that `Library` and a library behind a server share."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Unpack
+
+from trawl.library.contents import Original
+from trawl.search import SearchKeywords
+from trawl.types import Answer, Metadata, Report, Status, StoredChunk
+
+
+class DocumentInfo(Protocol):
+    """What is known of a document, locally and behind a server."""
+
+    @property
+    def document_id(self) -> str: ...
+    @property
+    def uri(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def added_at(self) -> datetime.datetime: ...
+    @property
+    def metadata(self) -> Metadata: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+class DocumentView(Protocol):
+    """A document with its chunks, in document order."""
+
+    @property
+    def document(self) -> DocumentInfo: ...
+    @property
+    def chunks(self) -> Sequence[StoredChunk]: ...
+
+
+class SearchLibrary(Protocol):
+    """The methods of `Library` that also work on a server. `Library` documents them."""
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        image: str | Path | None = None,
+        audio: str | Path | None = None,
+        like: str | None = None,
+        where: str | None = None,
+        **changes: Unpack[SearchKeywords],
+    ) -> Answer: ...
+
+    def query(
+        self,
+        line: str,
+        *,
+        image: str | Path | None = None,
+        audio: str | Path | None = None,
+        like: str | None = None,
+        where: str | None = None,
+        **changes: Unpack[SearchKeywords],
+    ) -> Answer: ...
+
+    def similar(
+        self, chunk_id: str, *, where: str | None = None, **changes: Unpack[SearchKeywords]
+    ) -> Answer: ...
+
+    def show(self, target: str) -> DocumentView: ...
+
+    def status(self) -> Status: ...
+
+    def columns(self) -> Mapping[str, str]: ...
+
+    def thumbnail(self, chunk_id: str) -> bytes: ...
+
+    def original(self, chunk_id: str) -> Original: ...
+
+    def add(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        prune: bool = False,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> Report: ...
+
+    def remove(self, targets: Sequence[str]) -> int: ...
+
+    def set_metadata(self, document_id: str, changes: Mapping[str, Any]) -> DocumentInfo: ...

@@ -1,0 +1,135 @@
+"""What searches of one process share: query vectors, background samples and null statistics."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from threading import Lock
+
+import numpy as np
+from cachetools import LRUCache
+from numpy.typing import NDArray
+
+from trawl.encoders import Model, encode_query
+from trawl.ranking import Background, Null, excerpts, measure_null
+from trawl.store import Sample, Snapshot
+from trawl.telemetry import events
+from trawl.types import Modality
+
+_MAX_BYTES = 16 * 2**20
+# Per entry, beside the vector: the array object, the key and the place in the cache.
+_ENTRY_BYTES = 400
+
+_SAMPLE = 1024
+_NULL_QUERIES = 64
+_REDRAWN_AT = 0.05
+
+
+def normalised(text: str) -> str:
+    """Return `text` in NFC with runs of white space replaced by single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+class QueryVectors:
+    """A cache of text query vectors by (space, modality, text), bounded by `max_bytes`.
+
+    A vector depends on the model and the text alone, so entries stay valid when the
+    library changes. Safe to use from several threads.
+    """
+
+    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+        self._vectors: LRUCache[tuple[str, Modality, str], NDArray[np.float32]] = LRUCache(
+            max_bytes, getsizeof=lambda vector: _ENTRY_BYTES + vector.nbytes
+        )
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def of(self, model: Model, modality: Modality, text: str) -> NDArray[np.float32]:
+        """Return the unit vector of a text query: float32 [D], read-only."""
+        text = normalised(text)
+        key = (model.space.fingerprint, modality, text)
+        with self._lock:
+            cached = self._vectors.get(key)
+        events.embedding(model.space.name, modality, hit=cached is not None)
+        if cached is not None:
+            return cached
+        vector = encode_query(model.encoders[modality], text).copy()
+        vector.setflags(write=False)
+        with self._lock:
+            if _ENTRY_BYTES + vector.nbytes <= self._vectors.maxsize:
+                self._vectors[key] = vector
+        return vector
+
+
+class Backgrounds:
+    """A cache of each source's background sample and null statistics.
+
+    Both are drawn when first needed, and again once the source, or the source that the
+    null queries come from, has grown or shrunk by 5 %. A sample holds vectors, not row
+    ids, so it stays valid for later versions of the library. Safe to use from several
+    threads.
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = {model.space.name: model for model in models}
+        self._samples: dict[str, tuple[int, Sample]] = {}
+        self._nulls: dict[tuple[str, Modality], tuple[int, int, Null | None]] = {}
+        self._lock = Lock()
+
+    def of(
+        self, snapshot: Snapshot, source: str, query: NDArray[np.float32], query_modality: Modality
+    ) -> Background:
+        """Return the background of `query`, float32 [D], in one source."""
+        sample = self._sample(snapshot, source)
+        return Background(sample.vectors @ query, self._null(snapshot, source, query_modality))
+
+    def _sample(self, snapshot: Snapshot, source: str) -> Sample:
+        size = snapshot.size(source)
+        with self._lock:
+            drawn_at, sample = self._samples.get(source, (-1, None))
+        if sample is None or _outgrown(size, drawn_at):
+            sample = snapshot.sample(source, _SAMPLE)
+            with self._lock:
+                self._samples[source] = (size, sample)
+        return sample
+
+    def _null(self, snapshot: Snapshot, source: str, query_modality: Modality) -> Null | None:
+        space = source.rpartition(".")[0]
+        size, queries_from = snapshot.size(source), snapshot.size(f"{space}.{query_modality}")
+        with self._lock:
+            drawn_at, drawn_from, null = self._nulls.get((source, query_modality), (-1, -1, None))
+        if _outgrown(size, drawn_at) or _outgrown(queries_from, drawn_from):
+            queries = self._null_queries(snapshot, space, query_modality)
+            sample = self._sample(snapshot, source)
+            null = measure_null(
+                queries.vectors,
+                sample.vectors,
+                query_groups=queries.documents,
+                sample_groups=sample.documents,
+            )
+            with self._lock:
+                self._nulls[source, query_modality] = (size, queries_from, null)
+        return null
+
+    def _null_queries(self, snapshot: Snapshot, space: str, query_modality: Modality) -> Sample:
+        """Return queries of the kind that people ask, drawn from the library's own content.
+
+        Text queries are short excerpts of passages; others are stored vectors.
+        """
+        model = self._models[space]
+        if query_modality == "text":
+            texts, documents = snapshot.sample_texts(_NULL_QUERIES)
+            return Sample(model.text.encode(excerpts(texts)), documents)
+        source = model.source(query_modality)
+        if source not in snapshot.sources:
+            return Sample(np.zeros((0, model.space.dimension), np.float32), np.zeros(0, np.int64))
+        sample = self._sample(snapshot, source)
+        # Rows are in order of insertion: the first alone may be of one kind.
+        some = slice(None, None, max(1, len(sample.vectors) // _NULL_QUERIES))
+        return Sample(sample.vectors[some], sample.documents[some])
+
+
+def _outgrown(size: int, drawn_at: int) -> bool:
+    return drawn_at < 0 or abs(size - drawn_at) > _REDRAWN_AT * drawn_at

@@ -1,0 +1,111 @@
+"""Send files: ETags, conditional requests, and ranges of files that are already open."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from urllib.parse import quote
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
+from starlette.types import Receive, Scope, Send
+
+from trawl.library import Original
+
+# A picture that changes keeps its address, so a copy is used for a while and then checked.
+CACHED = "private, max-age=300, must-revalidate"
+# Files can have any content: browsers may show them, but not run anything.
+_POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
+
+
+def etag(content: bytes) -> str:
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def matches(header: str, tag: str, *, weakly: bool = True) -> bool:
+    """Return whether a list of ETags has `tag` (RFC 9110, section 13.1); `*` has all.
+
+    `If-None-Match` compares weakly, `If-Match` does not.
+    """
+    tags = [one.strip() for one in header.split(",")]
+    if weakly:
+        tags = [one.removeprefix("W/") for one in tags]
+    return "*" in tags or tag in tags
+
+
+def file_response(original: Original, request: Headers) -> Response:
+    """Return an original file, a range of it, or 304 if the client's copy is current."""
+    headers = {
+        "ETag": f'"{original.tag}"',
+        "Last-Modified": _http_date(original.modified_at),
+        "Cache-Control": CACHED,
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(original.name, safe='')}",
+        "Content-Security-Policy": _POLICY,
+    }
+    if _is_current(request, headers["ETag"], original.modified_at):
+        original.file.close()
+        return Response(status_code=304, headers=headers)
+    return _OriginalResponse(original, headers)
+
+
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)
+
+
+def _is_current(request: Headers, tag: str, modified_at: datetime) -> bool:
+    """Return whether the client's copy is current; the date counts only without an ETag."""
+    tags = request.get("if-none-match")
+    if tags is not None:
+        return matches(tags, tag)
+    try:
+        since = parsedate_to_datetime(request.get("if-modified-since", ""))
+    except ValueError:
+        return False
+    return modified_at.replace(microsecond=0) <= since.replace(tzinfo=since.tzinfo or UTC)
+
+
+class _OriginalResponse(FileResponse):
+    """Sends the file that was opened and checked, rather than what is now at its path."""
+
+    chunk_size = 256 * 1024
+    max_ranges = 1  # of several ranges, which a server may ignore, the whole file is sent
+
+    def __init__(self, original: Original, headers: Mapping[str, str]) -> None:
+        is_text = original.media_type.startswith("text/")
+        super().__init__(
+            original.name,
+            headers=headers,
+            media_type=f"{original.media_type}; charset=utf-8" if is_text else original.media_type,
+            stat_result=os.fstat(original.file.fileno()),
+        )
+        self._file = original.file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file or a range of it, and close it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[anyio.AsyncFile[bytes]]:
+        yield anyio.wrap_file(self._file)
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:
+            return []  # ignored, as RFC 9110 requires
+        except RangeNotSatisfiable:
+            raise HTTPException(
+                416,
+                f"the file has {file_size:,} bytes",
+                headers={"Content-Range": f"bytes */{file_size}"},
+            ) from None

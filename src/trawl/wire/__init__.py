@@ -1,0 +1,69 @@
+"""Define the JSON of Trawl once, for the HTTP server, its client and `--json` output.
+
+The models are the bodies of HTTP responses; the client turns them back into Trawl's types.
+`jsonable` renders the same types under their own field names, as `--json` prints them.
+"""
+
+from trawl.wire.documents import (
+    ChunkOut,
+    DocumentOut,
+    DocumentPage,
+    DocumentWithChunks,
+    JobFailure,
+    JobFile,
+    JobOut,
+    JobReport,
+    JobState,
+    SpaceOut,
+    Stats,
+)
+from trawl.wire.search import (
+    DetailedResponse,
+    EvidenceOut,
+    FacetCount,
+    FacetOut,
+    Facets,
+    Result,
+    SearchResponse,
+    SpanOut,
+    answer_fields,
+)
+from trawl.wire.values import (
+    file_name,
+    jsonable,
+    media_url,
+    plain_text,
+    thumbnail_url,
+    to_bytes,
+    without_paths,
+)
+
+__all__ = [
+    "ChunkOut",
+    "DetailedResponse",
+    "DocumentOut",
+    "DocumentPage",
+    "DocumentWithChunks",
+    "EvidenceOut",
+    "FacetCount",
+    "FacetOut",
+    "Facets",
+    "JobFailure",
+    "JobFile",
+    "JobOut",
+    "JobReport",
+    "JobState",
+    "Result",
+    "SearchResponse",
+    "SpaceOut",
+    "SpanOut",
+    "Stats",
+    "answer_fields",
+    "file_name",
+    "jsonable",
+    "media_url",
+    "plain_text",
+    "thumbnail_url",
+    "to_bytes",
+    "without_paths",
+]

@@ -1,0 +1,199 @@
+"""Define the bodies of responses about documents, chunks, the library and jobs."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trawl.types import Modality, Space, StoredChunk
+from trawl.wire.search import SpanOut
+from trawl.wire.values import file_name, media_url, thumbnail_url, without_paths
+
+if TYPE_CHECKING:
+    from trawl.store import DocumentRow
+    from trawl.types import Status
+
+_DOCUMENT_ID = "1f0c9d2a7be84c55a1d0e3f2"
+_CHUNK_ID = f"{_DOCUMENT_ID}:0"
+
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class DocumentOut(BaseModel):
+    """A file that was added, or that failed to be read."""
+
+    id: str = Field(examples=[_DOCUMENT_ID])
+    title: str = Field(examples=["Decay curve of the muon"])
+    source: str = Field(description="File name.", examples=["muon_decay.png"])
+    media_type: str = Field(examples=["image/png"])
+    size_bytes: int = Field(examples=[48_213])
+    chunks: int = Field(description="Number of searchable chunks.", examples=[1])
+    error: str | None = Field(description="Why the file could not be read, or null.")
+    added_at: datetime.datetime
+    metadata: dict[str, Any] = Field(examples=[{"topic": "physics", "year": 2019}])
+
+    @classmethod
+    def from_row(cls, row: DocumentRow, **more: Any) -> Self:
+        """Return a document as JSON has it. `more` are the fields of a subclass."""
+        return cls(
+            id=row.document_id,
+            title=row.title,
+            source=file_name(row.uri),
+            media_type=row.media_type,
+            size_bytes=row.size_bytes,
+            chunks=row.chunks,
+            error=without_paths(row.error) if row.error is not None else None,
+            added_at=row.added_at,
+            metadata=row.metadata,
+            **more,
+        )
+
+
+class DocumentPage(BaseModel):
+    """One page of the list of documents, ordered by path."""
+
+    documents: list[DocumentOut]
+    total: int = Field(description="Number of documents in all.", examples=[120])
+    next_offset: int | None = Field(description="Offset of the next page; null at the end.")
+
+
+class ChunkOut(BaseModel):
+    """A passage, a picture or a sound segment."""
+
+    id: str = Field(examples=[_CHUNK_ID])
+    document_id: str
+    modality: Modality
+    title: str
+    source: str = Field(description="File name.")
+    media_type: str
+    text: str = Field(description="The passage, or the caption of a picture or a sound.")
+    detail: str = Field(description="The size of a picture, or the length of a sound.")
+    span: SpanOut
+    thumbnail_url: str | None
+    media_url: str = Field(
+        description="Address of its file.", examples=[f"/v1/chunks/{_CHUNK_ID}/media"]
+    )
+    metadata: dict[str, Any]
+
+    @classmethod
+    def from_chunk(cls, chunk: StoredChunk, root_path: str = "") -> ChunkOut:
+        """Return a chunk as JSON has it."""
+        return cls(
+            id=chunk.chunk_id,
+            document_id=chunk.document_id,
+            modality=chunk.modality,
+            title=chunk.title,
+            source=file_name(chunk.uri),
+            media_type=chunk.media_type,
+            text=chunk.text,
+            detail=chunk.detail,
+            span=SpanOut(**chunk.span.as_dict()),
+            thumbnail_url=thumbnail_url(chunk.chunk_id, chunk.modality, root_path),
+            media_url=media_url(chunk.chunk_id, root_path),
+            metadata=chunk.metadata,
+        )
+
+    def chunk(self) -> StoredChunk:
+        """Return the chunk; its `uri` is the file name."""
+        return StoredChunk(
+            chunk_id=self.id,
+            document_id=self.document_id,
+            uri=self.source,
+            title=self.title,
+            modality=self.modality,
+            media_type=self.media_type,
+            text=self.text,
+            detail=self.detail,
+            span=self.span.span(),
+            metadata=self.metadata,
+        )
+
+
+class DocumentWithChunks(DocumentOut):
+    """A document and its chunks."""
+
+    parts: list[ChunkOut] = Field(description="The chunks, in document order.")
+
+
+class SpaceOut(BaseModel):
+    """An embedding space."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str = Field(examples=["mini"])
+    dimension: int = Field(examples=[256])
+    fingerprint: str = Field(description="Hash of the weights and the preprocessing.")
+
+    def space(self) -> Space:
+        """Return the space."""
+        return Space(self.name, self.dimension, self.fingerprint)
+
+
+class Stats(BaseModel):
+    """Counts and columns of the library."""
+
+    documents: int
+    failed: int = Field(description="Number of files that could not be read.")
+    chunks: dict[Modality, int]
+    spaces: list[SpaceOut]
+    columns: dict[str, str] = Field(
+        description="Columns that filters can use, with their types.",
+        examples=[{"modality": "text", "year": "integer"}],
+    )
+    version: int = Field(description="Increases with every change.")
+
+    @classmethod
+    def from_status(cls, status: Status, columns: Mapping[str, str]) -> Stats:
+        """Return a library's status as JSON has it."""
+        return cls(
+            documents=status.documents,
+            failed=len(status.failed),
+            chunks=dict(status.chunks),
+            spaces=status.spaces,  # type: ignore[arg-type]
+            columns=dict(columns),
+            version=status.version,
+        )
+
+
+class JobFile(BaseModel):
+    """One file of a job."""
+
+    source: str = Field(description="File name.", examples=["dimuon.png"])
+    document_id: str = Field(description="The id of the document it becomes.")
+
+
+class JobFailure(BaseModel):
+    """A file that could not be read."""
+
+    source: str
+    reason: str
+
+
+class JobReport(BaseModel):
+    """The outcome of a job."""
+
+    added: int
+    unchanged: int = Field(description="Files that were already in the library.")
+    replaced: int = Field(description="Files that replaced an older version.")
+    failed: list[JobFailure]
+    chunks: int = Field(description="Number of chunks added.")
+    seconds: float
+
+
+class JobOut(BaseModel):
+    """A job that adds uploaded files."""
+
+    id: str
+    state: JobState = Field(
+        description="`done` even if some files could not be read; see the report."
+    )
+    done: int = Field(description="Number of files read so far.")
+    total: int = Field(description="Number of files.")
+    files: list[JobFile]
+    report: JobReport | None = Field(description="The outcome, once the job is done.")
+    error: str | None = Field(description="Why the job as a whole failed.")
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
