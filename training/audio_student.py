@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 import yamnet
 from audio_views import FRAME_MEAN, FRAME_STD
+from image_export import shrink
 
 DIMENSION = 256
 
@@ -112,15 +114,20 @@ def load(checkpoint: Path) -> SoundStudent:
 
 
 def export(cache: Path, folder: Path, name: str = "audio") -> None:
-    """Write `audio.onnx`: `frames` float32 `[N, T, 64]`, any N and T >= 96, to `vectors`."""
+    """Write `audio.onnx`: `frames` float32 `[N, T, 64]`, any N and T >= 96, to `vectors`.
+
+    Weights are stored in half precision.
+    """
+    path = folder / "audio.onnx"
     folder.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
         load(cache / f"{name}.pt"),
         (torch.zeros(1, 3 * yamnet.PATCH_FRAMES, 64),),
-        str(folder / "audio.onnx"),
+        str(path),
         dynamo=False,
         opset_version=17,
         input_names=["frames"],
         output_names=["vectors"],
         dynamic_axes={"frames": {0: "n", 1: "t"}, "vectors": {0: "n"}},
     )
+    onnx.save(shrink(onnx.load(path)), path)

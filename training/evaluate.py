@@ -13,6 +13,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -80,14 +81,22 @@ def _encode_images(model: Model, paths: Sequence[Path]) -> np.ndarray:
     return np.stack(rows)
 
 
+def _flickr8k_test(data: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """The test photographs' names in order, and the captions of each."""
+    said: dict[str, list[str]] = {}
+    with (data / "flickr8k" / "captions.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == "test":
+                said.setdefault(row["image"], []).append(row["caption"])
+    return sorted(said), said
+
+
 def measure_images(model: Model, data: Path) -> dict[str, float]:
     """Words to photographs and alt texts to figures: recall among the best ten."""
-    with (data / "flickr8k" / "captions.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
-    names = sorted({row["image"] for row in rows})
+    names, said = _flickr8k_test(data)
     photos = _encode_images(model, [data / "flickr8k" / "images" / n for n in names])
-    captions = model.text.encode([row["caption"] for row in rows])
-    place = {name: i for i, name in enumerate(names)}
+    captions = model.text.encode([caption for name in names for caption in said[name]])
+    owner = [i for i, name in enumerate(names) for _ in said[name]]
     lines = (data / "openstax_figures" / "figures.jsonl").read_text("utf-8").splitlines()
     figures = [f for f in map(json.loads, lines) if f["split"] == "test"]
     drawn = _encode_images(
@@ -95,10 +104,51 @@ def measure_images(model: Model, data: Path) -> dict[str, float]:
     )
     alts = model.text.encode([f["alt"] for f in figures])
     return {
-        "flickr8k_text_to_image_r10": _recall_at_10(
-            captions, photos, [place[r["image"]] for r in rows]
-        ),
+        "flickr8k_text_to_image_r10": _recall_at_10(captions, photos, owner),
         "openstax_alt_to_figure_r10": _recall_at_10(alts, drawn, range(len(figures))),
+    }
+
+
+NOUNS = (
+    *("dog", "horse", "bird", "bicycle", "motorcycle", "car", "boat", "ball", "baby", "snow"),
+    *("beach", "water", "mountain", "street", "skateboard", "football", "swing", "bench", "tree"),
+)
+
+
+def measure_names(model: Model, data: Path) -> dict[str, float]:
+    """A bare noun to its photographs; a bare class name to a held-out picture of the class.
+
+    `photo_noun_precision10`: share of the ten best of Flickr8k's test photographs that two of
+    their captions name with the noun, mean over `NOUNS` that name ten photographs or more.
+    `object_name_first`: share of mini-ImageNet's 100 class names whose best picture is of that
+    class, among the held-out pictures of all classes and Flickr8k's test photographs.
+    """
+    import image_data
+    import image_names
+
+    names, said = _flickr8k_test(data)
+    photos = _encode_images(model, [data / "flickr8k" / "images" / n for n in names])
+    precisions = []
+    for noun in NOUNS:
+        word = re.compile(rf"\b{noun}s?\b", re.IGNORECASE)
+        right = np.array([sum(bool(word.search(c)) for c in said[n]) >= 2 for n in names])
+        if right.sum() >= 10:
+            best = np.argsort(-(photos @ model.text.encode([noun])[0]))[:10]
+            precisions.append(float(right[best].mean()))
+    held = [
+        item
+        for item in image_data.items(data)
+        if item.dataset == "mini_imagenet" and item.split == "validation"
+    ]
+    pictures = np.concatenate([model.encoders["image"].encode([i.decode()]) for i in held])
+    classes, labels = image_data.class_names(data), [item.label for item in held]
+    asked = sorted(set(labels))
+    queries = model.text.encode([image_names.synonyms(classes[label])[0] for label in asked])
+    best = (queries @ np.concatenate([pictures, photos]).T).argmax(1)
+    hits = [b < len(held) and labels[b] == label for b, label in zip(best, asked, strict=True)]
+    return {
+        "photo_noun_precision10": float(np.mean(precisions)),
+        "object_name_first": float(np.mean(hits)),
     }
 
 
@@ -246,7 +296,8 @@ def measure_all(model: Model, data: Path, costs: bool = True) -> dict[str, float
     """Every figure that the towers at hand can be measured for."""
     found = measure_text(model, data)
     if "image" in model.encoders:
-        found |= measure_images(model, data) | measure_figures(model, data)
+        found |= measure_images(model, data) | measure_names(model, data)
+        found |= measure_figures(model, data)
     if "audio" in model.encoders:
         found |= measure_sounds(model, data)
     if costs:

@@ -43,6 +43,7 @@ UNSEEN_STYLES = (
     "seaborn-v0_8-whitegrid",
     "petroff6",
 )
+_SHARD = 105
 _MAPS = ("viridis", "plasma", "jet", "gray", "coolwarm", "Blues", "YlOrBr", "magma")
 _UNSEEN_MAPS = ("cividis", "turbo", "BrBG", "PuRd", "hot")
 
@@ -325,9 +326,14 @@ def shard(seed: int, count: int, unseen: bool) -> list[Figure]:
     return [generate(rng, TESTED[i % len(TESTED)], unseen) for i in range(count)]
 
 
-def prepare(cache: Path, count: int = 210, unseen_count: int = 105) -> None:
-    """Draw figures to train on and figures to test by into ``CACHE/image/``."""
-    for name, seed, number in (("mpl", 11, count), ("unseenmpl", 12, unseen_count)):
-        out = cache / "image" / f"{name}_000.npz"
-        if not out.exists():
-            write_shard(out, shard(seed, number, name == "unseenmpl"))
+def draw_shard(folder: Path, name: str, index: int, count: int, seed: int) -> None:
+    """Draw one shard of figures, unless it is there; see ``figures.draw_shard``."""
+    out = folder / f"{name}_{index:03d}.npz"
+    if not out.exists():
+        write_shard(out, shard(seed + index, count, name == "unseenmpl"))
+
+
+def tasks(folder: Path, count: int) -> list[tuple[Path, str, int, int, int]]:
+    """Return the arguments of ``draw_shard`` for figures to train on and those to choose by."""
+    shards = [(folder, "mpl", index, _SHARD, 1100) for index in range(count // _SHARD)]
+    return [(folder, "unseenmpl", 0, _SHARD, 12), *shards]

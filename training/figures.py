@@ -19,8 +19,7 @@ import figure_maps
 import figure_plots
 import figure_scenes
 from figure_style import Canvas, sample
-from image_data import VIEW_PX
-from trawl.encoders import images as pixels
+from image_data import pack, write_arrays
 
 KINDS = {
     **figure_plots.KINDS,
@@ -28,7 +27,7 @@ KINDS = {
     **figure_scenes.KINDS,
     **figure_extras.KINDS,
 }
-_SHARD = 1_000
+_SHARD = 500
 _SHAPES_WEIGHT = 3
 """Shapes have many colours, counts and kinds: they are drawn this much more often."""
 
@@ -82,36 +81,33 @@ def stream(seed: int, unseen: bool = False) -> Iterator[Figure]:
 
 
 def write_shard(out: Path, drawn: list[Figure]) -> None:
-    """Write pixels uint8 ``[N, 112, 112, 3]``, kinds and captions, whole or not at all."""
-    part = out.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(
-            file,
-            pixels=pixels.squash_all([f.image for f in drawn], VIEW_PX),
-            kind=np.array([f.kind for f in drawn]),
-            caption=np.array([f.caption for f in drawn]),
-        )
-    part.replace(out)
+    """Write packed pictures, kinds and captions, whole or not at all."""
+    write_arrays(
+        out,
+        **pack(f.image for f in drawn),
+        kind=np.array([f.kind for f in drawn]),
+        caption=np.array([f.caption for f in drawn]),
+    )
     print(f"{out.stem}: {len(drawn)}", flush=True)
 
 
-def prepare(cache: Path, count: int = 12_000, unseen_count: int = 1_050, seed: int = 7) -> None:
-    """Draw the figures to train on and those of unseen styles to test by, into ``CACHE/image/``.
+def draw_shard(folder: Path, name: str, index: int, count: int, seed: int) -> None:
+    """Draw one shard of figures, unless it is there; ``unseen`` takes the tested kinds in turn."""
+    out = folder / f"{name}_{index:03d}.npz"
+    if out.exists():
+        return
+    rng = np.random.default_rng((seed, index, name == "unseen"))
+    tested = figure_captions.TESTED
+    if name == "unseen":
+        drawn = [generate(rng, tested[i % len(tested)], True) for i in range(count)]
+    else:
+        drawn = [generate(rng) for _ in range(count)]
+    write_shard(out, drawn)
 
-    Shards of a thousand each; see ``write_shard``.
-    """
-    folder = cache / "image"
-    folder.mkdir(parents=True, exist_ok=True)
-    shards = [("figures", i) for i in range(count // _SHARD)]
-    shards.insert(1, ("unseen", 0))
-    for name, index in shards:
-        out = folder / f"{name}_{index:03d}.npz"
-        if out.exists():
-            continue
-        rng = np.random.default_rng((seed, index, name == "unseen"))
-        tested = figure_captions.TESTED
-        if name == "unseen":
-            drawn = [generate(rng, tested[i % len(tested)], True) for i in range(unseen_count)]
-        else:
-            drawn = [generate(rng) for _ in range(_SHARD)]
-        write_shard(out, drawn)
+
+def tasks(
+    folder: Path, count: int, unseen_count: int = 1_050, seed: int = 7
+) -> list[tuple[Path, str, int, int, int]]:
+    """Return the arguments of ``draw_shard`` for figures to train on and those to choose by."""
+    shards = [(folder, "figures", index, _SHARD, seed) for index in range(count // _SHARD)]
+    return [(folder, "unseen", 0, unseen_count, seed), *shards]

@@ -1,72 +1,97 @@
-"""The image tower: train, export, measure. ``image_data`` and ``image_head`` come first.
+"""The image tower: train, export, measure. ``image_data`` and ``image_teach`` come first.
 
-The student starts from random weights. A view of a photograph or textbook figure is pulled
-towards what the teacher's head says of that view, towards the teacher's own feature, and towards
-the picture's captions (contrastive); a generated figure towards its caption and away from the
-names of the other kinds. Training grows the pictures (48, 64, 80 px) and runs for a given time:
-learning rate and size follow the share of the time that is gone, so that a busy machine ends with
-a finished schedule. A killed run goes on from its last checkpoint.
+The student starts from random weights. The teachers look at random views, and at mixtures of two
+pictures, all the time; the student is shown the last views a few times each, changed a little
+more, and is pulled towards the teachers' joint answer, towards the way that answer ranks the
+captions of the batch, towards the teachers' own features and towards the captions. Training runs
+for a given time: learning rate and size of the pictures follow the share of the time that is gone,
+so that a busy machine ends with a finished schedule. A killed run goes on from its last checkpoint.
 """
 
 import copy
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F  # noqa: N812
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 import common
 import image_data
 import image_head
 import image_material
-from figure_captions import TESTED
-from image_material import Material
-from image_student import ImageTower, Muon, ThreeViews
-
-_LEAST_HALVED = 1024
-"""Arrays of fewer numbers stay as they are."""
+import image_teach
+import image_texts
+import image_views
+from image_export import export_student
+from image_judge import Judge
+from image_material import FEATURE_DIM, Material, Opinion, Ring, Teachers
+from image_student import ImageTower, Muon, Stage
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What may be set in ``config.toml``, section ``image``."""
+    """What may be set in ``config.toml``, section ``image``; times are shares of ``minutes``."""
 
-    minutes: float = 63.0
-    batch: int = 192
-    widths: tuple[int, ...] = (32, 48, 96, 192, 256)
-    blocks: tuple[int, ...] = (0, 1, 2, 2, 1)
-    sizes_px: tuple[int, ...] = (48, 64, 80)
-    size_ends: tuple[float, ...] = (0.4, 0.85, 1.0)
+    minutes: float = 7.0
+    batch: int = 1024
+    reuse: int = 4
+    ring: int = 160_000
+    stem: int = 24
+    stages: tuple[Stage, ...] = (
+        ("fused", 24, 1, 1, 1),
+        ("fused", 40, 4, 2, 2),
+        ("fused", 56, 4, 2, 2),
+        ("apart", 112, 4, 2, 4),
+        ("apart", 128, 5, 1, 3),
+        ("apart", 208, 6, 2, 4),
+    )
+    head: int = 1024
+    sizes_px: tuple[int, ...] = (80, 112)
+    size_ends: tuple[float, ...] = (0.4, 1.0)
     conv_rate: float = 0.03
     other_rate: float = 2e-3
-    smoothing: float = 0.998
+    smoothing: float = 0.999
     seed: int = 3
-    shares: tuple[tuple[str, float], ...] = (
-        ("flickr8k", 0.46),
-        ("openstax_figures", 0.27),
-        ("imagenet_samples", 0.04),
-        ("mini_imagenet", 0.05),
-        ("tiny_imagenet", 0.03),
-        ("generated", 0.15),
+    compiled: bool = False
+    shares: dict[str, float] = field(
+        default_factory=lambda: {
+            "flickr8k": 0.42,
+            "openstax_figures": 0.25,
+            "imagenet_samples": 0.05,
+            "mini_imagenet": 0.08,
+            "tiny_imagenet": 0.04,
+            "generated": 0.16,
+        }
     )
+
+
+def read_plan(options: dict[str, Any]) -> Plan:
+    """Return the plan of ``config.toml``; what it does not name has its default."""
+    known = {f.name for f in fields(Plan)}
+    return Plan(**{key: value for key, value in options.items() if key in known})
+
+
+def new_student(plan: Plan) -> ImageTower:
+    """Return the tower untrained."""
+    return ImageTower(plan.stem, list(plan.stages), plan.head, FEATURE_DIM)
 
 
 class Trainer:
     """One run: material, student, optimisers, running mean of the weights, checkpoints."""
 
-    def __init__(self, plan: Plan, material: Material, cache: Path) -> None:
+    def __init__(self, plan: Plan, material: Material, ring: Ring, cache: Path) -> None:
         torch.manual_seed(plan.seed)
-        self.plan, self.material = plan, material
+        self.plan, self.material, self.ring = plan, material, ring
         self.path = cache / "image" / "student.pt"
-        self.rng = np.random.default_rng(plan.seed)
-        self.student = ImageTower(plan.widths, plan.blocks).to(memory_format=torch.channels_last)
+        self.device = str(material.pixels.device)
+        self.fast = self.device.startswith("cuda")
+        self.student = new_student(plan).to(self.device, memory_format=torch.channels_last)
         self.mean = copy.deepcopy(self.student).eval()
-        convs = [p for n, p in self.student.named_parameters() if p.ndim == 4][1:]
+        self.look = torch.compile(self.student.features) if plan.compiled else self.student.features
+        convs = [p for p in self.student.body.parameters() if p.ndim == 4 and p.shape[1] > 3]
         chosen = {id(p) for p in convs}
         rest = [p for p in self.student.parameters() if id(p) not in chosen]
         self.optimisers: list[torch.optim.Optimizer] = [
@@ -74,16 +99,8 @@ class Trainer:
             torch.optim.AdamW(rest, plan.other_rate, weight_decay=0.02, betas=(0.9, 0.99)),
         ]
         self.seconds, self.step = 0.0, 0
-        self.rows, self.chance = self._draws()
-        spread = material.feature[::16].astype(np.float32)
-        self.feature_mean = torch.from_numpy(spread.mean(0))
-        self.feature_std = torch.from_numpy(spread.std(0) + 0.05)
-
-    def _draws(self) -> tuple[list[NDArray[np.int64]], NDArray[np.float64]]:
-        usable = self.material.train & (self.material.caption_count > 0)
-        names = [name for name, _ in self.plan.shares]
-        rows = [np.flatnonzero(usable & (self.material.dataset == name)) for name in names]
-        return rows, np.array([share for _, share in self.plan.shares])
+        spread = ring.feature[: min(ring.filled, 20_000)].float()
+        self.feature_mean, self.feature_std = spread.mean(0), spread.std(0) + 0.05
 
     @property
     def progress(self) -> float:
@@ -97,238 +114,165 @@ class Trainer:
         return next(size for end, size in ends if self.progress <= end)
 
     def _rates(self) -> None:
-        warm = min(1.0, (self.step + 1) / 150)
-        factor = warm * max(0.0, 1 - self.progress) ** 1.0
-        for optimiser, rate in zip(
-            self.optimisers, (self.plan.conv_rate, self.plan.other_rate), strict=True
-        ):
+        factor = min(1.0, (self.step + 1) / 200) * max(0.004, 1 - self.progress)
+        rates = self.plan.conv_rate, self.plan.other_rate
+        for optimiser, rate in zip(self.optimisers, rates, strict=True):
             for group in optimiser.param_groups:
-                group["lr"] = rate * max(factor, 0.004)
+                group["lr"] = rate * factor
 
-    def _loss(self, rows: NDArray[np.int64]) -> Tensor:
-        m, rng = self.material, self.rng
-        real = torch.from_numpy(m.dataset[rows] != "generated")
-        figure = np.isin(m.dataset[rows], ("generated", "openstax_figures"))
-        mirror = torch.from_numpy(~figure & (rng.random(len(rows)) < 0.5))
-        pixels = image_material.augment(torch.from_numpy(m.pixels[rows]), mirror, self.size_px, rng)
-        vectors, guess = self.student.features(pixels)
-        target = torch.from_numpy(m.target[rows].astype(np.float32))
-        draw = m.caption_start[rows] + rng.integers(0, m.caption_count[rows])
-        captions = torch.from_numpy(m.captions[draw])
+    def _loss(self) -> Tensor:
+        m, ring = self.material, self.ring
+        slots = ring.draw(self.plan.batch)
+        rows = ring.row[slots]
+        pixels = image_views.disturb(ring.pixels[slots].float(), m.figure[rows], self.size_px)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.fast):
+            placed, guess = self.look(pixels)
+        vectors = F.normalize(placed.float(), dim=1)
+        target, captions = ring.target[slots].float(), m.texts.either(m.captions.draw(rows))
+        wanted = (ring.feature[slots].float() - self.feature_mean) / self.feature_std
         loss = 4 * (1 - (vectors * target).sum(1)).mean()
-        taught = torch.from_numpy(m.feature[rows[real.numpy()]].astype(np.float32))
-        wanted = (taught - self.feature_mean) / self.feature_std
-        loss = loss + 0.4 * F.mse_loss(guess[real], wanted)
-        loss = loss + 0.5 * image_head.contrastive(vectors, captions)
-        kind = torch.from_numpy(m.kind[rows])
-        named = kind >= 0
-        if bool(named.any()):
-            logits = vectors[named] @ torch.from_numpy(m.prompts).T / 0.07
-            loss = loss + 0.3 * F.cross_entropy(logits, kind[named])
-        return loss
+        loss = loss + 0.4 * F.mse_loss(guess.float(), wanted)
+        loss = loss + 0.8 * same_ranking(vectors, target, captions)
+        plain = ~ring.mixed[slots]
+        loss = loss + 0.35 * image_head.contrastive(vectors[plain], captions[plain])
+        kind = m.kind[rows]
+        logits = vectors @ m.prompts.T / 0.07
+        named = F.cross_entropy(logits, kind, ignore_index=-1, reduction="sum")
+        return loss + 0.3 * named / (kind >= 0).sum().clamp(min=1)
 
     def run(self, until_s: float) -> float:
         """Train until that many seconds of the plan are gone; return the mean loss."""
-        losses = []
+        losses: list[Tensor] = []
         self.student.train()
         while self.seconds < until_s:
             began = time.monotonic()
-            which = self.rng.multinomial(self.plan.batch, self.chance / self.chance.sum())
-            rows = np.concatenate(
-                [r[self.rng.integers(0, len(r), n)] for r, n in zip(self.rows, which, strict=True)]
-            )
             self._rates()
-            loss = self._loss(rows)
+            if self.step % self.plan.reuse == 0:
+                self.ring.fill(self.plan.batch)
+            loss = self._loss()
             self.student.zero_grad()
             loss.backward()
             for optimiser in self.optimisers:
                 optimiser.step()
             self._smooth()
             self.step += 1
-            losses.append(float(loss.detach()))
+            losses.append(loss.detach())
+            if self.fast and self.step % 8 == 0:
+                torch.cuda.synchronize()
             self.seconds += time.monotonic() - began
-        return float(np.mean(losses[-200:]))
+        return float(torch.stack(losses[-200:]).mean())
 
     @torch.no_grad()
     def _smooth(self) -> None:
         keep = min(self.plan.smoothing, 1 - 4 / (self.step + 5))
-        for mean, now in zip(
+        pairs = zip(
             self.mean.state_dict().values(), self.student.state_dict().values(), strict=True
-        ):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(now, 1 - keep)
+        )
+        means, nows = zip(*[(a, b) for a, b in pairs if a.dtype.is_floating_point], strict=True)
+        torch._foreach_lerp_(list(means), list(nows), 1 - keep)
 
     def save(self) -> None:
-        """Write a checkpoint; a kill in the midst leaves the last one whole."""
+        """Write a checkpoint and the running mean; a kill in the midst leaves the last whole."""
         state = {
             "student": self.student.state_dict(),
             "mean": self.mean.state_dict(),
             "optimisers": [o.state_dict() for o in self.optimisers],
             "seconds": self.seconds,
             "step": self.step,
-            "plan": asdict(self.plan),
-            "rng": self.rng.bit_generator.state,
         }
-        part = self.path.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(self.path)
+        _write(state, self.path)
+        shipped = {k: v.half().cpu() for k, v in self.mean.state_dict().items()}
+        _write({"mean": shipped, "plan": asdict(self.plan)}, self.path.with_name("smoothed.pt"))
 
     def resume(self) -> bool:
         """Go on from the last checkpoint, if there is one."""
         if not self.path.exists():
             return False
-        state = torch.load(self.path, weights_only=False)
+        state = torch.load(self.path, map_location=self.device, weights_only=True)
         self.student.load_state_dict(state["student"])
         self.mean.load_state_dict(state["mean"])
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
         self.seconds, self.step = state["seconds"], state["step"]
-        self.rng.bit_generator.state = state["rng"]
         return True
 
 
-def embed(student: nn.Module, pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.float32]:
-    """Return unit vectors of stored views, resized as the tower's pictures are."""
-    student.eval()
-    parts = []
-    with torch.no_grad():
-        for start in range(0, len(pixels), 128):
-            cut = torch.from_numpy(pixels[start : start + 128]).permute(0, 3, 1, 2).float()
-            cut = F.interpolate(cut, (size_px, size_px), mode="bilinear", antialias=True)
-            parts.append(student(cut.clamp(0, 255).permute(0, 2, 3, 1)).numpy())
-    return np.concatenate(parts)
-
-
-class Judge:
-    """Measures a student on pictures kept from it: retrieval, and kinds of unseen figures."""
-
-    def __init__(self, data: Path, cache: Path, material: Material, split: str) -> None:
-        listed = image_data.items(data)
-        names = image_head.TEST_CAPTIONS if split == "test" else image_head.CAPTIONS
-        table = image_head.caption_vectors(cache, names)
-        _, _, owner = image_data.load(cache, only_rows=True)
-        first = {int(i): n for n, i in reversed(list(enumerate(owner)))}
-        self.sets = {}
-        for name in ("flickr8k", "openstax_figures"):
-            chosen, vectors, whose = image_head.held_out(listed, name, split, table)
-            rows = np.array([first[int(i)] for i in chosen])
-            self.sets[name] = (material.pixels[rows], vectors, whose)
-        self.unseen: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]] = {}
-        for name in ("unseen", "unseenmpl"):
-            if not list((cache / "image").glob(f"{name}_[0-9]*.npz")):
-                continue
-            pictures, kinds, _ = image_material.figure_shards(cache, name)
-            self.unseen[name] = pictures, np.array([TESTED.index(k) for k in kinds])
-        self.prompts = material.prompts[: len(TESTED)]
-
-    def __call__(self, student: nn.Module, size_px: int) -> dict[str, float]:
-        figures: dict[str, float] = {}
-        for name, (pixels, vectors, whose) in self.sets.items():
-            found = image_head.retrieval(embed(student, pixels, size_px), vectors, whose)
-            figures |= {f"{name} {k}": round(v, 4) for k, v in found.items()}
-        for name, (pixels, kind) in self.unseen.items():
-            guess = (embed(student, pixels, size_px) @ self.prompts.T).argmax(1)
-            figures[f"{name} top-1"] = round(float((guess == kind).mean()), 4)
-        return figures
-
-
-def prepare(data: Path, cache: Path) -> None:
-    """Cut the views and draw the figures, all that are missing."""
-    import figure_matplotlib
-    import figures
-
-    image_data.prepare(data, cache)
-    figures.prepare(cache)
-    figure_matplotlib.prepare(cache)
-
-
-def teach(data: Path, cache: Path) -> None:
-    """Let MiniLM read the captions, and fit the head that leads MobileNetV2 into the space."""
-    image_head.teach_captions(data, cache)
-    image_material.teach_figures(cache)
-    _, features, owner = image_data.load(cache)
-    image_head.teach(data, cache, features, owner)
-
-
-def train(data: Path, cache: Path, plan: Plan | None = None, export_to: Path | None = None) -> None:
-    """Train for the plan's minutes, measuring, checkpointing and exporting on the way."""
-    plan = plan or Plan(**common.load_config().get("image", {}))
-    material = image_material.gather(data, cache)
-    trainer = Trainer(plan, material, cache)
-    trainer.resume()
-    judge = Judge(data, cache, material, "validation")
-    rounds = 0
-    while trainer.progress < 1:
-        loss = trainer.run(min(trainer.seconds + 150, 60 * plan.minutes))
-        trainer.save()
-        rounds += 1
-        print(f"{trainer.seconds / 60:.1f} min, step {trainer.step}, loss {loss:.3f}", flush=True)
-        if rounds % 4 and trainer.progress < 1:
-            continue
-        figures = judge(trainer.mean, max(64, trainer.size_px))
-        print(f"{trainer.size_px} px, {figures}", flush=True)
-        if export_to:
-            export_student(trainer.mean, export_to / "image.onnx", max(64, trainer.size_px))
-
-
-def export_student(student: ImageTower, path: Path, size_px: int) -> None:
-    """Write the tower with its three views as ONNX.
-
-    ``pixels`` uint8 ``[N, S, S, 3]`` to ``vectors`` ``[N, 256]``; S is ``ThreeViews.given_px`` for
-    a tower that was last trained at ``size_px``.
-    """
-    shipped = ThreeViews(copy.deepcopy(student), size_px).eval()
-    example = torch.zeros(2, shipped.given_px, shipped.given_px, 3, dtype=torch.uint8)
-    batch = torch.export.Dim("batch", min=1, max=4096)
-    program = torch.onnx.export(
-        shipped,
-        (example,),
-        dynamo=True,
-        input_names=["pixels"],
-        output_names=["vectors"],
-        dynamic_shapes={"pixels": {0: batch}},
-        verbose=False,
-        optimize=True,
-    )
+def _write(state: dict[str, Any], path: Path) -> None:
     part = path.with_suffix(".part")
-    part.write_bytes(shrink(program.model_proto).SerializeToString())
+    torch.save(state, part)
     part.replace(path)
 
 
-def shrink(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Keep the weights in half precision, widened again when the file is loaded.
+def same_ranking(vectors: Tensor, target: Tensor, captions: Tensor, heat: float = 0.05) -> Tensor:
+    """Return how far the student ranks captions and pictures otherwise than the teachers do.
 
-    The arithmetic stays in single precision. Notes of the exporter, which name the files of the
-    machine it ran on, are dropped.
+    The Kullback-Leibler divergence of both softmaxes, over captions and over pictures.
     """
-    widened = []
-    for kept in model.graph.initializer:
-        del kept.metadata_props[:]
-        if kept.data_type != onnx.TensorProto.FLOAT or np.prod(kept.dims) < _LEAST_HALVED:
-            continue
-        name, halved = kept.name, onnx.numpy_helper.to_array(kept).astype(np.float16)
-        kept.CopyFrom(onnx.numpy_helper.from_array(halved, f"{name}.half"))
-        widened.append(
-            onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT)
-        )
-    rest = list(model.graph.node)
-    del model.graph.node[:], model.metadata_props[:], model.graph.metadata_props[:]
-    del model.graph.value_info[:], model.functions[:]
-    for node in rest:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for end in (*model.graph.input, *model.graph.output):
-        del end.metadata_props[:]
-    model.graph.node.extend([*widened, *rest])
-    model.graph.doc_string = model.doc_string = ""
-    onnx.checker.check_model(model)
-    return model
+    mine, theirs = vectors @ captions.T / heat, target @ captions.T / heat
+    over_captions = F.kl_div(
+        mine.log_softmax(1), theirs.log_softmax(1), log_target=True, reduction="batchmean"
+    )
+    over_pictures = F.kl_div(
+        mine.T.log_softmax(1), theirs.T.log_softmax(1), log_target=True, reduction="batchmean"
+    )
+    return (over_captions + over_pictures) / 2
+
+
+def prepare(data: Path, cache: Path, figures: int = 16_000, plots: int = 3_000) -> None:
+    """Pack the pictures and draw the figures, all that are missing, on all processors."""
+    image_data.prepare(data, cache)
+    draw(cache, figures, plots)
+
+
+def draw(cache: Path, figures: int, plots: int) -> None:
+    """Draw the figures that are missing: Pillow's and matplotlib's."""
+    from concurrent.futures import ProcessPoolExecutor, wait
+
+    import figure_matplotlib
+    import figures as pillow
+
+    folder = cache / "image"
+    with ProcessPoolExecutor() as pool:
+        jobs = [
+            pool.submit(figure_matplotlib.draw_shard, *t)
+            for t in figure_matplotlib.tasks(folder, plots)
+        ]
+        jobs += [pool.submit(pillow.draw_shard, *t) for t in pillow.tasks(folder, figures)]
+        for job in wait(jobs).done:
+            job.result()
+
+
+def teach(cache: Path) -> None:
+    """Let MiniLM read the captions, and fit the heads that lead the teachers into the space."""
+    image_texts.teach(cache)
+    image_teach.teach(cache, common.device())
+
+
+def train(cache: Path, plan: Plan, every_s: float = 60.0) -> None:
+    """Train for the plan's minutes, measuring and checkpointing on the way."""
+    device = common.device()
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    material = image_material.gather(cache, device)
+    shares = torch.tensor([plan.shares[name] for name in image_material.DATASETS])
+    ring = Ring(material, Teachers(device), Opinion(cache, material.classes), plan.ring, shares)
+    for _ in range(max(1, min(plan.ring // 5, 24 * plan.batch) // plan.batch)):
+        ring.fill(plan.batch)
+    trainer = Trainer(plan, material, ring, cache)
+    trainer.resume()
+    judge = Judge(cache, material)
+    while trainer.progress < 1:
+        loss = trainer.run(min(trainer.seconds + every_s, 60 * plan.minutes))
+        trainer.save()
+        found = judge(trainer.mean, max(trainer.size_px, 80))
+        print(f"{trainer.seconds:.0f} s, step {trainer.step}, loss {loss:.3f}, {found}", flush=True)
 
 
 def export(cache: Path, models_dir: Path) -> None:
     """Write the finished student's running mean into the package."""
-    state = torch.load(cache / "image" / "student.pt", weights_only=False)
-    plan = state["plan"]
-    student = ImageTower(plan["widths"], plan["blocks"])
+    state = torch.load(cache / "image" / "smoothed.pt", map_location="cpu", weights_only=True)
+    plan = read_plan(state["plan"])
+    student = new_student(plan)
     student.load_state_dict(state["mean"])
-    export_student(student, models_dir / "image.onnx", plan["sizes_px"][-1])
+    export_student(student.float(), models_dir / "image.onnx", plan.sizes_px[-1])

@@ -1,72 +1,68 @@
-"""The pictures that the image tower learns from, and what its teacher says of them.
+"""The pictures that the image tower learns from: listed, packed small, and read again.
 
-``items`` lists the reference pictures with their captions; ``prepare`` cuts each into a few views
-(the whole picture first, then random crops), squashes them with the package's own preprocessing and
-runs the teacher, MobileNetV2, over every view. A view and its feature stay together: the student
-is always told what the teacher saw in exactly those pixels (Beyer et al. 2022, "Knowledge
-distillation: a good teacher is patient and consistent").
-
-Everything is written in shards under ``CACHE/image/``, so that a killed run goes on where it was
-and several processes can share the work.
+``prepare`` squashes every reference picture with the package's own preprocessing, packs it as WebP
+and writes what is known of it beside it, under ``CACHE/image/``. Training needs that folder alone,
+which is small enough to be carried to another machine. Test splits are never packed.
 """
 
 import csv
+import gzip
 import hashlib
 import io
 import json
-import os
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trawl.encoders import images as pixels
+import image_names
 
-VIEW_PX = 112
-TEACHER_PX = 224
-TEACHER_DIM = 1280
-_TEACHER_TENSOR = 172
-_TEACHER_SCALE, _TEACHER_ZERO = 0.0190778, 128
-_SHARD_ITEMS = 512
-_VALIDATION_SHARE = 1 / 16
-"""Share of the captioned train splits kept from the weights, to choose and to stop by."""
+VIEW_PX = 128
+"""Side of the packed pictures; what is smaller stays as it is until it is read."""
 
-VIEWS = {
-    "flickr8k": 6,
-    "openstax_figures": 4,
-    "imagenet_samples": 5,
-    "mini_imagenet": 3,
-    "tiny_imagenet": 3,
-}
-"""Views of a picture: more where pictures are large and captions good."""
+FIGURES = ("figures", "mpl")
+"""The shards of generated figures that may be trained on."""
+
+_QUALITY = 72
+_SHARD_ITEMS = 4096
+_VALIDATION_SHARE = {"mini_imagenet": 1 / 8}
+_USUAL_SHARE = 1 / 16
+"""Share of a set kept from the weights, to choose and to stop by."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A picture and what is said of it; ``member`` is its place in a tar file, if in one."""
+    """A picture and what is said of it.
+
+    ``label`` is its class in ImageNet or -1. ``member`` is its place in a tar file, if in one.
+    """
 
     dataset: str
-    path: Path
+    path: str
     captions: tuple[str, ...]
     split: str
+    label: int = -1
     member: str = ""
 
     def decode(self) -> Image.Image:
         """Return the picture, RGB."""
+        from trawl.encoders.images import as_rgb
+
         if not self.member:
             with Image.open(self.path) as image:
-                return pixels.as_rgb(image).copy()
-        return pixels.as_rgb(Image.open(io.BytesIO(_tar_bytes(self.path)[self.member])))
+                return as_rgb(image).copy()
+        return as_rgb(Image.open(io.BytesIO(_tar_bytes(self.path)[self.member])))
 
 
-_TARS: dict[Path, dict[str, bytes]] = {}
+_TARS: dict[str, dict[str, bytes]] = {}
 
 
-def _tar_bytes(path: Path) -> dict[str, bytes]:
+def _tar_bytes(path: str) -> dict[str, bytes]:
     if path not in _TARS:
         with tarfile.open(path) as tar:
             members = [(m.name, tar.extractfile(m)) for m in tar.getmembers() if m.isfile()]
@@ -77,13 +73,8 @@ def _tar_bytes(path: Path) -> dict[str, bytes]:
 def _split(dataset: str, name: str) -> str:
     """Put a fixed, name-hashed share of a train split aside for validation."""
     first = int.from_bytes(hashlib.sha256(f"{dataset}/{name}".encode()).digest()[:4], "big")
-    return "validation" if first / 2**32 < _VALIDATION_SHARE else "train"
-
-
-def class_captions(name: str) -> tuple[str, ...]:
-    """Return captions of a class whose name lists synonyms, as ImageNet's do."""
-    synonyms = [part.strip() for part in name.replace("_", " ").split(",") if part.strip()]
-    return (f"a photo of a {synonyms[0]}", *synonyms)
+    share = _VALIDATION_SHARE.get(dataset, _USUAL_SHARE)
+    return "validation" if first / 2**32 < share else "train"
 
 
 def _flickr8k(folder: Path) -> Iterator[Item]:
@@ -92,150 +83,142 @@ def _flickr8k(folder: Path) -> Iterator[Item]:
         for row in csv.DictReader(file):
             captions.setdefault((row["image"], row["split"]), []).append(row["caption"])
     for (name, split), said in captions.items():
-        split = _split("flickr8k", name) if split == "train" else split
-        yield Item("flickr8k", folder / "images" / name, tuple(said), split)
+        if split == "train":
+            place = str(folder / "images" / name)
+            yield Item("flickr8k", place, tuple(said), _split("flickr8k", name))
 
 
 def _openstax(folder: Path) -> Iterator[Item]:
     with (folder / "figures.jsonl").open() as file:
-        for line in file:
-            row = json.loads(line)
-            split = row["split"]
-            split = _split("openstax", row["image"]) if split == "train" else split
-            said = (row["alt"],) if split == "test" else (row["alt"], row["caption"])
-            path = folder / "images" / row["image"]
-            yield Item("openstax_figures", path, tuple(s for s in said if s.strip()), split)
+        for row in map(json.loads, file):
+            if row["split"] != "train":
+                continue
+            said = tuple(s for s in (row["alt"], row["caption"]) if s.strip())
+            place = str(folder / "images" / row["image"])
+            yield Item("openstax_figures", place, said, _split("openstax", row["image"]))
 
 
-def _imagenet_samples(folder: Path) -> Iterator[Item]:
-    with (folder / "labels.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            captions = class_captions(row["label"])
-            yield Item("imagenet_samples", folder / row["image"], captions, "train")
+def class_names(data: Path) -> list[str]:
+    """Return the synonyms of ImageNet's 1,000 classes, in the order of the teachers' answers."""
+    return (data / "mobilenet" / "imagenet_labels.txt").read_text().splitlines()[1:]
 
 
-def _tar_set(folder: Path) -> Iterator[Item]:
-    lines = (folder / "class_names.tsv").read_text().splitlines()
-    names = dict(line.split("\t", 1) for line in lines if "\t" in line)
-    archive = folder / "images.tar"
-    for member in sorted(_tar_bytes(archive)):
-        captions = class_captions(names[member.split("/")[0]])
-        yield Item(folder.name, archive, captions, "train", member)
+def _classes(data: Path) -> dict[str, int]:
+    """Return each class's number by its name in WordNet ("n01440764")."""
+    with (data / "imagenet_samples" / "labels.csv").open(newline="") as file:
+        keys = sorted(row["image"].split("_")[0] for row in csv.DictReader(file))
+    return {key: number for number, key in enumerate(keys)}
+
+
+def _objects(data: Path) -> Iterator[Item]:
+    """List the pictures of single things: one a class, and the two sets in tar files."""
+    names, number = class_names(data), _classes(data)
+    said = [tuple(image_names.phrases(i, name)) for i, name in enumerate(names)]
+    for path in sorted((data / "imagenet_samples").glob("*.jpg")):
+        label = number[path.name.split("_")[0]]
+        yield Item("imagenet_samples", str(path), said[label], "train", label)
+    for dataset in ("mini_imagenet", "tiny_imagenet"):
+        archive = str(data / dataset / "images.tar")
+        for member in sorted(_tar_bytes(archive)):
+            label = number[member.split("/")[0]]
+            split = _split(dataset, member)
+            yield Item(dataset, archive, said[label], split, label, member)
 
 
 def items(data: Path) -> list[Item]:
     """List the reference pictures below ``data``, in an order that does not change."""
-    listed = [
+    return [
         *_flickr8k(data / "flickr8k"),
         *_openstax(data / "openstax_figures"),
-        *_imagenet_samples(data / "imagenet_samples"),
-        *_tar_set(data / "mini_imagenet"),
-        *_tar_set(data / "tiny_imagenet"),
+        *_objects(data),
     ]
-    order = np.random.default_rng(0).permutation(len(listed))
-    return [listed[i] for i in order]
 
 
-class Teacher:
-    """MobileNetV2's pooled feature: pictures to float32 ``[N, 1280]``, zero and above."""
+def pack(images: Iterable[Image.Image]) -> dict[str, NDArray[np.generic]]:
+    """Return pictures as joined WebP files: ``data`` uint8, ``ends`` of each file int64."""
+    from trawl.encoders.images import squash
 
-    def __init__(self, model: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._net = Interpreter(str(model), experimental_preserve_all_tensors=True, num_threads=1)
-        self._net.allocate_tensors()
-        self._input = self._net.get_input_details()[0]["index"]
-
-    def __call__(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Take uint8 ``[N, 224, 224, 3]``; one picture at a time, as the file allows."""
-        features = np.empty((len(views), TEACHER_DIM), dtype=np.float32)
-        for row, view in enumerate(views):
-            self._net.set_tensor(self._input, view[None])
-            self._net.invoke()
-            raw = self._net.get_tensor(_TEACHER_TENSOR).reshape(-1).astype(np.float32)
-            features[row] = (raw + _TEACHER_ZERO) * _TEACHER_SCALE
-        return features
+    files = []
+    for image in images:
+        side = min(VIEW_PX, max(image.size))
+        buffer = io.BytesIO()
+        Image.fromarray(squash(image, side)).save(buffer, "WEBP", quality=_QUALITY)
+        files.append(buffer.getvalue())
+    return {
+        "data": np.frombuffer(b"".join(files), np.uint8),
+        "ends": np.cumsum([len(file) for file in files], dtype=np.int64),
+    }
 
 
-def _boxes(image: Image.Image, count: int, least_area: float, seed: int) -> list[pixels.Box]:
-    """Return the whole picture and ``count - 1`` random boxes of at least that share of it."""
-    width, height = image.size
-    rng = np.random.default_rng(seed)
-    boxes: list[pixels.Box] = [(0.0, 0.0, float(width), float(height))]
-    for _ in range(count - 1):
-        area = rng.uniform(least_area, 1.0)
-        aspect = np.exp(rng.uniform(-0.25, 0.25))
-        w, h = min(1.0, np.sqrt(area * aspect)), min(1.0, np.sqrt(area / aspect))
-        x, y = rng.uniform(0, 1 - w), rng.uniform(0, 1 - h)
-        boxes.append((x * width, y * height, (x + w) * width, (y + h) * height))
-    return boxes
+def write_arrays(path: Path, **arrays: NDArray[np.generic]) -> None:
+    """Write an .npz whole or not at all."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    part.replace(path)
 
 
-def _views(item: Item, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Cut an item into views: uint8 ``[V, 112, 112, 3]`` and the teacher's ``[V, 224, 224, 3]``.
-
-    Every second view of a photograph is mirrored; figures are not, for their letters' sake.
-    """
-    image = item.decode()
-    figure = item.dataset == "openstax_figures"
-    count = VIEWS[item.dataset] if item.split == "train" else 1
-    boxes = _boxes(image, count, 0.55 if figure else 0.35, seed)
-    small = np.stack([pixels.squash(image, VIEW_PX, box) for box in boxes])
-    large = np.stack([pixels.squash(image, TEACHER_PX, box) for box in boxes])
-    if not figure:
-        small[1::2], large[1::2] = small[1::2, :, ::-1], large[1::2, :, ::-1]
-    return small, large
-
-
-def prepare(data: Path, cache: Path, worker: int = 0, workers: int = 1) -> None:
-    """Write the shards that are still missing; worker ``w`` of ``n`` takes every n-th one."""
+def prepare(data: Path, cache: Path) -> None:
+    """Write ``items.json.gz``, ``classes.json`` and the shards of pictures that are missing."""
     folder = cache / "image"
     folder.mkdir(parents=True, exist_ok=True)
     listed = items(data)
-    teacher = Teacher(data / "mobilenet" / "tf2_mobilenet_v2_1.0_224_ptq.tflite")
+    known = json.dumps([{**asdict(i), "path": ""} for i in listed])
+    (folder / "items.json.gz").write_bytes(gzip.compress(known.encode(), mtime=0))
+    (folder / "classes.json").write_text(json.dumps(class_names(data)))
     for shard, start in enumerate(range(0, len(listed), _SHARD_ITEMS)):
-        out = folder / f"views_{shard:03d}.npz"
-        if shard % workers != worker or out.exists():
-            continue
-        seen: list[NDArray[np.uint8]] = []
-        features: list[NDArray[np.float16]] = []
-        owners: list[int] = []
-        for index in range(start, min(start + _SHARD_ITEMS, len(listed))):
-            small, large = _views(listed[index], seed=index)
-            seen.append(small)
-            features.append(teacher(large).astype(np.float16))
-            owners += [index] * len(small)
-        part = out.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.savez(
-                file,
-                pixels=np.concatenate(seen),
-                teacher=np.concatenate(features),
-                item=np.array(owners, dtype=np.int32),
-            )
-        part.replace(out)
-        print(f"image shard {shard}: {len(owners)} views", flush=True)
+        out = folder / f"pictures_{shard:03d}.npz"
+        if not out.exists():
+            part = listed[start : start + _SHARD_ITEMS]
+            write_arrays(out, **pack(item.decode() for item in part))
+            print(f"{out.stem}: {len(part)}", flush=True)
 
 
-def load(
-    cache: Path, only_rows: bool = False
-) -> tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.int32]]:
-    """Read all shards: pixels ``[M, 112, 112, 3]``, features ``[M, 1280]``, item of each view.
+def read_items(cache: Path) -> tuple[list[Item], list[str]]:
+    """Return the items that were packed, and the class names."""
+    folder = cache / "image"
+    rows = json.loads(gzip.decompress((folder / "items.json.gz").read_bytes()))
+    listed = [Item(**{**row, "captions": tuple(row["captions"])}) for row in rows]
+    return listed, json.loads((folder / "classes.json").read_text())
 
-    ``only_rows`` leaves pixels and features empty. Pixels are filled in place, shard by shard:
-    they are gigabytes.
-    """
-    paths = sorted((cache / "image").glob("views_*.npz"))
-    if not paths:
-        raise FileNotFoundError(f"no shards in {cache / 'image'}: run prepare.py --tower image")
-    owners = [np.load(path)["item"] for path in paths]
-    total = 0 if only_rows else sum(len(part) for part in owners)
-    seen = np.empty((total, VIEW_PX, VIEW_PX, 3), dtype=np.uint8)
-    features = np.empty((total, TEACHER_DIM), dtype=np.float16)
-    start = 0
-    for path in [] if only_rows else paths:
+
+def _unpack(file: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(file)) as image:
+        whole = image.convert("RGB")
+        if whole.size != (VIEW_PX, VIEW_PX):
+            whole = whole.resize((VIEW_PX, VIEW_PX), Image.Resampling.BICUBIC)
+        return np.asarray(whole, dtype=np.uint8)
+
+
+def read_pictures(paths: Sequence[Path]) -> NDArray[np.uint8]:
+    """Decode packed pictures, uint8 ``[N, 128, 128, 3]``, in the order of the shards."""
+    files: list[bytes] = []
+    for path in paths:
         with np.load(path) as shard:
-            stop = start + len(shard["item"])
-            seen[start:stop], features[start:stop] = shard["pixels"], shard["teacher"]
-            start = stop
-    return seen, features, np.concatenate(owners)
+            data, ends = shard["data"].tobytes(), shard["ends"].tolist()
+        files += [data[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    out = np.empty((len(files), VIEW_PX, VIEW_PX, 3), np.uint8)
+    with ThreadPoolExecutor() as pool:
+        for row, picture in enumerate(pool.map(_unpack, files, chunksize=64)):
+            out[row] = picture
+    return out
+
+
+def load(cache: Path) -> NDArray[np.uint8]:
+    """Decode the reference pictures, in the order of ``read_items``."""
+    paths = sorted((cache / "image").glob("pictures_*.npz"))
+    if not paths:
+        raise FileNotFoundError(f"no pictures in {cache / 'image'}: run prepare.py --tower image")
+    return read_pictures(paths)
+
+
+def figure_shards(cache: Path, *names: str) -> tuple[NDArray[np.uint8], list[str], list[str]]:
+    """Read generated figures: pictures, kinds, captions."""
+    paths = [p for n in names for p in sorted((cache / "image").glob(f"{n}_[0-9]*.npz"))]
+    kinds: list[str] = []
+    captions: list[str] = []
+    for path in paths:
+        with np.load(path) as shard:
+            kinds += [str(k) for k in shard["kind"]]
+            captions += [str(c) for c in shard["caption"]]
+    return read_pictures(paths), kinds, captions

@@ -1,4 +1,4 @@
-"""What the image student is shown: every view with its teacher's answers and its captions."""
+"""What the image student is shown: all pictures on the device, and views with their answers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,105 +6,199 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from numpy.typing import NDArray
 from torch import Tensor
 
-import common
 import image_data
-import image_head
+import image_texts
+import image_views
 from figure_captions import PROMPTS
+from image_data import FIGURES, Item
+from image_head import RECIPES, Head
+from image_teacher import FEATURES, Teacher, load_teacher, weights_path
+from image_texts import Captions, Texts
 
-_FIGURES = ("figures", "mpl")
-"""The shards of generated figures that may be trained on."""
+DATASETS = (
+    "flickr8k",
+    "openstax_figures",
+    "imagenet_samples",
+    "mini_imagenet",
+    "tiny_imagenet",
+    "generated",
+)
+GENERATED = len(DATASETS) - 1
+TEACHER_PX = 192
+TEACHERS = (1, 2)
+"""Sizes of EfficientNet-Lite that teach."""
 
 
 @dataclass
 class Material:
-    """All views in one array, and what belongs to each: rows align but for ``captions``."""
+    """All pictures, reference and generated, and what is known of each; rows align.
 
-    pixels: NDArray[np.uint8]
-    feature: NDArray[np.float16]
-    target: NDArray[np.float16]
-    dataset: NDArray[np.str_]
-    kind: NDArray[np.int64]
-    caption_start: NDArray[np.int64]
-    caption_count: NDArray[np.int64]
-    captions: NDArray[np.float32]
-    prompts: NDArray[np.float32]
-    train: NDArray[np.bool_]
+    ``pixels`` uint8 ``[N, 3, 128, 128]``; ``dataset`` indexes ``DATASETS``; ``kind`` indexes
+    ``PROMPTS`` and ``label`` ImageNet's classes, or is -1; ``figure_target`` ``[N', 256]`` is for
+    the last N' rows, the generated ones.
+    """
 
+    pixels: Tensor
+    dataset: Tensor
+    kind: Tensor
+    label: Tensor
+    train: Tensor
+    captions: Captions
+    texts: Texts
+    prompts: Tensor
+    classes: Tensor
+    figure_target: Tensor
+    listed: list[Item]
 
-def figure_shards(cache: Path, *names: str) -> tuple[NDArray[np.uint8], list[str], list[str]]:
-    """Read generated figures: pixels, kinds, captions."""
-    paths = [p for n in names for p in sorted((cache / "image").glob(f"{n}_[0-9]*.npz"))]
-    parts = [np.load(path) for path in paths]
-    return (
-        np.concatenate([p["pixels"] for p in parts]),
-        [str(k) for p in parts for k in p["kind"]],
-        [str(c) for p in parts for c in p["caption"]],
-    )
-
-
-def _targets(
-    data: Path, cache: Path, feature: NDArray[np.float16], owner: NDArray[np.int32]
-) -> NDArray[np.float32]:
-    """Return what the teacher's heads say of every view, teaching them if that is not kept."""
-    kept = cache / "image" / "targets.npy"
-    if kept.exists():
-        return np.load(kept).astype(np.float32)
-    return image_head.teach(data, cache, feature, owner)
+    @property
+    def figure(self) -> Tensor:
+        """Return which pictures are figures, which must not be mirrored."""
+        return (self.dataset == 1) | (self.dataset == GENERATED)
 
 
-def prompt_vectors(cache: Path) -> NDArray[np.float32]:
-    """Return the vector of each kind's plain caption, in the order of ``PROMPTS``."""
-    words = image_head.caption_vectors(cache, ("minilm_figures",))
-    return np.stack([words[prompt] for prompt in PROMPTS.values()])
-
-
-def teach_figures(cache: Path) -> None:
-    """Let MiniLM read the captions of the generated figures that it has not read yet."""
-    _, _, said = figure_shards(cache, *_FIGURES)
-    image_head.embed_missing(cache, "minilm_figures", [*said, *PROMPTS.values()])
-
-
-def gather(data: Path, cache: Path) -> Material:
-    """Bring views, teacher and captions together, teaching what is not taught yet."""
-    pixels, feature, owner = image_data.load(cache)
-    target = _targets(data, cache, feature, owner)
-    listed = image_data.items(data)
-    photo = image_head.Captions(listed, image_head.caption_vectors(cache, image_head.CAPTIONS))
-    figures, kinds, said = figure_shards(cache, *_FIGURES)
-    teach_figures(cache)
-    words = image_head.caption_vectors(cache, ("minilm_figures",))
-    figure_captions = np.stack([words[caption] for caption in said])
-    prompts, names, count = prompt_vectors(cache), list(PROMPTS), len(figures)
-    kind = np.array([names.index(k) if k in names else -1 for k in kinds])
-    figure_target = common.normalise(
-        figure_captions + np.where(kind[:, None] >= 0, prompts[kind], figure_captions)
-    )
+def gather(cache: Path, device: str) -> Material:
+    """Read everything that ``prepare`` and ``image_texts.teach`` left in the cache."""
+    listed, classes = image_data.read_items(cache)
+    photos = image_data.load(cache)
+    drawn, kinds, said = image_data.figure_shards(cache, *FIGURES)
+    texts = image_texts.load(cache, device)
+    names = list(PROMPTS)
+    kind = torch.tensor([names.index(k) if k in names else -1 for k in kinds])
+    prompts = texts.both(torch.tensor(texts.rows(list(PROMPTS.values())), device=device))
+    own = texts.both(torch.tensor(texts.rows(said), device=device))
+    told = kind.to(device)
+    target = F.normalize(own + torch.where(told[:, None] >= 0, prompts[told], own), dim=1)
+    before = [DATASETS.index(item.dataset) for item in listed]
+    pixels = torch.from_numpy(np.concatenate([photos, drawn])).permute(0, 3, 1, 2).contiguous()
+    count = len(drawn)
     return Material(
-        pixels=np.concatenate([pixels, figures]),
-        feature=feature,
-        target=np.concatenate([target, figure_target]).astype(np.float16),
-        dataset=np.array([*(listed[i].dataset for i in owner), *["generated"] * count]),
-        kind=np.concatenate([np.full(len(owner), -1), kind]),
-        caption_start=np.concatenate([photo.start[owner], len(photo.vectors) + np.arange(count)]),
-        caption_count=np.concatenate([photo.count[owner], np.ones(count, dtype=np.int64)]),
-        captions=np.concatenate([photo.vectors, figure_captions]),
+        pixels=pixels.to(device),
+        dataset=torch.tensor([*before, *[GENERATED] * count], device=device),
+        kind=torch.cat([torch.full((len(listed),), -1), kind]).to(device),
+        label=torch.tensor([*(item.label for item in listed), *[-1] * count], device=device),
+        train=torch.tensor([*(i.split == "train" for i in listed), *[True] * count], device=device),
+        captions=Captions([*(i.captions for i in listed), *((s,) for s in said)], texts, device),
+        texts=texts,
         prompts=prompts,
-        train=np.array([*(listed[i].split == "train" for i in owner), *[True] * count]),
+        classes=image_texts.class_vectors(classes, texts),
+        figure_target=target,
+        listed=listed,
     )
 
 
-def augment(pixels: Tensor, mirror: Tensor, size_px: int, rng: np.random.Generator) -> Tensor:
-    """Crop a batch slightly, mirror some rows, change light and colour, resize; 0 to 255."""
-    side = int(rng.integers(98, image_data.VIEW_PX + 1))
-    x, y = (int(v) for v in rng.integers(0, image_data.VIEW_PX - side + 1, 2))
-    cut = pixels[:, y : y + side, x : x + side].permute(0, 3, 1, 2).float()
-    cut = F.interpolate(cut, (size_px, size_px), mode="bilinear", antialias=True)
-    cut = torch.where(mirror[:, None, None, None], cut.flip(3), cut)
-    count = len(cut)
-    gain = torch.from_numpy(rng.uniform(0.8, 1.2, (count, 1, 1, 1)).astype(np.float32))
-    tint = torch.from_numpy(rng.normal(1, 0.06, (count, 3, 1, 1)).astype(np.float32))
-    shift = torch.from_numpy(rng.normal(0, 10, (count, 1, 1, 1)).astype(np.float32))
-    return (cut * gain * tint + shift).clamp(0, 255).permute(0, 2, 3, 1)
+class Teachers:
+    """Several networks that look at the same views."""
+
+    def __init__(self, device: str) -> None:
+        self.half = torch.float16 if device == "cuda" else torch.float32
+        self.nets: list[Teacher] = [
+            load_teacher(weights_path(size)).to(
+                device=device, dtype=self.half, memory_format=torch.channels_last
+            )
+            for size in TEACHERS
+        ]
+
+    @torch.inference_mode()
+    def __call__(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features ``[N, 1280 T]`` and shares of the classes ``[N, 1000]`` of views."""
+        side = (TEACHER_PX, TEACHER_PX)
+        large = F.interpolate(views, side, mode="bicubic", align_corners=False).clamp(0, 255)
+        large = large.to(self.half).contiguous(memory_format=torch.channels_last)
+        features = [net(large) for net in self.nets]
+        scores = [net.classes(f).float() for net, f in zip(self.nets, features, strict=True)]
+        return torch.cat(features, 1), torch.stack(scores).mean(0).softmax(1)
+
+
+FEATURE_DIM = FEATURES * len(TEACHERS)
+
+
+class Opinion:
+    """The heads' joint answer: a mixture of heads and class names for each data set."""
+
+    def __init__(self, cache: Path, classes: Tensor) -> None:
+        device = classes.device
+        state = torch.load(cache / "image" / "heads.pt", map_location=device, weights_only=True)
+        self.heads = []
+        for recipe, weights in zip(RECIPES, state["heads"], strict=True):
+            head = Head(FEATURE_DIM, recipe).to(device).eval().requires_grad_(False)
+            head.load_state_dict(weights)
+            self.heads.append(head)
+        self.votes = state["votes"].to(device)
+        self.names = state["names"].to(device)
+        self.classes = classes
+
+    def __call__(self, features: Tensor, shares: Tensor, dataset: Tensor) -> Tensor:
+        """Return unit vectors ``[N, 256]`` for features and class shares of views."""
+        answers = torch.stack([head(features.float()) for head in self.heads])
+        total = torch.einsum("dh,hnk->ndk", self.votes, answers)
+        mine = total[torch.arange(len(dataset), device=dataset.device), dataset]
+        named = F.normalize(shares @ self.classes, dim=1) * self.names[dataset][:, None]
+        return F.normalize(F.normalize(mine, dim=1) + named, dim=1)
+
+
+class Ring:
+    """The last views that the teachers saw, with their answers; old ones are written over."""
+
+    LABEL_SHARE = 0.7
+    MIXED_SHARE = 0.35
+
+    def __init__(
+        self, material: Material, teachers: Teachers, opinion: Opinion, size: int, shares: Tensor
+    ) -> None:
+        device = material.pixels.device
+        self.material, self.teachers, self.opinion = material, teachers, opinion
+        usable = material.train & (material.captions.count > 0)
+        self.rows = [(usable & (material.dataset == d)).nonzero()[:, 0] for d in range(len(shares))]
+        known = torch.tensor([float(len(rows) > 0) for rows in self.rows])
+        self.shares = shares * known / (shares * known).sum()
+        side = material.pixels.shape[-1]
+        self.pixels = torch.zeros(size, 3, side, side, dtype=torch.uint8, device=device)
+        self.target = torch.zeros(size, 256, dtype=torch.float16, device=device)
+        self.feature = torch.zeros(size, FEATURE_DIM, dtype=torch.float16, device=device)
+        self.row = torch.zeros(size, dtype=torch.long, device=device)
+        self.mixed = torch.zeros(size, dtype=torch.bool, device=device)
+        self.at, self.filled = 0, 0
+
+    def _draw(self, count: int) -> Tensor:
+        which = torch.multinomial(self.shares, count, replacement=True)
+        counts = torch.bincount(which, minlength=len(self.rows)).tolist()
+        device = self.row.device
+        return torch.cat(
+            [
+                rows[torch.randint(len(rows), (n,), device=device)]
+                for rows, n in zip(self.rows, counts, strict=True)
+                if n
+            ]
+        )
+
+    @torch.no_grad()
+    def fill(self, count: int) -> None:
+        """Let the teachers look at ``count`` new views."""
+        m = self.material
+        rows = self._draw(count)
+        dataset = m.dataset[rows]
+        views = image_views.crop(m.pixels[rows].float(), m.figure[rows])
+        mixed = torch.rand(count, device=rows.device) < self.MIXED_SHARE
+        mixed &= dataset != GENERATED
+        views = image_views.mix(views, mixed)
+        feature, shares = self.teachers(views)
+        target = self.opinion(feature, shares, dataset)
+        label = m.label[rows]
+        known = (label >= 0) & ~mixed
+        target = target + self.LABEL_SHARE * known[:, None] * m.classes[label]
+        drawn = dataset == GENERATED
+        first = len(m.listed)
+        target[drawn] = m.figure_target[rows[drawn] - first]
+        slots = (torch.arange(count, device=rows.device) + self.at) % len(self.row)
+        self.pixels[slots] = views.round().clamp(0, 255).to(torch.uint8)
+        self.target[slots] = F.normalize(target, dim=1).half()
+        self.feature[slots] = feature.half()
+        self.row[slots], self.mixed[slots] = rows, mixed
+        self.at = (self.at + count) % len(self.row)
+        self.filled = min(len(self.row), self.filled + count)
+
+    def draw(self, count: int) -> Tensor:
+        """Return random slots that are filled."""
+        return torch.randint(self.filled, (count,), device=self.row.device)

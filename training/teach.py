@@ -16,7 +16,7 @@ def main() -> None:
     if arguments.tower == "image":
         import image
 
-        image.teach(common.data_dir(), arguments.cache)
+        image.teach(arguments.cache)
     else:
         print(f"nothing to do: the teacher of {arguments.tower} answers during training")
 

@@ -23,7 +23,7 @@ def main() -> None:
     else:
         import image
 
-        image.train(common.data_dir(), arguments.cache)
+        image.train(arguments.cache, image.read_plan(config["image"]))
 
 
 if __name__ == "__main__":
