@@ -1,15 +1,14 @@
-"""The sound tower: prepared clips, YAMNet's answers, the student, its training and its export.
+"""The sound tower's prepared material: clips, generated sounds, YAMNet's weights, captions.
 
-The student is a small residual network over log-mel frames. YAMNet (a teacher; none of its weights
-are kept) says what it hears in every augmented clip; captions say where the clip belongs in the
-space. Folds named `test` in `audio_material.read_clips` are never read here.
+Folds named `test` in `audio_material.read_clips` are never read here.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,144 +17,110 @@ import numpy as np
 import audio_material as material
 import common
 import sounds_more
-from trawl.encoders import sounds as melspectrogram
+import yamnet
 
-PATCH_FRAMES = 96
-PART_CLIPS = 256
-YAMNET_SAMPLES = 15_600
-YAMNET_FEATURE_TENSOR = 112
-
-
-class SoundTeacher:
-    """YAMNet's 1,024-d embedding of each 0.975 s of 16 kHz sound."""
-
-    def __init__(self, data: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        self.interpreter = Interpreter(
-            str(data / "yamnet" / "yamnet.tflite"),
-            num_threads=1,
-            experimental_preserve_all_tensors=True,
-        )
-        self.interpreter.allocate_tensors()
-        self.input = self.interpreter.get_input_details()[0]["index"]
-
-    def patches(self, samples: np.ndarray, hop_samples: int = 15_360) -> np.ndarray:
-        """float32 `[P, 1024]`, one row for every whole `hop_samples` (at least one)."""
-        count = max(1, (len(samples) - 400) // hop_samples)
-        padded = np.pad(
-            samples, (0, max(0, (count - 1) * hop_samples + YAMNET_SAMPLES - len(samples)))
-        )
-        rows = []
-        for start in range(0, count * hop_samples, hop_samples):
-            self.interpreter.set_tensor(self.input, padded[start : start + YAMNET_SAMPLES])
-            self.interpreter.invoke()
-            rows.append(self.interpreter.get_tensor(YAMNET_FEATURE_TENSOR)[0].copy())
-        return np.stack(rows)
+CAPTIONS_A_LABEL = 24
+_CLASS_TEMPLATES = ("{}", "the sound of {}", "{} can be heard")
 
 
 def prepare(cache: Path, generated: int, seed: int) -> None:
-    """`audio/clips.npz` (every training clip at 16 kHz) and `audio/generated.npz`, end to end."""
-    data, rng = common.data_dir(), np.random.default_rng(seed)
+    """Write `audio/clips.npz`, `generated.npz`, `yamnet.npz` and `words.npz`; keep what is there.
+
+    A folder that has the reference clips but no YAMNet and no text teacher may be given
+    `yamnet.npz` and `words.npz` from elsewhere.
+    """
+    data, folder = common.data_dir(), cache / "audio"
+    folder.mkdir(parents=True, exist_ok=True)
     clips = [c for c in material.read_clips(data) if c.part == "train"]
-    _save_sounds(
-        cache / "audio" / "clips.npz",
-        (
-            (material.decode(c.path), {"label": c.label.lower(), "collection": c.collection})
-            for c in clips
-        ),
-    )
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        if not (folder / "clips.npz").exists():
+            sounds = pool.map(material.decode, [c.path for c in clips], chunksize=8)
+            _save_sounds(folder / "clips.npz", sounds, [_about(c) for c in clips])
+        if not (folder / "generated.npz").exists():
+            drawn = list(pool.map(_generate, [(seed, i) for i in range(generated)], chunksize=8))
+            _save_sounds(folder / "generated.npz", (d[0] for d in drawn), [d[1] for d in drawn])
+    if not (folder / "yamnet.npz").exists():
+        common.save_atomically(
+            folder / "yamnet.npz", **yamnet.extract(data / "yamnet" / "yamnet.tflite")
+        )
+    if not (folder / "words.npz").exists():
+        prepare_words(cache, data, seed)
+
+
+def _about(clip: material.Clip) -> dict[str, str]:
+    return {
+        "label": clip.label.lower(),
+        "collection": clip.collection,
+        "recording": material.recording_of(clip),
+    }
+
+
+def _generate(what: tuple[int, int]) -> tuple[np.ndarray, dict[str, str]]:
+    """Draw one sound; its seed is its number, so that any machine draws the same."""
+    seed, number = what
     kinds = list(sounds_more.KINDS)
+    kind = kinds[number % len(kinds)]
+    samples, kind, caption = sounds_more.generate(np.random.default_rng((seed, number)), kind)
+    return samples, {
+        "label": f"generated {kind}",
+        "collection": "generated",
+        "caption": caption,
+        "recording": str(number),
+    }
 
-    def drawn() -> Iterator[tuple[np.ndarray, dict[str, str]]]:
-        for i in range(generated):
-            samples, kind, caption = sounds_more.generate(rng, kinds[i % len(kinds)])
-            yield samples, {"label": kind, "collection": "generated", "caption": caption}
 
-    _save_sounds(cache / "audio" / "generated.npz", drawn())
-
-
-def _save_sounds(path: Path, sounds: Iterator[tuple[np.ndarray, dict[str, str]]]) -> None:
-    if path.exists():
-        return
-    pieces, described = [], []
-    for samples, entry in sounds:
+def _save_sounds(path: Path, sounds: Iterable[np.ndarray], about: list[dict[str, str]]) -> None:
+    pieces = []
+    for samples in sounds:
         peak = max(1.0, float(np.abs(samples).max(initial=0.0)))
         pieces.append((samples / peak * 32767).astype(np.int16))
-        described.append(entry)
     starts = np.concatenate([[0], np.cumsum([len(p) for p in pieces])])
     common.save_atomically(
-        path, samples=np.concatenate(pieces), starts=starts, about=np.array(json.dumps(described))
+        path, samples=np.concatenate(pieces), starts=starts, about=np.array(json.dumps(about))
     )
-    print(
-        f"{path.name}: {len(pieces)} sounds, {starts[-1] / material.RATE_HZ / 60:.0f} minutes",
-        flush=True,
-    )
+    minutes = starts[-1] / material.RATE_HZ / 60
+    print(f"{path.name}: {len(pieces)} sounds, {minutes:.0f} minutes", flush=True)
 
 
 def load_sounds(path: Path) -> tuple[list[np.ndarray], list[dict[str, str]]]:
-    """float32 samples and descriptions of what `prepare` wrote."""
+    """Return the int16 samples and descriptions of what `prepare` wrote."""
     with np.load(path) as arrays:
         samples, starts = arrays["samples"], arrays["starts"]
         about = json.loads(str(arrays["about"]))
-    pieces = [samples[a:b].astype(np.float32) / 32767 for a, b in pairwise(starts)]
-    return pieces, about
+    return [samples[a:b] for a, b in pairwise(starts)], about
 
 
-def teach(cache: Path, passes: int, seed: int) -> None:
-    """`audio/taught_PPP_NN.npz`: log-mel frames, YAMNet's answers and what each clip is.
-
-    Pass 0 is the clips as they are, and the generated sounds; later passes are augmented, and a
-    third of their clips are mixtures of two.
-    """
-    teacher = SoundTeacher(common.data_dir())
-    clips, about = load_sounds(cache / "audio" / "clips.npz")
-    made, made_about = load_sounds(cache / "audio" / "generated.npz")
-    for number in range(passes):
-        rng = np.random.default_rng(seed + number)
-        todo = [(clips, about, int(i)) for i in rng.permutation(len(clips))]
-        share = (
-            range(len(made))
-            if number == 0
-            else rng.choice(len(made), len(made) // 4, replace=False)
-        )
-        todo += [(made, made_about, int(i)) for i in share]
-        for part, start in enumerate(range(0, len(todo), PART_CLIPS)):
-            path = cache / "audio" / f"taught_{number:03d}_{part:02d}.npz"
-            part_rng = np.random.default_rng((seed, number, part))
-            if not path.exists():
-                began = time.monotonic()
-                _teach_part(
-                    path,
-                    todo[start : start + PART_CLIPS],
-                    (clips, about),
-                    teacher,
-                    part_rng,
-                    number > 0,
-                )
-                print(f"pass {number} part {part}: {time.monotonic() - began:.0f} s", flush=True)
+def caption_texts(folder: Path, data: Path, seed: int) -> tuple[list[str], list[list[str]]]:
+    """Return the labels, YAMNet's classes last, and some captions of each."""
+    rng = np.random.default_rng(seed)
+    captions: dict[str, set[str]] = {}
+    for name in ("clips.npz", "generated.npz"):
+        with np.load(folder / name) as arrays:
+            about = json.loads(str(arrays["about"]))
+        for entry in about:
+            own = [entry["caption"]] if "caption" in entry else material.captions_of(entry["label"])
+            captions.setdefault(entry["label"], set()).update(own)
+    labels = sorted(captions)
+    texts = []
+    for label in labels:
+        pool = sorted(captions[label])
+        rows = rng.permutation(len(pool))[:CAPTIONS_A_LABEL]
+        texts.append([pool[row] for row in rows])
+    for name in yamnet.read_class_names(data):
+        labels.append(f"class {name}")
+        texts.append([template.format(name.lower()) for template in _CLASS_TEMPLATES])
+    return labels, texts
 
 
-def _teach_part(path, todo, partners, teacher, rng, augmented) -> None:
-    frames, answers, described = [], [], []
-    for pool, about, i in todo:
-        samples, entry = pool[i], dict(about[i])
-        if augmented:
-            samples = material.augment(samples, rng)
-            if rng.random() < 0.33:
-                j = int(rng.integers(len(partners[0])))
-                samples = material.mix(samples, partners[0][j], -rng.uniform(0, 9))
-                entry["with"] = partners[1][j]["label"]
-        samples = melspectrogram.levelled(samples[: 5 * material.RATE_HZ])
-        samples = np.pad(samples, (0, max(0, material.RATE_HZ - len(samples))))
-        frames.append(melspectrogram.audioset_frames(samples).astype(np.float16))
-        answers.append(teacher.patches(samples).astype(np.float16))
-        described.append(entry)
+def prepare_words(cache: Path, data: Path, seed: int) -> None:
+    """Write `audio/words.npz`: the labels and the text teacher's vectors of their captions."""
+    labels, texts = caption_texts(cache / "audio", data, seed)
+    flat = [text for group in texts for text in group]
+    vectors = common.load_space().project(common.TextTeacher().embed(flat))
     common.save_atomically(
-        path,
-        frames=np.concatenate(frames),
-        answers=np.concatenate(answers),
-        frame_starts=np.cumsum([0] + [len(f) for f in frames]),
-        answer_starts=np.cumsum([0] + [len(a) for a in answers]),
-        about=np.array(json.dumps(described)),
+        cache / "audio" / "words.npz",
+        labels=np.array(json.dumps(labels)),
+        texts=np.array(json.dumps(texts)),
+        starts=np.cumsum([0] + [len(group) for group in texts]),
+        vectors=np.round(vectors * 127 / np.abs(vectors).max()).astype(np.int8),
     )

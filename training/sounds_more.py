@@ -12,6 +12,7 @@ import soundfile
 import soxr
 
 import sounds
+import sounds_signals
 from sounds import RATE_HZ, Drawn, Rng, Samples, _band, _phase, _place, _seconds, _time
 
 
@@ -302,15 +303,15 @@ def speech(rng: Rng) -> Drawn:
 KINDS: dict[str, Callable[[Rng], Drawn]] = {
     f.__name__: f
     for f in (
-        sounds.tone,
-        sounds.beeps,
-        sounds.alarm,
-        sounds.siren,
-        sounds.chirp,
-        sounds.gravitational_chirp,
-        sounds.noise,
-        sounds.static,
-        sounds.geiger,
+        sounds_signals.tone,
+        sounds_signals.beeps,
+        sounds_signals.alarm,
+        sounds_signals.siren,
+        sounds_signals.chirp,
+        sounds_signals.gravitational_chirp,
+        sounds_signals.noise,
+        sounds_signals.static,
+        sounds_signals.geiger,
         sounds.metronome,
         sounds.drum_beat,
         sounds.engine,
@@ -324,8 +325,8 @@ KINDS: dict[str, Callable[[Rng], Drawn]] = {
         sounds.bowed,
         sounds.flute,
         sounds.hum,
-        sounds.telephone,
-        sounds.morse,
+        sounds_signals.telephone,
+        sounds_signals.morse,
         heartbeat,
         wind,
         thunder,

@@ -9,7 +9,9 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import text_names
 from common import data_dir
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9(])")
@@ -88,12 +90,12 @@ def read_audioset(data: Path) -> Iterator[str]:
         yield entry["description"]
 
 
-def read_stsb_train(data: Path) -> list[tuple[float, str, str]]:
-    """(score 0..5, sentence, sentence) of the train split alone."""
+def read_stsb(data: Path, split: str) -> list[tuple[float, str, str]]:
+    """(score 0..5, sentence, sentence) of one split: train, or dev for choices."""
     path = data / "stsbenchmark" / "stsbenchmark.tsv.gz"
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t") for line in file]
-    return [(float(r[5]), r[6], r[7]) for r in rows[1:] if r[0] == "train"]
+    return [(float(r[5]), r[6], r[7]) for r in rows[1:] if r[0] == split]
 
 
 def read_cern(data: Path) -> Iterator[str]:
@@ -164,6 +166,17 @@ def _word_mixtures(texts: list[str], count: int, rng: random.Random) -> Iterator
         yield " ".join(words[: rng.randint(2, 12)])
 
 
+def scientific_passages(data: Path) -> Iterator[str]:
+    """Titles with abstracts whole and in halves: texts as long as those that are searched."""
+    for title, text in [*read_scifact_documents(data), *read_cranfield_documents(data)]:
+        pieces = sentences(text)
+        middle = len(pieces) // 2
+        yield f"{title} {text}"
+        if len(pieces) > 3:
+            yield " ".join(pieces[:middle])
+            yield " ".join(pieces[middle:])
+
+
 def _pairs_of_texts(texts: list[str], count: int, rng: random.Random) -> Iterator[str]:
     """Two short texts one after the other, so that mixtures of subjects are known too."""
     for _ in range(count):
@@ -184,7 +197,7 @@ def collect(seed: int, vocabulary: list[str]) -> list[tuple[str, str]]:
         "clotho": list(read_clotho(data)),
         "musiccaps": list(read_musiccaps(data)),
         "audioset": list(read_audioset(data)),
-        "stsb": [s for _, a, b in read_stsb_train(data) for s in (a, b)],
+        "stsb": [s for _, a, b in read_stsb(data, "train") for s in (a, b)],
         "cern": list(read_cern(data)),
         "acl": list(read_acl(data)),
     }
@@ -199,28 +212,63 @@ def collect(seed: int, vocabulary: list[str]) -> list[tuple[str, str]]:
         s for alt, caption, _ in openstax for t in (alt, caption) for s in sentences(t)
     ]
     pools["openstax_section"] = [section for _, _, section in openstax]
+    pools["everyday"] = text_names.phrases()
     names = sorted(set(read_class_names(data)))
     pools["names"] = [rng.choice(_TEMPLATES).format(n) for n in names for _ in range(2)] + names
+    pools["passages"] = list(scientific_passages(data))
     pools["words"] = [w for w in vocabulary if w.isalpha() and len(w) > 2]
-    plain = [
-        t
-        for name, pool in pools.items()
-        if name != "words"
-        for t in rng.sample(pool, min(len(pool), 12000))
-    ]
-    science = [t for n in ("scifact", "cranfield", "openstax", "cern", "acl") for t in pools[n]]
-    pools["phrases"] = list(_phrases(plain, 24000, rng)) + list(_phrases(science, 24000, rng))
-    pools["mixtures"] = list(_word_mixtures(plain, 10000, rng))
-    pools["science_mixtures"] = list(_word_mixtures(science, 10000, rng))
-    pools["pairs"] = list(_pairs_of_texts(plain, 3500, rng))
-    limits = {
-        "flickr30k": 20000,
-        "audiocaps": 14000,
-        "clotho": 6000,
-        "musiccaps": 4000,
-        "openstax": 18000,
-    }
+    limits = {"flickr30k": 75000, "audiocaps": 50000}
     return _interleave(pools, limits, rng)
+
+
+def derived(rows: list[tuple[str, str]], seed: int, share: float = 1.0) -> list[str]:
+    """Return phrases, mixtures of words and pairs of texts, made from `rows` of (source, text)."""
+    rng = random.Random(seed)
+    plain = [text for source, text in rows if source not in ("words", "passages")]
+    science = [
+        text
+        for source, text in rows
+        if source in ("scifact", "cranfield", "openstax", "cern", "acl")
+    ]
+    made = [
+        *_phrases(plain, int(90_000 * share), rng),
+        *_phrases(science, int(60_000 * share), rng),
+        *_word_mixtures(plain, int(60_000 * share), rng),
+        *_word_mixtures(science, int(40_000 * share), rng),
+        *_pairs_of_texts(plain, int(25_000 * share), rng),
+    ]
+    return list(dict.fromkeys(made))
+
+
+def read_cranfield_judgements(data: Path) -> tuple[list[str], list[dict[int, float]]]:
+    """Return Cranfield's queries and the rows of the documents that answer each."""
+    raw = (data / "cranfield" / "cran.qry").read_text(encoding="utf-8", errors="replace")
+    queries = [
+        " ".join(record.split(".W\n", 1)[1].split())
+        for record in re.split(r"^\.I \d+\n", raw, flags=re.M)[1:]
+    ]
+    relevant: list[dict[int, float]] = [{} for _ in queries]
+    for line in (data / "cranfield" / "cranqrel").read_text("utf-8").splitlines():
+        if not line.strip():
+            continue
+        query, document, grade = (int(part) for part in line.split()[:3])
+        if grade > 0:
+            relevant[query - 1][document - 1] = 1.0
+    return queries, relevant
+
+
+def supervision(data: Path) -> dict[str, Any]:
+    """Return what is known beside the teacher: scored pairs, documents, and sets for choices."""
+    queries, relevant = read_cranfield_judgements(data)
+    cranfield = list(read_cranfield_documents(data))
+    return {
+        "sts_train": read_stsb(data, "train"),
+        "sts_dev": read_stsb(data, "dev"),
+        "documents": [pair for pair in (*read_scifact_documents(data), *cranfield) if all(pair)],
+        "dev_documents": [f"{title} {text}" for title, text in cranfield],
+        "dev_queries": queries,
+        "dev_relevant": [sorted(found) for found in relevant],
+    }
 
 
 def _interleave(

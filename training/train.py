@@ -1,4 +1,4 @@
-"""Step 3: train one tower. Checkpoints lie in the cache; a killed run goes on from the last."""
+"""Step 3: train one tower. Checkpoints lie in the cache."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ def main() -> None:
     config = common.load_config()
     common.seed_everything(config["seed"], arguments.threads)
     if arguments.tower == "text":
-        import text
+        import text_train
 
-        text.train(arguments.cache, text.Recipe(**config["text"]["recipe"]), seed=config["seed"])
+        recipe = text_train.Recipe(**config["text"]["recipe"])
+        text_train.train(arguments.cache, recipe, seed=config["seed"])
     elif arguments.tower == "audio":
-        import audio_student
+        import audio_train
 
-        recipe = audio_student.Recipe(**config["audio"]["recipe"])
-        audio_student.train(arguments.cache, recipe, seed=config["seed"])
+        recipe = audio_train.Recipe(**config["audio"]["recipe"])
+        audio_train.train(arguments.cache, recipe)
     else:
         import image
 

@@ -44,11 +44,15 @@ def mini_towers(card: Card) -> dict[Modality, Encoder]:
 
 
 class _TextWeights:
-    """The arrays of ``text.npz``, which hold the parameters of the formulas above."""
+    """The arrays of the text tower's files, as the formulas above name them.
+
+    The table is mapped, not read: a query touches some of its rows, and processes share them.
+    """
 
     def __init__(self, tower: Tower) -> None:
+        mapped = np.load(tower.path("text_table.npy"), mmap_mode="r")
+        self.table: NDArray[np.int8] = np.asarray(mapped)
         with np.load(tower.path("text.npz")) as arrays:
-            self.table: NDArray[np.int8] = arrays["table"]
             self.scale: _Floats = arrays["scale"][:, None]
             self.gate: _Floats = arrays["gate"]
             self.around: _Floats = arrays["around"]

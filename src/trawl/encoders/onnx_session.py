@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -98,8 +100,21 @@ def _load(path: Path, threads: int | None) -> InferenceSession:
     preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
     providers = [name for name in preferred if name in available]
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no public base
         raise ModelError(
             f"ONNX Runtime cannot load the graph {path}: {error}; install the model again"
         ) from error
+    _return_freed_memory()
+    return session
+
+
+def _return_freed_memory() -> None:
+    """Return to the system what opening a graph freed: twice the graph's size and more.
+
+    glibc keeps it for later otherwise. Other C libraries have no such call.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
