@@ -1,11 +1,11 @@
 """The image tower: train, export, measure. ``image_data`` and ``image_teach`` come first.
 
-The student starts from random weights. The teachers look at random views, and at mixtures of two
-pictures, all the time; the student is shown the last views a few times each, changed a little
-more, and is pulled towards the teachers' joint answer, towards the way that answer ranks the
-captions of the batch, towards the teachers' own features and towards the captions. Training runs
-for a given time: learning rate and size of the pictures follow the share of the time that is gone,
-so that a busy machine ends with a finished schedule. A killed run goes on from its last checkpoint.
+The student starts from random weights. While it trains, the teachers look at new random views of
+the pictures and at mixtures of two pictures. The student sees each view a few times, changed a
+little more. Its loss compares it with the teachers' joint answer, with the order in which that
+answer ranks the captions of the batch, with the teachers' features, and with the captions.
+Training runs for a given time: learning rate and size of the pictures follow the share of the time
+that has passed. A killed run continues from its last checkpoint.
 """
 
 import copy
@@ -35,9 +35,9 @@ from image_student import ImageTower, Muon, Stage
 class Plan:
     """What may be set in ``config.toml``, section ``image``; times are shares of ``minutes``."""
 
-    minutes: float = 7.0
+    minutes: float = 8.5
     batch: int = 1024
-    reuse: int = 4
+    reuse: int = 3
     ring: int = 160_000
     stem: int = 24
     stages: tuple[Stage, ...] = (
@@ -49,8 +49,8 @@ class Plan:
         ("apart", 208, 6, 2, 4),
     )
     head: int = 1024
-    sizes_px: tuple[int, ...] = (80, 112)
-    size_ends: tuple[float, ...] = (0.4, 1.0)
+    sizes_px: tuple[int, ...] = (112,)
+    size_ends: tuple[float, ...] = (1.0,)
     conv_rate: float = 0.03
     other_rate: float = 2e-3
     smoothing: float = 0.999

@@ -89,7 +89,7 @@ def _shipped(cache: Path, texts: list[str]) -> NDArray[np.float32]:
     """Return the shipped text tower's vectors, kept in the cache for the weights that made them."""
     from trawl.encoders import load_model
 
-    weights = (common.MODEL_DIR / "text.npz").read_bytes()
+    weights = b"".join(p.read_bytes() for p in sorted(common.MODEL_DIR.glob("text*.np*")))
     key = hashlib.sha256(weights + "\n".join(texts).encode()).hexdigest()[:12]
     path = cache / f"shipped_image_{key}.npy"
     if not path.exists():

@@ -36,7 +36,8 @@ def evaluate(reference_data: Path) -> Iterator[ModuleType]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    "part", ["measure_text", "measure_images", "measure_sounds", "measure_figures"]
+    "part",
+    ["measure_text", "measure_images", "measure_names", "measure_sounds", "measure_figures"],
 )
 def test_figures_are_what_the_card_says(
     evaluate: ModuleType, reference_data: Path, part: str
