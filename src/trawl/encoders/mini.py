@@ -66,10 +66,10 @@ class _TextWeights:
         gates: _Floats = self.gate[ids]
         if not self.bias.size:
             return np.asarray(_softplus(gates) @ own)
-        before, here, after = np.split(own @ self.around, 3, axis=1)
-        here += self.bias
-        here[1:] += before[:-1]
-        here[:-1] += after[1:]
+        products, hidden = own @ self.around, self.bias.size
+        here = products[:, hidden : 2 * hidden] + self.bias
+        here[1:] += products[:-1, :hidden]
+        here[:-1] += products[1:, 2 * hidden :]
         inner = _gelu(here)
         gates = _softplus(gates + inner @ self.importance)
         return np.asarray(gates @ own + (gates @ inner) @ self.addition)
