@@ -27,7 +27,7 @@ import image_texts
 import image_views
 from image_export import export_student
 from image_judge import Judge
-from image_material import FEATURE_DIM, Material, Opinion, Ring, Teachers
+from image_material import FEATURE_DIM, Answers, Material, Ring, Teachers
 from image_student import ImageTower, Muon, Stage
 
 
@@ -104,7 +104,7 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the time that is gone, 0 to 1."""
+        """The share of the time that has passed, 0 to 1."""
         return min(1.0, self.seconds / (60 * self.plan.minutes))
 
     @property
@@ -142,7 +142,7 @@ class Trainer:
         return loss + 0.3 * named / (kind >= 0).sum().clamp(min=1)
 
     def run(self, until_s: float) -> float:
-        """Train until that many seconds of the plan are gone; return the mean loss."""
+        """Train until that many seconds of the plan have passed; return the mean loss."""
         losses: list[Tensor] = []
         self.student.train()
         while self.seconds < until_s:
@@ -205,7 +205,7 @@ def _write(state: dict[str, Any], path: Path) -> None:
 
 
 def same_ranking(vectors: Tensor, target: Tensor, captions: Tensor, heat: float = 0.05) -> Tensor:
-    """Return how far the student ranks captions and pictures otherwise than the teachers do.
+    """Return how much the student's similarities differ from the teachers'.
 
     The Kullback-Leibler divergence of both softmaxes, over captions and over pictures.
     """
@@ -220,7 +220,7 @@ def same_ranking(vectors: Tensor, target: Tensor, captions: Tensor, heat: float 
 
 
 def prepare(data: Path, cache: Path, figures: int = 16_000, plots: int = 3_000) -> None:
-    """Pack the pictures and draw the figures, all that are missing, on all processors."""
+    """Pack the pictures and draw the figures that are missing, on all processors."""
     image_data.prepare(data, cache)
     draw(cache, figures, plots)
 
@@ -244,7 +244,7 @@ def draw(cache: Path, figures: int, plots: int) -> None:
 
 
 def teach(cache: Path) -> None:
-    """Let MiniLM read the captions, and fit the heads that lead the teachers into the space."""
+    """Embed the captions with MiniLM, and fit the heads that map features into the space."""
     image_texts.teach(cache)
     image_teach.teach(cache, common.device())
 
@@ -256,7 +256,7 @@ def train(cache: Path, plan: Plan, every_s: float = 60.0) -> None:
     torch.backends.cudnn.benchmark = True
     material = image_material.gather(cache, device)
     shares = torch.tensor([plan.shares[name] for name in image_material.DATASETS])
-    ring = Ring(material, Teachers(device), Opinion(cache, material.classes), plan.ring, shares)
+    ring = Ring(material, Teachers(device), Answers(cache, material.classes), plan.ring, shares)
     for _ in range(max(1, min(plan.ring // 5, 24 * plan.batch) // plan.batch)):
         ring.fill(plan.batch)
     trainer = Trainer(plan, material, ring, cache)

@@ -1,9 +1,9 @@
-"""Heads on the image teachers: features led into the space, many small opinions made one.
+"""Heads on the image teachers: small networks that map features into the space, and their mixture.
 
 A head learns from pictures and captions (contrastive, Radford et al. 2021, "Learning transferable
 visual models from natural language supervision"), the texts' vectors held fixed. Several heads
-are trained for each kind of picture; which of them speak for a kind, and how loudly, is chosen on
-pictures kept from them (Caruana et al. 2004, "Ensemble selection from libraries of models").
+are trained for each kind of picture. The weight of each head in the mixture for a kind is chosen
+on held-out pictures (Caruana et al. 2004, "Ensemble selection from libraries of models").
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from image_texts import Captions, Texts
 
 _SAME_CAPTION = 0.92
-"""Two captions nearer than this say the same thing: neither is a negative of the other."""
+"""Captions with a larger cosine mean the same: neither is a negative of the other."""
 
 
 def contrastive(vectors: Tensor, captions: Tensor, temperature: float = 0.06) -> Tensor:
@@ -32,7 +32,7 @@ def contrastive(vectors: Tensor, captions: Tensor, temperature: float = 0.06) ->
 class Recipe:
     """How one head is trained: which pictures it sees, and a few settings.
 
-    ``root`` takes the square root of the features first, which tames their few large values.
+    ``root`` takes the square root of the features first, which reduces their few large values.
     """
 
     sets: tuple[str, ...]
@@ -120,7 +120,7 @@ def recall_at_10(pictures: Tensor, captions: Tensor, owner: Tensor) -> float:
 
 
 def choose(answers: Tensor, captions: Tensor, owner: Tensor, rounds: int = 8) -> list[float]:
-    """Return the share of each head ``[H]`` in a mixture, added greedily, one vote a round.
+    """Return the weight of each head ``[H]`` in a mixture that grows greedily, one head a round.
 
     ``answers`` ``[H, N, 256]`` are the heads' vectors of held-out pictures.
     """

@@ -1,4 +1,4 @@
-"""What the image student is shown: all pictures on the device, and views with their answers."""
+"""The material of the image student: all pictures on the device, and views with targets."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +89,7 @@ def gather(cache: Path, device: str) -> Material:
 
 
 class Teachers:
-    """Several networks that look at the same views."""
+    """Several networks applied to the same views."""
 
     def __init__(self, device: str) -> None:
         self.half = torch.float16 if device == "cuda" else torch.float32
@@ -114,8 +114,8 @@ class Teachers:
 FEATURE_DIM = FEATURES * len(TEACHERS)
 
 
-class Opinion:
-    """The heads' joint answer: a mixture of heads and class names for each data set."""
+class Answers:
+    """The teachers' targets: for each data set a mixture of heads and of class names."""
 
     def __init__(self, cache: Path, classes: Tensor) -> None:
         device = classes.device
@@ -139,16 +139,16 @@ class Opinion:
 
 
 class Ring:
-    """The last views that the teachers saw, with their answers; old ones are written over."""
+    """A ring buffer of views with targets and features; new views replace the oldest."""
 
     LABEL_SHARE = 0.7
     MIXED_SHARE = 0.35
 
     def __init__(
-        self, material: Material, teachers: Teachers, opinion: Opinion, size: int, shares: Tensor
+        self, material: Material, teachers: Teachers, answers: Answers, size: int, shares: Tensor
     ) -> None:
         device = material.pixels.device
-        self.material, self.teachers, self.opinion = material, teachers, opinion
+        self.material, self.teachers, self.answers = material, teachers, answers
         usable = material.train & (material.captions.count > 0)
         self.rows = [(usable & (material.dataset == d)).nonzero()[:, 0] for d in range(len(shares))]
         known = torch.tensor([float(len(rows) > 0) for rows in self.rows])
@@ -175,7 +175,7 @@ class Ring:
 
     @torch.no_grad()
     def fill(self, count: int) -> None:
-        """Let the teachers look at ``count`` new views."""
+        """Make ``count`` new views and run the teachers on them."""
         m = self.material
         rows = self._draw(count)
         dataset = m.dataset[rows]
@@ -184,7 +184,7 @@ class Ring:
         mixed &= dataset != GENERATED
         views = image_views.mix(views, mixed)
         feature, shares = self.teachers(views)
-        target = self.opinion(feature, shares, dataset)
+        target = self.answers(feature, shares, dataset)
         label = m.label[rows]
         known = (label >= 0) & ~mixed
         target = target + self.LABEL_SHARE * known[:, None] * m.classes[label]

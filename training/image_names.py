@@ -1,6 +1,6 @@
-"""Plain words for the 1,000 classes of ImageNet: what a person would call the thing.
+"""Plain words for the 1,000 classes of ImageNet.
 
-``phrases`` gives every class its synonyms and the more general words for it ("beagle": "a dog").
+``phrases`` returns a class's synonyms and more general words for it ("beagle": "a dog").
 Classes stand in the order of ImageNet's challenge, which keeps related animals together, so that
 ranges of numbers name most of them; things are found by a word of their name.
 """

@@ -1,4 +1,4 @@
-"""Train the heads on the image teachers, and choose which of them speak for what."""
+"""Train the heads on the image teachers, and choose their weights for each data set."""
 
 import time
 from pathlib import Path
@@ -52,7 +52,7 @@ def teach(cache: Path, device: str, views: int = VIEWS, steps: int = 0) -> None:
 def look(
     material: Material, teachers: Teachers, views: int, batch: int = 1024
 ) -> tuple[Seen, Tensor]:
-    """Show the teachers some views of every reference picture; also return class shares."""
+    """Run the teachers on some views of every reference picture; also return class shares."""
     count = len(material.listed)
     features, pictures, shares = [], [], []
     for view in range(views):

@@ -1,4 +1,4 @@
-"""What is said of the pictures, as vectors: MiniLM's answer and the shipped text tower's."""
+"""Vectors of the captions and names of the pictures: MiniLM's and the shipped text tower's."""
 
 import hashlib
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def wanted(cache: Path) -> list[str]:
 
 
 def teach(cache: Path) -> None:
-    """Let MiniLM read the texts that it has not read yet; ``CACHE/minilm_image.npz``."""
+    """Embed the texts that are new with MiniLM; write ``CACHE/minilm_image.npz``."""
     path = cache / _FILE
     known: dict[str, NDArray[np.float16]] = {}
     if path.exists():
@@ -74,7 +74,7 @@ def teach(cache: Path) -> None:
 
 
 def load(cache: Path, device: str) -> Texts:
-    """Read what MiniLM said, led into the space, and ask the shipped text tower the same."""
+    """Read MiniLM's vectors, project them into the space, and embed the texts with `mini` too."""
     with np.load(cache / _FILE, allow_pickle=True) as file:
         texts, raw = file["texts"].tolist(), file["vectors"].astype(np.float32)
     shipped = _shipped(cache, texts)
@@ -117,9 +117,10 @@ class Captions:
 
 
 def class_vectors(classes: list[str], texts: Texts) -> Tensor:
-    """Return what to expect of a picture of each class, ``[1000, 256]``.
+    """Return a target vector for each class, ``[1000, 256]``.
 
-    The usual name counts most; its more general words are there so that "a dog" finds a beagle.
+    The usual name has most of the weight; more general words are added so that "a dog" finds a
+    beagle.
     """
     found = []
     for index, name in enumerate(classes):

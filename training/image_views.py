@@ -1,7 +1,7 @@
 """Views of pictures, made on the device in whole batches: crops, mixtures, light and colour.
 
-``crop`` and ``mix`` make what the teachers look at; ``disturb`` changes such a view once more for
-the student, which is told that the meaning is the same. Pictures are ``[N, 3, S, S]``, 0 to 255.
+``crop`` and ``mix`` make the teachers' input. ``disturb`` changes such a view once more for the
+student, whose target stays the same. Pictures are ``[N, 3, S, S]``, 0 to 255.
 """
 
 import torch
@@ -43,7 +43,7 @@ def crop(pixels: Tensor, figure: Tensor) -> Tensor:
 def mix(pixels: Tensor, chosen: Tensor) -> Tensor:
     """Blend the chosen pictures [N] with the next one, or paste a box of the next one in.
 
-    What a mixture means, only a teacher can say (Beyer et al. 2022, "Knowledge distillation: a
+    Only a teacher can give a target for a mixture (Beyer et al. 2022, "Knowledge distillation: a
     good teacher is patient and consistent").
     """
     other = pixels.roll(1, 0)

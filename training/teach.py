@@ -1,4 +1,4 @@
-"""Step 2: let the picture tower's teacher look at the material once, and keep what it says.
+"""Step 2: embed the captions of the pictures, and fit the heads on the picture tower's teachers.
 
 The teachers of texts and sounds answer while their students train.
 """
