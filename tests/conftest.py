@@ -89,7 +89,7 @@ Contents = dict[str, dict[str, tuple[object, ...]]]
 
 @pytest.fixture(scope="session")
 def contents() -> Callable[[Path], Contents]:
-    """Give everything that a library holds, so that two can be compared."""
+    """Return a function that reads everything in a library, to compare two."""
     return _contents
 
 

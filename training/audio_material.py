@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 RATE_HZ = 16_000
 Samples = NDArray[np.float32]
 
-# What people call the sounds of a label, beside the label itself.
+# Phrases for the sounds of a label, beside the label itself.
 PHRASES: dict[str, tuple[str, ...]] = {
     "dog bark": (
         "a dog barking",
@@ -174,13 +174,13 @@ class Clip:
 
 
 def captions_of(label: str) -> list[str]:
-    """Every way of saying a label: its phrases, each in the templates."""
+    """Return every phrase for a label, each in the templates."""
     phrases = (label.lower(), *PHRASES.get(label.lower(), ()))
     return sorted({template.format(p) for p in phrases for template in _TEMPLATES})
 
 
 def read_clips(data: Path) -> list[Clip]:
-    """All labelled clips; ESC-10 fold 4 and UrbanSound8K fold 2 are `test`, the rest train."""
+    """Return all labelled clips; those of ESC-10 fold 4 and UrbanSound8K fold 2 are `test`."""
     clips = []
     for collection in ("esc10", "urbansound8k_part", "animal_sounds", "ambient_sounds"):
         folder = data / collection
@@ -214,7 +214,7 @@ def recording_of(clip: Clip) -> str:
 
 
 def decode(path: Path) -> Samples:
-    """Mono float32 at 16 kHz."""
+    """Return the samples of a file, mono float32 at 16 kHz."""
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples.mean(1)
     if rate == RATE_HZ:

@@ -39,10 +39,10 @@ class Block(nn.Module):
 
 
 class SoundStudent(nn.Module):
-    """Log-mel frames `[N, T, 64]` to a vector `[N, D]` of the space; answers for the teacher.
+    """Log-mel frames `[N, T, 64]` to a vector `[N, D]` of the space; YAMNet's answers in training.
 
     There are two heads. `head` learns from labels. `echo` learns from the teacher's own guess
-    at the vector; its gradient does not reach the trunk. What is shipped is their sum.
+    at the vector; its gradient does not reach the convolutions. The sum of both is shipped.
     """
 
     def __init__(self, widths: tuple[int, ...], teacher_features: int) -> None:
@@ -63,7 +63,7 @@ class SoundStudent(nn.Module):
         self.dropout = nn.Dropout(0.2)
 
     def steps(self, frames: Tensor) -> Tensor:
-        """Return what is heard at each step of time, `[N, T / 32, 512]`."""
+        """Return the features of each time step, `[N, T / 32, 512]`."""
         x = ((frames - FRAME_MEAN) / FRAME_STD).unsqueeze(1)
         x = self.blocks(functional.relu(self.stem_norm(self.stem(x))))
         return functional.relu(self.feature(x.permute(0, 2, 1, 3).flatten(2)))
@@ -106,7 +106,7 @@ class TeacherGuess(nn.Module):
 
 
 def load(checkpoint: Path) -> SoundStudent:
-    """Return the student of a checkpoint, ready to answer."""
+    """Return the student of a checkpoint, in evaluation mode."""
     state = torch.load(checkpoint, map_location="cpu")
     model = SoundStudent(tuple(state["widths"]), state["teacher_features"])
     model.load_state_dict({k: v.float() for k, v in state["model"].items()})

@@ -1,4 +1,4 @@
-"""How the sound tower is trained: YAMNet and the captions of the labels say what is right."""
+"""Train the sound tower with YAMNet's answers and the captions of the labels as targets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HELD_OUT_EVERY = 9  # one recording in so many is kept aside for choices
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; the fields are those of `[audio.recipe]` in config.toml."""
+    """The training parameters; the fields are those of `[audio.recipe]` in config.toml."""
 
     widths: tuple[int, ...] = (20, 40, 72, 144, 256)
     minutes: float = 8.0

@@ -1,7 +1,7 @@
 """Random views of the sounds, made by the batch on the device: crops, rooms, mixtures, noise.
 
-A view is what both the teacher and the student hear, so that the teacher's answer is about exactly
-this view.
+The teacher and the student receive the same view, so the teacher's answer describes exactly that
+view.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LogMel(torch.nn.Module):
 
 @dataclass
 class Bank:
-    """Every sound end to end, and what is drawn from it how often.
+    """All sounds end to end, and the probability of drawing each.
 
     `starts` `[N]` and `lengths` `[N]` are places in `samples`; `begins` `[N, 16]` are loud places
     of each sound, where a crop may begin; `odds` `[N]` add up to 1.
@@ -89,7 +89,7 @@ class Bank:
 
 
 def _loud_places(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return 16 sample numbers a little before something that can be heard."""
+    """Return 16 sample numbers a little before an audible part."""
     usable = len(sound) // 400 * 400
     level = np.sqrt(np.square(sound[:usable].astype(np.float32)).reshape(-1, 400).mean(1))
     loud = np.flatnonzero(level >= 0.15 * np.quantile(level, 0.98))
@@ -100,7 +100,7 @@ def _loud_places(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _odds(about: list[dict[str, str]]) -> np.ndarray:
-    """Each label of a collection is drawn equally often, and each recording of a label."""
+    """Return odds that make a collection's labels equally likely, and a label's recordings."""
     groups: dict[str, dict[str, dict[str, list[int]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -215,7 +215,7 @@ class Views:
 
 
 def masked(frames: Tensor) -> Tensor:
-    """SpecAugment (Park 2019) for half of the views: a band and a stretch of time are silenced."""
+    """Silence a band and a stretch of time in half of the views (SpecAugment, Park 2019)."""
     count, steps, bands = frames.shape
     keep = torch.ones_like(frames, dtype=torch.bool)
     for axis, size, widest in ((2, bands, 10), (1, steps, 40)):

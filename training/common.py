@@ -24,7 +24,7 @@ MODEL_DIR = REPOSITORY_DIR / "src" / "trawl" / "models" / "mini"
 
 
 def data_dir() -> Path:
-    """The reference data: `TRAWL_DATA`, or `../shared/data` beside the checkout.
+    """Return the reference data's folder: `TRAWL_DATA`, or `../shared/data` beside the checkout.
 
     Raises FileNotFoundError, naming both places, where neither exists.
     """
@@ -38,13 +38,13 @@ def data_dir() -> Path:
 
 
 def load_config() -> dict[str, Any]:
-    """`config.toml` beside this file."""
+    """Return `config.toml` as it is beside this file."""
     with (TRAINING_DIR / "config.toml").open("rb") as file:
         return tomllib.load(file)
 
 
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
-    """The options that the five scripts share: `--tower`, `--cache`, `--threads`."""
+    """Return a parser with the options that the scripts share: tower, cache, threads."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--tower", choices=("text", "image", "audio"), required=True)
     parser.add_argument(
@@ -69,7 +69,7 @@ def seed_everything(seed: int, threads: int = 0) -> None:
 
 
 def device() -> str:
-    """`cuda` where there is one, else `cpu`."""
+    """Return `cuda` where there is one, else `cpu`."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -84,7 +84,7 @@ def save_atomically(path: Path, **arrays: np.ndarray) -> None:
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:
-    """Rows of `[N, D]` scaled to length 1; a row of zeros stays zero."""
+    """Return the rows of `[N, D]` scaled to length 1; a row of zeros stays zero."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
@@ -108,7 +108,7 @@ class TextTeacher:
         self.model = AutoModel.from_pretrained(folder).eval().to(device())
 
     def embed(self, texts: Sequence[str], batch_tokens: int = 1024) -> np.ndarray:
-        """float32 `[len(texts), 384]` in the order of `texts`, each row of length 1."""
+        """Return float32 `[len(texts), 384]` in the order of `texts`, each row of length 1."""
         import torch
 
         ids = self.tokenizer(
@@ -135,7 +135,7 @@ class TextTeacher:
 def batches_of_tokens(
     order: Sequence[int], lengths: Sequence[int], batch_tokens: int
 ) -> Iterable[list[int]]:
-    """Consecutive runs of `order` (sorted by length) of at most about `batch_tokens` tokens."""
+    """Yield runs of `order`, sorted by length, of at most about `batch_tokens` tokens."""
     batch: list[int] = []
     for i in order:
         if batch and (len(batch) + 1) * lengths[i] > batch_tokens:
@@ -158,7 +158,7 @@ class Space:
     scale: np.ndarray
 
     def project(self, teacher_vectors: np.ndarray) -> np.ndarray:
-        """`[N, 384]` teacher vectors to unit vectors float32 `[N, D]` of the space."""
+        """Return `[N, 384]` teacher vectors as unit vectors float32 `[N, D]` of the space."""
         centred = np.asarray(teacher_vectors, np.float32) - self.mean
         return normalise(centred @ self.components * self.scale)
 

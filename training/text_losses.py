@@ -55,13 +55,13 @@ def information(ids: list[list[int]], vocabulary: int) -> Tensor:
 
 
 def distillation_loss(student: Tensor, target: Tensor) -> Tensor:
-    """1 - cosine to the teacher, and 10 x the squared difference of the two Gram matrices."""
+    """Return 1 - cosine to the teacher + 10 x the squared difference of the two Gram matrices."""
     gram = (student @ student.T - target @ target.T).square().mean()
     return (1 - (student * target).sum(-1)).mean() + 10.0 * gram
 
 
 def similarity_loss(student: Tensor, target: Tensor, temperature: float) -> Tensor:
-    """How far the student's distribution over the batch's other texts is from the teacher's."""
+    """Return the divergence of the student's distribution over the batch from the teacher's."""
     own = torch.eye(len(student), device=student.device, dtype=torch.bool)
     wanted = torch.softmax((target @ target.T / temperature).masked_fill(own, -1e4), dim=-1)
     said = torch.log_softmax((student @ student.T / temperature).masked_fill(own, -1e4), dim=-1)
@@ -69,7 +69,7 @@ def similarity_loss(student: Tensor, target: Tensor, temperature: float) -> Tens
 
 
 def sts_loss(first: Tensor, second: Tensor, scores: Tensor) -> Tensor:
-    """CoSENT: every pair with a higher human score must have the higher cosine."""
+    """Return the CoSENT loss: a pair with a higher human score must have a higher cosine."""
     cosine = (first * second).sum(-1) * 20.0
     wrong = cosine[None, :] - cosine[:, None]
     wrong = wrong[scores[:, None] > scores[None, :]]
@@ -77,7 +77,7 @@ def sts_loss(first: Tensor, second: Tensor, scores: Tensor) -> Tensor:
 
 
 def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """Symmetric InfoNCE: row i of one side belongs to row i of the other."""
+    """Return the symmetric InfoNCE loss: row i of one side belongs to row i of the other."""
     logits = first @ second.T / temperature
     labels = torch.arange(len(first), device=first.device)
     return (
@@ -86,7 +86,7 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tenso
 
 
 def name_loss(model: nn.Module, tokens: Tensor, vectors: Tensor, count: int = 256) -> Tensor:
-    """A bare word must find the texts of the batch that have it, before those that do not.
+    """Return a loss by which a bare word lies nearest to the batch's texts that contain it.
 
     The words are the rarest of `count` of the batch's texts, by the student's own gates.
     """

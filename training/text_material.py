@@ -19,7 +19,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9'-]*")
 
 
 def sentences(text: str) -> list[str]:
-    """A simple cut at full stops before a capital letter; pieces of 3 words or more."""
+    """Cut at full stops before a capital letter; return the pieces of 3 words or more."""
     pieces = (piece.strip() for piece in _SENTENCE_END.split(" ".join(text.split())))
     return [piece for piece in pieces if len(piece.split()) >= 3]
 
@@ -38,13 +38,13 @@ def read_flickr30k(data: Path) -> Iterator[str]:
 
 
 def read_scifact_documents(data: Path) -> Iterator[tuple[str, str]]:
-    """(title, abstract) of the corpus; never the queries."""
+    """Yield (title, abstract) of the corpus; never the queries."""
     for row in _json_lines(data / "scifact" / "corpus.jsonl"):
         yield row["title"], row["text"]
 
 
 def read_cranfield_documents(data: Path) -> Iterator[tuple[str, str]]:
-    """(title, abstract) of the 1,400 abstracts; never the queries."""
+    """Yield (title, abstract) of the 1,400 abstracts; never the queries."""
     raw = (data / "cranfield" / "cran.all.1400").read_text(encoding="utf-8", errors="replace")
     for record in re.split(r"^\.I \d+\n", raw, flags=re.M)[1:]:
         parts = re.split(r"^\.([TABW])\n", record, flags=re.M)
@@ -55,7 +55,7 @@ def read_cranfield_documents(data: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_openstax(data: Path) -> Iterator[tuple[str, str, str]]:
-    """(alt text, caption, section) of the train split."""
+    """Yield (alt text, caption, section) of the train split."""
     for row in _json_lines(data / "openstax_figures" / "figures.jsonl"):
         if row["split"] == "train":
             yield row["alt"], row["caption"], row["section"]
@@ -91,7 +91,7 @@ def read_audioset(data: Path) -> Iterator[str]:
 
 
 def read_stsb(data: Path, split: str) -> list[tuple[float, str, str]]:
-    """(score 0..5, sentence, sentence) of one split: train, or dev for choices."""
+    """Return (score 0..5, sentence, sentence) of one split: train, or dev for choices."""
     path = data / "stsbenchmark" / "stsbenchmark.tsv.gz"
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t") for line in file]
@@ -149,7 +149,7 @@ _TEMPLATES = (
 
 
 def _phrases(texts: list[str], count: int, rng: random.Random) -> Iterator[str]:
-    """Runs of 1 to 6 words cut out of the texts: what a person types into a search box."""
+    """Yield runs of 1 to 6 words cut out of the texts, like queries."""
     for _ in range(count):
         words = _WORD.findall(rng.choice(texts))
         if words:
@@ -159,7 +159,7 @@ def _phrases(texts: list[str], count: int, rng: random.Random) -> Iterator[str]:
 
 
 def _word_mixtures(texts: list[str], count: int, rng: random.Random) -> Iterator[str]:
-    """2 to 12 words drawn from two texts: no grammar, but an unlimited supply of meanings."""
+    """Yield 2 to 12 words drawn from two texts, in random order."""
     for _ in range(count):
         words = _WORD.findall(rng.choice(texts)) + _WORD.findall(rng.choice(texts))
         rng.shuffle(words)
@@ -167,7 +167,7 @@ def _word_mixtures(texts: list[str], count: int, rng: random.Random) -> Iterator
 
 
 def scientific_passages(data: Path) -> Iterator[str]:
-    """Titles with abstracts whole and in halves: texts as long as those that are searched."""
+    """Yield titles with abstracts, whole and in halves: texts as long as passages."""
     for title, text in [*read_scifact_documents(data), *read_cranfield_documents(data)]:
         pieces = sentences(text)
         middle = len(pieces) // 2
@@ -178,7 +178,7 @@ def scientific_passages(data: Path) -> Iterator[str]:
 
 
 def _pairs_of_texts(texts: list[str], count: int, rng: random.Random) -> Iterator[str]:
-    """Two short texts one after the other, so that mixtures of subjects are known too."""
+    """Yield two short texts joined, so that mixtures of subjects occur too."""
     for _ in range(count):
         first, second = rng.choice(texts), rng.choice(texts)
         if len(first) + len(second) < 240:
@@ -186,9 +186,9 @@ def _pairs_of_texts(texts: list[str], count: int, rng: random.Random) -> Iterato
 
 
 def collect(seed: int, vocabulary: list[str]) -> list[tuple[str, str]]:
-    """(source, text) of all material, without repeats, in an order that mixes the sources.
+    """Return (source, text) of all material, without repeats, in an order that mixes the sources.
 
-    Any prefix of the list is a fair sample, so the teacher may stop wherever time ends.
+    Any prefix of the list is a fair sample.
     """
     data, rng = data_dir(), random.Random(seed)
     pools: dict[str, list[str]] = {

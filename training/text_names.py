@@ -1,4 +1,4 @@
-"""Everyday names and what kind of thing each is: what a person types as a bare word."""
+"""Everyday names and the kind of thing each is: words that people type as queries."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How the text tower is trained: from two teachers' vectors and similarities, and scored pairs.
+"""Train the text tower with two teachers' vectors and similarities, and with scored pairs.
 
 The first teacher is all-MiniLM-L6-v2. The second is the same network, tuned for a minute on STS-B's
-train split and on titles against abstracts, and held near the first. What a student is told is the
-mean of both, in the space.
+train split and on titles against abstracts, and held near the first. The student's
+target is the mean of both, in the space.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from text_student import TextStudent, arrays_of, encode, padded
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; the fields are those of `[text.recipe]` in config.toml."""
+    """The training parameters; the fields are those of `[text.recipe]` in config.toml."""
 
     hidden: tuple[int, ...] = (128, 0)  # one student each; 0 is a plain bag
     minutes: float = 7.0  # for everything
@@ -66,7 +66,7 @@ class Material:
 
 
 class Tutor:
-    """MiniLM and its tuned copy, asked for whole lists of token ids."""
+    """MiniLM and its tuned copy; both embed lists of token ids."""
 
     def __init__(self, folder: str | None) -> None:
         teacher = common.TextTeacher(folder=folder)
@@ -124,7 +124,7 @@ class Tutor:
 
 
 class Choices:
-    """Figures that choices are made by: STS-B dev, Cranfield's queries, bare names to captions."""
+    """Figures for choices: STS-B dev, Cranfield's queries, bare names to captions."""
 
     def __init__(self, known: dict[str, Any], rows: list[tuple[str, str]], tokenizer: Any) -> None:
         scores, first, second = zip(*known["sts_dev"], strict=True)
@@ -175,7 +175,7 @@ def _material(tutor: Tutor, ids: list[list[int]], space: common.Space) -> Materi
 
 
 def _batches(material: Material, recipe: Recipe, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Draw rows for ever; the texts of a batch are of similar length."""
+    """Yield batches of rows without end; the texts of a batch are of similar length."""
     lengths = (material.starts[1:] - material.starts[:-1]).cpu().numpy()
     while True:
         order = rng.permutation(len(lengths))

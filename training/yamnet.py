@@ -1,4 +1,4 @@
-"""YAMNet as a PyTorch module, so that it can listen to a whole batch on a GPU.
+"""YAMNet as a PyTorch module, so that it can process a whole batch on a GPU.
 
 The weights are those of the TFLite file: int8 with one scale a channel, widened to floats. The
 front end is left out, since it is the package's own (`trawl.encoders.sounds`).
@@ -67,7 +67,7 @@ class Yamnet(nn.Module):
             self.register_buffer(name, torch.from_numpy(np.asarray(values, np.float32)))
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the network feels and what it names."""
+        """Return the features and the class logits."""
         buffers = dict(self.named_buffers())
         x = patches.unsqueeze(1)
         x = functional.conv2d(_padded(x, 2), buffers["weight_00"], buffers["bias_00"], stride=2)

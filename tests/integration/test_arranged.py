@@ -215,7 +215,7 @@ def test_interleaving_puts_modalities_in_turn(mixed: Library) -> None:
         ({"quotas": {"image": 2}, "balance": True}, "balance and quotas exclude each other"),
     ],
 )
-def test_quotas_that_cannot_be_meant(mixed: Library, options: dict[str, object], told: str) -> None:
+def test_invalid_quotas_are_refused(mixed: Library, options: dict[str, object], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         mixed.search("red tide", **options)  # type: ignore[arg-type]
 
@@ -301,7 +301,7 @@ def test_one_line_says_it_all(tides: Library) -> None:
         ("image:nowhere.png", "nowhere.png"),
     ],
 )
-def test_lines_that_cannot_be_meant(tides: Library, line: str, told: str) -> None:
+def test_invalid_lines_are_refused(tides: Library, line: str, told: str) -> None:
     with pytest.raises((QueryError, FilterError, NotFoundError), match=told):
         tides.query(line)
 

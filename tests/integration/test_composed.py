@@ -42,7 +42,7 @@ def trawl(
     monkeypatch: pytest.MonkeyPatch,
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> Callable[..., dict[str, Any]]:
-    """Give what runs `trawl search`, in this process, and reads what it prints."""
+    """Return a function that runs `trawl search` in this process and parses its output."""
     monkeypatch.chdir(base)
 
     def run(*arguments: str) -> dict[str, Any]:

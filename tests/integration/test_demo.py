@@ -1,4 +1,4 @@
-"""`trawl demo` indexes the example collection and repairs nothing that is not its own."""
+"""`trawl demo` indexes the example collection and touches no other directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing a document's metadata: its chunks, its row, and what outlives what."""
+"""Changing a document's metadata: its chunks, its row, and what survives re-adding."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_what_is_changed_is_found_at_once(library: Library, muon: Path) -> None:
     assert only(library, muon.parent / "bread.txt").metadata == {}
 
 
-def test_a_change_outlives_the_file(library: Library, muon: Path) -> None:
+def test_edits_survive_re_adding_the_file(library: Library, muon: Path) -> None:
     library.add(muon)
     document_id = only(library, muon).document_id
     library.set_metadata(document_id, {"year": 2020, "topic": None})
@@ -73,7 +73,7 @@ def test_a_change_outlives_the_file(library: Library, muon: Path) -> None:
     assert only(library, muon).metadata == {"year": 2019, "topic": "gels"}
 
 
-def test_a_change_outlives_a_file_that_cannot_be_read(library: Library, muon: Path) -> None:
+def test_edits_survive_an_unreadable_file(library: Library, muon: Path) -> None:
     library.add(muon)
     document_id = only(library, muon).document_id
     library.set_metadata(document_id, {"year": 2020})

@@ -207,7 +207,7 @@ def test_cuda_is_requested_if_available_with_a_fallback_to_the_cpu(
     both = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
     graph = load_model("mini").card.towers["image"].path("image.onnx")
-    pixels = np.zeros((1, 98, 98, 3), np.uint8)
+    pixels = np.zeros((1, 112, 112, 3), np.uint8)
     alone = OnnxNetwork(lambda: graph).run({"pixels": pixels})
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
     with pytest.warns(UserWarning, match="CUDAExecutionProvider"):

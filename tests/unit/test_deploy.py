@@ -1,4 +1,4 @@
-"""What is in deploy/, compose.yaml and the Dockerfile fits together, and fits the program."""
+"""deploy/, compose.yaml and the Dockerfile are consistent with each other and the program."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ sys.path.insert(0, str(ROOT / "deploy"))
 from replay import instructions, is_sent  # noqa: E402
 
 KUSTOMIZE = {"kustomize.config.k8s.io/v1beta1", "kustomize.config.k8s.io/v1alpha1"}
-OF_OPERATORS = {"ServiceMonitor"}
-"""Kinds that a cluster learns from its operators: Kubernetes has no schema for them."""
+CUSTOM_KINDS = {"ServiceMonitor"}
+"""Kinds defined by operators; Kubernetes has no schema for them."""
 
-# What the entry point reads itself.
+# Read by the entry point.
 OTHER_VARIABLES = {"TRAWL_LIBRARY"}
 VARIABLES = {f"TRAWL_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
 
@@ -48,14 +48,14 @@ OBJECTS = {
 
 @pytest.mark.parametrize("version", ["1.29", "1.32"])
 @pytest.mark.parametrize("manifest", MANIFESTS)
-def test_manifests_are_what_kubernetes_takes(manifest: dict[str, Any], version: str) -> None:
+def test_manifests_validate(manifest: dict[str, Any], version: str) -> None:
     validate = pytest.importorskip("kubernetes_validate")
-    if manifest["kind"] in OF_OPERATORS:
-        pytest.skip("Kubernetes itself has no schema for it")
+    if manifest["kind"] in CUSTOM_KINDS:
+        pytest.skip("Kubernetes has no schema for it")
     validate.validate(manifest, version, strict=True)
 
 
-def test_the_schemas_refuse_what_is_wrong() -> None:
+def test_invalid_manifests_are_refused() -> None:
     validate = pytest.importorskip("kubernetes_validate")
     wrong = {**OBJECTS["Deployment", "trawl"], "spec": {"replica": 2}}
     with pytest.raises(validate.ValidationError):
@@ -63,7 +63,7 @@ def test_the_schemas_refuse_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=lambda path: str(path.parent.name))
-def test_kustomizations_name_what_there_is(path: Path) -> None:
+def test_kustomizations_refer_to_existing_files(path: Path) -> None:
     [found] = documents(path)
     assert found["kind"] in ("Kustomization", "Component")
     named = [*found.get("resources", []), *found.get("components", [])]
@@ -73,12 +73,12 @@ def test_kustomizations_name_what_there_is(path: Path) -> None:
         place = path.parent / name
         assert place.is_file() or (place / "kustomization.yaml").is_file(), name
     beside = {file.name for file in path.parent.iterdir()} - {path.name}
-    assert beside <= set(named), "a file that no one applies"
+    assert beside <= set(named), "a file that is not applied"
     for made in found.get("configMapGenerator", []):
         assert {literal.partition("=")[0] for literal in made["literals"]} <= VARIABLES
 
 
-def test_settings_in_the_example_are_taken() -> None:
+def test_example_settings_are_valid() -> None:
     [overlay] = documents(KUBERNETES / "overlays" / "example" / "kustomization.yaml")
     [base] = documents(BASE / "kustomization.yaml")
     literals = base["configMapGenerator"][0]["literals"]
@@ -95,7 +95,7 @@ def test_settings_in_the_example_are_taken() -> None:
     assert settings.trusted_proxies == ["10.0.0.0/8"]
 
 
-def test_objects_find_each_other() -> None:
+def test_references_between_objects_resolve() -> None:
     server = OBJECTS["Deployment", "trawl"]
     labels = server["spec"]["template"]["metadata"]["labels"]
     assert server["spec"]["selector"]["matchLabels"].items() <= labels.items()
@@ -128,20 +128,20 @@ def test_objects_find_each_other() -> None:
             assert wanted.items() <= pods.items()
 
 
-def test_probes_ask_what_the_server_answers() -> None:
+def test_probes_request_existing_routes() -> None:
     from trawl.server.routes import operation
 
     routes = {route.path for route in operation.router.routes}  # type: ignore[attr-defined]
     [container] = OBJECTS["Deployment", "trawl"]["spec"]["template"]["spec"]["containers"]
-    asked = {container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness")}
+    paths = {container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness")}
     [monitor] = documents(KUBERNETES / "components" / "monitoring" / "servicemonitor.yaml")
-    asked |= {endpoint["path"] for endpoint in monitor["spec"]["endpoints"]}
-    asked.add((ROOT / "deploy/container/healthcheck").read_text("utf-8").split('"')[-2])
-    assert {path for path in asked if path.startswith("/")} <= routes
+    paths |= {endpoint["path"] for endpoint in monitor["spec"]["endpoints"]}
+    paths.add((ROOT / "deploy/container/healthcheck").read_text("utf-8").split('"')[-2])
+    assert {path for path in paths if path.startswith("/")} <= routes
 
 
 @pytest.mark.parametrize("name", ["trawl", "redis"])
-def test_pods_may_do_no_more_than_they_need(name: str) -> None:
+def test_pods_are_unprivileged(name: str) -> None:
     pod = OBJECTS["Deployment", name]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
@@ -160,10 +160,10 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-
 
 
 @pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
-def test_compose_names_what_there_is(name: str) -> None:
+def test_compose_refers_to_existing_files_and_settings(name: str) -> None:
     service = COMPOSE["services"][name]
     for port in service.get("ports", []):
-        assert port.startswith("127.0.0.1:"), "open to this machine alone"
+        assert port.startswith("127.0.0.1:"), "bound to the local machine"
     for volume in service.get("volumes", []):
         source = volume.split(":")[0]
         if source.startswith("."):
@@ -179,7 +179,7 @@ def test_compose_names_what_there_is(name: str) -> None:
     assert service["restart"] == "unless-stopped"
 
 
-def test_prometheus_and_grafana_are_told_where_things_are() -> None:
+def test_paths_of_prometheus_and_grafana_match_the_mounts() -> None:
     folder = ROOT / "deploy" / "compose"
     mounts = {
         volume.split(":")[0]: volume.split(":")[1]
@@ -206,7 +206,7 @@ IGNORED = [
 ]
 
 
-def test_what_the_image_copies_is_there_and_sent() -> None:
+def test_copied_files_exist_and_are_sent() -> None:
     sources = [
         word
         for instruction, rest in DOCKERFILE
@@ -221,11 +221,11 @@ def test_what_the_image_copies_is_there_and_sent() -> None:
 
 
 @pytest.mark.parametrize("path", [".git/config", "tests/conftest.py", ".venv/bin/python", ".env"])
-def test_what_the_image_needs_not_is_not_sent(path: str) -> None:
+def test_other_files_are_not_sent(path: str) -> None:
     assert not is_sent(path, IGNORED)
 
 
-def test_the_image_runs_as_no_one_and_says_whether_it_lives() -> None:
+def test_image_has_a_user_and_a_health_check() -> None:
     last = [word for word, _ in DOCKERFILE][::-1]
     assert last.index("USER") < last.index("FROM")
     user = next(rest for word, rest in DOCKERFILE if word == "USER")
@@ -238,11 +238,11 @@ def test_the_image_runs_as_no_one_and_says_whether_it_lives() -> None:
 
 
 @pytest.mark.parametrize("name", ["serve", "healthcheck"])
-def test_scripts_of_the_image_can_be_run(name: str) -> None:
+def test_image_scripts_are_executable(name: str) -> None:
     assert (ROOT / "deploy" / "container" / name).stat().st_mode & 0o111
 
 
-def test_the_versions_of_the_extras_are_locked() -> None:
+def test_versions_of_extras_are_locked() -> None:
     locked = (ROOT / "requirements-dev.lock").read_text("utf-8").lower()
     for package in ("redis==", "opentelemetry-sdk==", "opentelemetry-exporter-otlp-proto-http=="):
         assert f"\n{package}" in locked

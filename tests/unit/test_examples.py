@@ -52,19 +52,19 @@ def with_suffix(folder: Path, *suffixes: str) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.suffix in suffixes]
 
 
-def test_two_builds_have_the_same_bytes(builds: tuple[Path, Path]) -> None:
+def test_builds_are_reproducible(builds: tuple[Path, Path]) -> None:
     first, second = map(files_under, builds)
     assert first == second
 
 
-def test_it_is_complete_and_small(collection: Path) -> None:
+def test_collection_is_complete_and_small(collection: Path) -> None:
     assert len(with_suffix(collection, ".md", ".txt")) == 21
     assert len(with_suffix(collection, ".png", ".jpg")) == 19
     assert len(with_suffix(collection, ".wav", ".flac", ".ogg")) == 11
     assert sum(path.stat().st_size for path in collection.rglob("*")) < 5_000_000
 
 
-def test_every_link_leads_to_a_picture_with_a_caption(collection: Path) -> None:
+def test_every_picture_has_a_caption(collection: Path) -> None:
     linked = set()
     for page in with_suffix(collection, ".md"):
         for caption, target in LINK.findall(page.read_text(encoding="utf-8")):
@@ -77,7 +77,7 @@ def test_every_link_leads_to_a_picture_with_a_caption(collection: Path) -> None:
     assert not linked & with_sidecar
 
 
-def test_every_text_has_metadata_and_a_fair_length(collection: Path) -> None:
+def test_every_text_has_metadata_and_a_reasonable_length(collection: Path) -> None:
     for page in with_suffix(collection, ".md", ".txt"):
         text = page.read_text(encoding="utf-8")
         if page.suffix == ".md":
@@ -96,7 +96,7 @@ def test_every_text_has_metadata_and_a_fair_length(collection: Path) -> None:
         assert 100 <= len(text.split()) <= 600, page
 
 
-def test_every_table_row_names_a_file_and_every_file_has_metadata(collection: Path) -> None:
+def test_tables_refer_to_files_and_every_file_has_metadata(collection: Path) -> None:
     described: set[Path] = set()
     for table in with_suffix(collection, ".csv", ".jsonl"):
         with table.open(encoding="utf-8", newline="") as lines:
@@ -114,7 +114,7 @@ def test_every_table_row_names_a_file_and_every_file_has_metadata(collection: Pa
     assert set(media) <= described
 
 
-def test_pictures_and_sounds_decode_and_are_not_flat_or_clipped(collection: Path) -> None:
+def test_media_decode_and_are_neither_flat_nor_clipped(collection: Path) -> None:
     for path in with_suffix(collection, ".png", ".jpg"):
         with Image.open(path) as picture:
             assert np.asarray(picture.convert("L")).std() > 10, path
@@ -125,7 +125,7 @@ def test_pictures_and_sounds_decode_and_are_not_flat_or_clipped(collection: Path
         assert 0.3 < np.abs(samples).max() < 0.99, path
 
 
-def test_the_packaged_media_are_what_the_scripts_build(builds: tuple[Path, Path]) -> None:
+def test_packaged_media_match_the_build(builds: tuple[Path, Path]) -> None:
     built = files_under(builds[0])
     spoken = "sounds/spoken.ogg"  # recorded once, from a speech synthesiser
     packaged = with_suffix(COLLECTION, ".png", ".jpg", ".wav", ".flac", ".ogg")

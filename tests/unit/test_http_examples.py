@@ -29,7 +29,7 @@ def commands() -> list[str]:
 
 
 def test_searches_in_the_documentation_are_valid() -> None:
-    asked = []
+    bodies = []
     for command in commands():
         if "<<" in command:
             continue
@@ -37,9 +37,9 @@ def test_searches_in_the_documentation_are_valid() -> None:
             if word.startswith("metadata="):
                 assert metadata_object(word.removeprefix("metadata="))
             elif word.startswith(("{", "query={")):
-                asked.append(SearchBody.model_validate_json(word.removeprefix("query=")).query())
-    assert len(asked) == 2
-    assert asked[0].options.where == "year >= 2015 and topic = 'physics'"
+                bodies.append(SearchBody.model_validate_json(word.removeprefix("query=")).query())
+    assert len(bodies) == 2
+    assert bodies[0].options.where == "year >= 2015 and topic = 'physics'"
 
 
 def test_documents_in_the_documentation_are_valid() -> None:

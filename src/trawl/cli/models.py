@@ -105,7 +105,7 @@ def quantise(
 
     \b
     Examples:
-      trawl models quantise clip ~/models/clip-8bit
+      trawl models quantise clip-vit-b32-laion ~/models/clip-8bit
       trawl init --profile ~/models/clip-8bit
     """
     from trawl.cli.output import clean, console

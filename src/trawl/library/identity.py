@@ -115,7 +115,7 @@ def encoders_of(models: Iterable[Model]) -> Mapping[Modality, list[tuple[str, En
 
 
 def ingest_options(settings: Settings, models: Sequence[Model]) -> IngestOptions:
-    """Return how files are chunked, and the recipe: all that determines what is stored."""
+    """Return the chunking options and the recipe, which determines the content hashes."""
     chunking = ChunkingOptions(
         chunk_tokens=settings.chunk_tokens,
         chunk_overlap_tokens=settings.chunk_overlap_tokens,

@@ -13,7 +13,7 @@ from trawl.types import Answer, Metadata, Report, Status, StoredChunk
 
 
 class DocumentInfo(Protocol):
-    """What is known of a document, locally and behind a server."""
+    """The fields of a document that are available locally and from a server."""
 
     @property
     def document_id(self) -> str: ...

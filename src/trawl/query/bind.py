@@ -204,7 +204,7 @@ def _coerce(key: str, kind: ColumnType, value: Scalar) -> Scalar:
         case _:
             pass
     raise FilterError(
-        f'"{key}" is {_TYPE_NAMES[kind]}, and {_shown(value)} is not; '
+        f'"{key}" is {_TYPE_NAMES[kind]}, and {_literal_text(value)} is not; '
         f"write it as in: {key} = {_EXAMPLES[kind]}"
     )
 
@@ -242,7 +242,7 @@ def _as_date(value: Scalar) -> datetime.date | None:
         return None
 
 
-def _shown(value: Scalar) -> str:
+def _literal_text(value: Scalar) -> str:
     match value:
         case bool():
             return "true" if value else "false"

@@ -180,5 +180,5 @@ def _joined(words: tuple[Word, ...] | list[Word]) -> str:
     return " ".join(word.text for word in words)
 
 
-def _unique(found: Iterator[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(found))
+def _unique(texts: Iterator[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))

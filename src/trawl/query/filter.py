@@ -148,7 +148,7 @@ def _unexpected_token(line: Line, error: UnexpectedToken) -> UsageError:
     stack = error.interactive_parser.parser_state.value_stack
     before = stack[-1] if stack else None
     opened = [node for node in stack if isinstance(node, Token) and node.type == "LPAR"]
-    # The token of the end has the place of the last token.
+    # The end token has the place of the last token.
     place, quoted = place_of(token), line.quoted(place_of(token))
     after_key = isinstance(before, Token) and before.type == "KEY"
     if "OPERATOR" in expected and token.type in ("$END", "_AND", "_OR", "RPAR"):
@@ -196,8 +196,8 @@ class _Builder:
             case "conjunction", parts:
                 return And(tuple(self.filter(part) for part in parts))
             case "complement", [_, part]:
-                found = self.filter(part)
-                return found.part if isinstance(found, Not) else Not(found)
+                inner = self.filter(part)
+                return inner.part if isinstance(inner, Not) else Not(inner)
             case "comparison", [left, sign, right]:
                 return self._comparison(place_of(node), left, _OPERATORS[sign], right)
             case "missing", [key, negated, _]:
@@ -206,8 +206,8 @@ class _Builder:
             case "contains_call", [key, text]:
                 return self._contains(key, text)
             case kind, [left, negated, *rest]:
-                found = self._negatable(kind, left, rest)
-                return Not(found) if negated else found
+                condition = self._negatable(kind, left, rest)
+                return Not(condition) if negated else condition
         raise AssertionError(node)
 
     def _negatable(self, kind: str, left: Token, rest: list[Token]) -> Filter:

@@ -90,8 +90,8 @@ class SearchOptions(BaseModel):
     )
     quotas: Annotated[dict[Modality, _Places], AfterValidator(_sorted)] = Field(
         default={},
-        description="Number of results reserved for a modality; the other modalities share "
-        "what is left.",
+        description="Number of results reserved for each modality; the other modalities share "
+        "the rest.",
         examples=[{"image": 3}],
     )
     interleave: bool = Field(default=False, description="Alternate the modalities in the list.")

@@ -93,8 +93,8 @@ async def search(
     `evidence` explains the rank of each result. If nothing in the library is a good match, the
     nearest results are returned and `no_good_match` is true.
     """
-    asked = _query(modality, top_k, normalised(query))
-    return _respond(query, await service.search(asked, _plain(request), use_cache=use_cache))
+    parsed = _query(modality, top_k, normalised(query))
+    return _respond(query, await service.search(parsed, _plain(request), use_cache=use_cache))
 
 
 @router.post(
@@ -127,6 +127,7 @@ async def search_by_image(
 @router.get(
     "/v1/search",
     summary="Search by a line of the query language",
+    operation_id="search_v1_search_get",
     response_model=DetailedResponse,
     responses=documented(401, 403, 404, 422, 429, 503),
 )
