@@ -114,12 +114,16 @@ Part: TypeAlias = "Passages | Picture | Recording"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The content of one file, as a reader returns it."""
+    """The content of one file, as a reader returns it.
+
+    `notices` name what of the file is left out or doubtful although the file is indexed.
+    """
 
     media_type: str
     title: str
     parts: Sequence[Part]
     metadata: Mapping[str, Value] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 # --- storage -------------------------------------------------------------------------
