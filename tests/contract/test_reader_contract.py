@@ -48,6 +48,7 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     "image/gif": _picture("GIF"),
     "image/bmp": _picture("BMP"),
     "image/webp": _picture("WEBP"),
+    "image/avif": _picture("AVIF"),
     "image/tiff": _picture("TIFF"),
     "audio/wav": _sound("WAV", "PCM_16"),
     "audio/flac": _sound("FLAC", "PCM_16"),
