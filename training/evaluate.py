@@ -72,7 +72,7 @@ def _recall_at_10(queries: np.ndarray, answers: np.ndarray, right: Sequence[int]
     return float(((scores > own[:, None]).sum(1) < 10).mean())
 
 
-def _encode_images(model: Model, paths: Sequence[Path]) -> np.ndarray:
+def encode_images(model: Model, paths: Sequence[Path]) -> np.ndarray:
     rows = []
     for path in paths:
         with Image.open(path) as image:
@@ -85,12 +85,12 @@ def measure_images(model: Model, data: Path) -> dict[str, float]:
     with (data / "flickr8k" / "captions.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     names = sorted({row["image"] for row in rows})
-    photos = _encode_images(model, [data / "flickr8k" / "images" / n for n in names])
+    photos = encode_images(model, [data / "flickr8k" / "images" / n for n in names])
     captions = model.text.encode([row["caption"] for row in rows])
     place = {name: i for i, name in enumerate(names)}
     lines = (data / "openstax_figures" / "figures.jsonl").read_text("utf-8").splitlines()
     figures = [f for f in map(json.loads, lines) if f["split"] == "test"]
-    drawn = _encode_images(
+    drawn = encode_images(
         model, [data / "openstax_figures" / "images" / f["image"] for f in figures]
     )
     alts = model.text.encode([f["alt"] for f in figures])
@@ -108,7 +108,7 @@ def read_sound(path: Path) -> Sound:
     return Sound(samples.mean(1), rate)
 
 
-def _labelled_sounds(model: Model, folder: Path, fold: str) -> tuple[np.ndarray, list[str]]:
+def labelled_sounds(model: Model, folder: Path, fold: str) -> tuple[np.ndarray, list[str]]:
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["fold"] == fold]
     vectors = [model.encoders["audio"].encode([read_sound(folder / r["clip"])])[0] for r in rows]
@@ -125,8 +125,8 @@ def _caption_top1(model: Model, sounds: np.ndarray, labels: Sequence[str]) -> fl
 
 def measure_sounds(model: Model, data: Path) -> dict[str, float]:
     """Captions to sounds; a sound's nearest other sound of the same held-out fold."""
-    esc, esc_labels = _labelled_sounds(model, data / "esc10", "4")
-    street, street_labels = _labelled_sounds(model, data / "urbansound8k_part", "fold2")
+    esc, esc_labels = labelled_sounds(model, data / "esc10", "4")
+    street, street_labels = labelled_sounds(model, data / "urbansound8k_part", "fold2")
     alike = esc @ esc.T
     np.fill_diagonal(alike, -2.0)
     nearest = [esc_labels[i] == label for i, label in zip(alike.argmax(1), esc_labels, strict=True)]
@@ -209,7 +209,7 @@ def measure_priors(model: Model, data: Path) -> dict[str, dict[str, float]]:
     if "image" in model.encoders:
         paths = [data / "flickr8k" / "images" / r["image"] for r in photos]
         paths += [data / "openstax_figures" / "images" / f["image"] for f in figures]
-        vectors["image"] = _encode_images(model, paths)
+        vectors["image"] = encode_images(model, paths)
     if "audio" in model.encoders:
         clips = sorted((data / "urbansound8k_part").glob("*.ogg"))[::5]
         vectors["audio"] = np.stack(

@@ -222,13 +222,15 @@ class Ranking:
 
     `rows` is int64 [K], the store's row ids. `similarities` is float32 [K], descending:
     cosines for a vector source, BM25 scores for full text. `searched` is the number of
-    rows the source searched, after the filter if that number is known.
+    rows the source searched, after the filter if that number is known. `complete` is true
+    if every row that has a vector in the source and matches the filter is in `rows`.
     """
 
     source: str
     rows: NDArray[np.int64]
     similarities: NDArray[np.float32]
     searched: int
+    complete: bool = False
 
 
 RERANK = "rerank"
