@@ -21,7 +21,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.types import Ranking
+from trawl.types import Modality, Ranking
 
 Floats = NDArray[np.float32]
 
@@ -73,17 +73,12 @@ class Null:
     def blended(self, other: Null) -> Null:
         """Return the mean of this null and `other`, which counts by its trust."""
         share = other.trust
-        return Null(
-            *(
-                (1 - share) * ours + share * theirs
-                for ours, theirs in (
-                    (self.best, other.best),
-                    (self.std, other.std),
-                    (self.growth, other.growth),
-                )
-            ),
-            size=self.size,
-        )
+
+        def mean(ours: float, theirs: float) -> float:
+            return (1 - share) * ours + share * theirs
+
+        best, std = mean(self.best, other.best), mean(self.std, other.std)
+        return Null(best, std, mean(self.growth, other.growth), self.size)
 
 
 def calibrate(
@@ -150,8 +145,10 @@ _ODDS_SHARE, _LEAST_ODDS, _MOST_ODDS = 0.2, -2.0, 1.0
 
 
 def answer_odds(
-    nulls: Mapping[str, Null], answers: Mapping[str, float], intent: Mapping[str, float]
-) -> dict[str, float]:
+    nulls: Mapping[Modality, Null],
+    answers: Mapping[Modality, float],
+    intent: Mapping[Modality, float],
+) -> dict[Modality, float]:
     """Return how much the levels of each modality are raised for one query.
 
     `answers` is the usual similarity of an answer and `intent` the log of how much more

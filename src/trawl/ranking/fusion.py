@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trawl.ranking.calibration import GUMBEL_SCALE, Null, Prior, calibrate
-from trawl.types import Evidence, Ranking
+from trawl.types import MODALITIES, Evidence, Modality, Ranking
 
 Method: TypeAlias = Literal["calibrated", "rrf", "weighted"]
 
@@ -139,10 +139,10 @@ class _Opinion:
         )
 
 
-def facet_of(source: str) -> str:
+def facet_of(source: str) -> Modality:
     """Return the modality that a source searches: "image" for "mini.image", "text" for "bm25"."""
-    _, dot, modality = source.rpartition(".")
-    return modality if dot else "text"
+    found = source.rpartition(".")[2]
+    return next((modality for modality in MODALITIES if modality == found), "text")
 
 
 def fuse(
@@ -152,9 +152,9 @@ def fuse(
     nulls: Mapping[str, Null] | None = None,
     priors: Mapping[str, Prior] | None = None,
     weights: Mapping[str, float] | None = None,
-    odds: Mapping[str, float] | None = None,
+    odds: Mapping[Modality, float] | None = None,
     query_words: int = 0,
-    alike: str | None = None,
+    alike: Modality | None = None,
     rrf_k: float = 60.0,
 ) -> Fusion:
     """Fuse rankings into one list, best first, ties by row id.

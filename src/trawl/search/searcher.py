@@ -56,7 +56,7 @@ class Gathered:
     rankings: tuple[Ranking, ...]
     nulls: Mapping[str, Null]
     priors: Mapping[str, Prior]
-    odds: Mapping[str, float] = field(default_factory=dict)
+    odds: Mapping[Modality, float] = field(default_factory=dict)
     query_words: int = 0
     alike: Modality | None = None
     words: str = ""
@@ -168,7 +168,7 @@ class Searcher:
 
     def _odds(
         self, request: SearchRequest, queries: Sequence[_SourceQuery], nulls: Mapping[str, Null]
-    ) -> Mapping[str, float]:
+    ) -> Mapping[Modality, float]:
         """Return how much the levels of each modality are raised for this query."""
         if all(isinstance(part.media, str) for part in request.parts):
             for model in self._models:
