@@ -43,6 +43,9 @@ _EVEN, _STEEPNESS = 2.4, 0.7
 # The part of the lead over the tenth best in the confidence, and the lead that counts at most.
 _LEAD_SHARE, _LONGEST_LEAD = 0.15, 6.0
 
+# A score of this is likely enough to be listed, and so is this share of the best score.
+_LIKELY, _LIKELY_SHARE = 0.1, 0.25
+
 GOOD_MATCH = 0.19
 """Below this confidence, the score of the best hit, there is no good match."""
 
@@ -71,7 +74,7 @@ class Fusion(Sequence[Fused]):
 
     `rows` is int64 [R] and `scores` float64 [R], descending; `confidence` is the
     probability, 0..1, that the library answers the query; `evidence_of` returns the
-    evidence for a row.
+    evidence for a row. `by_probability` is true if scores are probabilities.
     """
 
     def __init__(
@@ -80,16 +83,36 @@ class Fusion(Sequence[Fused]):
         scores: NDArray[np.float64],
         confidence: float,
         evidence_of: Callable[[int], tuple[Evidence, ...]],
+        by_probability: bool = True,
     ) -> None:
         self.rows = rows
         self.scores = scores
         self.confidence = confidence
         self.evidence_of = evidence_of
+        self.by_probability = by_probability
 
     @property
     def no_good_match(self) -> bool:
         """Whether nothing stands out from chance."""
         return self.confidence < GOOD_MATCH
+
+    @property
+    def least_likely(self) -> float:
+        """The lowest score of a row that is likely enough to be listed."""
+        if not self.by_probability or len(self.scores) == 0:
+            return -math.inf
+        return min(_LIKELY, _LIKELY_SHARE * float(self.scores[0]))
+
+    def likely(self) -> Fusion:
+        """Return the list without the rows that are unlikely to match."""
+        count = int(np.count_nonzero(self.scores >= self.least_likely))
+        return Fusion(
+            self.rows[:count],
+            self.scores[:count],
+            self.confidence,
+            self.evidence_of,
+            self.by_probability,
+        )
 
     def followed_by(self, further: Fusion) -> Fusion:
         """Return this list with the other rows of `further` appended, scores kept descending."""
@@ -100,6 +123,7 @@ class Fusion(Sequence[Fused]):
             np.concatenate([self.scores, np.minimum(further.scores[more], last)]),
             self.confidence,
             further.evidence_of,
+            self.by_probability,
         )
 
     def __len__(self) -> int:
@@ -209,7 +233,7 @@ def fuse(
             if row in place_of
         )
 
-    return Fusion(rows[order], scores, _confidence(facets), evidence_of)
+    return Fusion(rows[order], scores, _confidence(facets), evidence_of, method == "calibrated")
 
 
 def _opinions(

@@ -15,7 +15,7 @@ from trawl.encoders import Model, encode_query, load_reranker, tokens_cut
 from trawl.errors import QueryError, UsageError
 from trawl.query import Comparison, bind, to_sql
 from trawl.ranking import Fused, Fusion, Method, Null, Prior, answer_odds, fuse
-from trawl.search.arrange import arrange, count_facets
+from trawl.search.arrange import Page, arrange, count_facets
 from trawl.search.caches import Nulls, QueryVectors
 from trawl.search.options import MAX_RESULTS
 from trawl.search.request import Like, QueryPart, SearchRequest
@@ -23,7 +23,7 @@ from trawl.search.rerank import Reranker, rerank
 from trawl.search.snippets import content_stems, snippet
 from trawl.store import BM25, Snapshot, Words, filter_column, row_is_one_of
 from trawl.telemetry import events
-from trawl.types import MODALITIES, Answer, Hit, Modality, Ranking, StoredChunk
+from trawl.types import MODALITIES, Answer, Hit, Modality, Moment, Ranking, StoredChunk
 
 # Candidates per source. More than a page shows, since a chunk that is good in two
 # sources may have a low rank in each.
@@ -130,9 +130,10 @@ class Searcher:
                 notices += rerank_notices
             with _timed(timings, "hydrate"):
                 listed = options.nearest or not fused.no_good_match
-                chosen = arrange(options, snapshot, fused) if listed else []
-                hits = _hits(request, snapshot, chosen)
-                facets = count_facets(options, snapshot, fused) if listed else ()
+                page = arrange(options, snapshot, fused) if listed else Page([], {})
+                hits = _hits(request, snapshot, page)
+                counted = fused if options.all else fused.likely()
+                facets = count_facets(options, snapshot, counted) if listed else ()
         return Answer(
             hits,
             timings,
@@ -141,6 +142,7 @@ class Searcher:
             facets=facets,
             version=snapshot.version,
             notices=notices,
+            more=page.more,
         )
 
     def gather(
@@ -367,17 +369,24 @@ def _notices(models: Sequence[Model], request: SearchRequest, sources: Set[str])
     return tuple(notices)
 
 
-def _hits(request: SearchRequest, snapshot: Snapshot, chosen: Sequence[Fused]) -> tuple[Hit, ...]:
-    chunks = snapshot.take([item.row for item in chosen])
+def _hits(request: SearchRequest, snapshot: Snapshot, page: Page) -> tuple[Hit, ...]:
+    moments = [moment for item in page.items for moment in page.moments.get(item.row, ())]
+    rows = [item.row for item in (*page.items, *moments)]
+    chunks = dict(zip(rows, snapshot.take(rows), strict=True))
     return tuple(
-        _hit(rank, item, chunk, request.text)
-        for rank, (item, chunk) in enumerate(
-            zip(chosen, chunks, strict=True), start=request.options.offset + 1
-        )
+        _hit(rank, item, chunks, page.moments.get(item.row, ()), request.text)
+        for rank, item in enumerate(page.items, start=request.options.offset + 1)
     )
 
 
-def _hit(rank: int, item: Fused, chunk: StoredChunk, query: str) -> Hit:
+def _hit(
+    rank: int,
+    item: Fused,
+    chunks: Mapping[int, StoredChunk],
+    moments: Sequence[Fused],
+    query: str,
+) -> Hit:
+    chunk = chunks[item.row]
     return Hit(
         rank=rank,
         score=item.score,
@@ -391,6 +400,9 @@ def _hit(rank: int, item: Fused, chunk: StoredChunk, query: str) -> Hit:
         metadata=chunk.metadata,
         evidence=item.evidence,
         detail=chunk.detail,
+        moments=tuple(
+            Moment(chunks[one.row].chunk_id, one.score, chunks[one.row].span) for one in moments
+        ),
     )
 
 
