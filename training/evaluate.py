@@ -196,40 +196,6 @@ def measure_costs(model: Model) -> dict[str, float]:
     return found
 
 
-def measure_priors(model: Model, data: Path) -> dict[str, dict[str, float]]:
-    """Mean and spread of the cosines of pairs that have nothing to do with each other."""
-    rng = np.random.default_rng(0)
-    with (data / "flickr8k" / "captions.csv").open(encoding="utf-8") as file:
-        photos = [row for row in csv.DictReader(file) if row["split"] == "test"][::25]
-    lines = (data / "openstax_figures" / "figures.jsonl").read_text("utf-8").splitlines()
-    figures = [f for f in map(json.loads, lines) if f["split"] == "test"][::5]
-    scifact = retrieval.read_scifact(data)
-    texts = [r["caption"] for r in photos] + [f["alt"] for f in figures] + scifact.documents[::25]
-    vectors = {"text": model.text.encode(texts)}
-    if "image" in model.encoders:
-        paths = [data / "flickr8k" / "images" / r["image"] for r in photos]
-        paths += [data / "openstax_figures" / "images" / f["image"] for f in figures]
-        vectors["image"] = encode_images(model, paths)
-    if "audio" in model.encoders:
-        clips = sorted((data / "urbansound8k_part").glob("*.ogg"))[::5]
-        vectors["audio"] = np.stack(
-            [model.encoders["audio"].encode([read_sound(p)])[0] for p in clips]
-        )
-    priors = {}
-    for query, left in vectors.items():
-        for source, right in vectors.items():
-            a = left[rng.integers(len(left), size=20_000)]
-            b = right[rng.integers(len(right), size=20_000)]
-            cosines = (a * b).sum(1)
-            cosines = cosines[cosines < 0.999]
-            middle, spread = (
-                np.median(cosines),
-                np.subtract(*np.quantile(cosines, [0.75, 0.25])) / 1.349,
-            )
-            priors[f"{query}>{source}"] = {"mean": float(middle), "std": float(spread)}
-    return priors
-
-
 def measure_figures(model: Model, data: Path) -> dict[str, float]:
     """Kinds of plot in styles never trained on; nothing where they cannot be drawn."""
     del data  # they are generated
@@ -273,9 +239,7 @@ def main() -> None:
     """Measure, print, and keep the figures where they are wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument(
-        "--write-card", action="store_true", help="write figures and priors into the card"
-    )
+    parser.add_argument("--write-card", action="store_true", help="write the figures into the card")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     model, data = load_model("mini"), common.data_dir()
@@ -287,9 +251,7 @@ def main() -> None:
         import export
 
         figures = {name: round(value, 3) for name, value in found.items()}
-        export.write_card(
-            common.MODEL_DIR, {"priors": measure_priors(model, data), "figures": figures}
-        )
+        export.write_card(common.MODEL_DIR, figures)
 
 
 if __name__ == "__main__":

@@ -145,8 +145,8 @@ def test_passages_change_places_and_the_rest_stays(
     opened: Library, model: str, fusion: str
 ) -> None:
     query = "a red sunset, sand in the river and a crust"
-    before = opened.search(query, limit=30, fusion=fusion)
-    after = opened.search(query, limit=30, fusion=fusion, rerank=model)
+    before = opened.search(query, limit=30, fusion=fusion, all=True, per_document=0)
+    after = opened.search(query, limit=30, fusion=fusion, rerank=model, all=True, per_document=0)
     logits = said(after)
 
     assert {hit.chunk_id for hit in after.hits} == {hit.chunk_id for hit in before.hits}

@@ -109,8 +109,14 @@ def test_where_answers_stand_out_less_the_same_surprise_counts_more() -> None:
     }
     odds = answer_odds(nulls, {"text": 0.5, "image": 0.2, "audio": 0.5}, {})
     assert odds == {"text": pytest.approx(-0.3), "image": pytest.approx(0.3)}
-    meant = answer_odds(nulls, {}, {"text": -9.0, "image": 0.4, "audio": 5.0})
-    assert meant == {"text": -2.0, "image": 0.4, "audio": 1.0}
+
+
+def test_the_intent_of_a_query_is_shared_among_the_modalities_that_are_there() -> None:
+    null = Null(0.1, 0.1, 0, 50)
+    intent: dict[Modality, float] = {"text": -9.0, "image": 0.4, "audio": 5.0}
+    assert answer_odds({"image": null}, {}, intent) == {"image": 0.0}
+    both = answer_odds({"text": null, "image": null}, {}, intent)
+    assert both == {"text": -2.0, "image": pytest.approx(math.log(2), abs=1e-3)}
 
 
 # --- words -----------------------------------------------------------------------------

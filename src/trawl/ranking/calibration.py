@@ -140,8 +140,8 @@ def best_of_normal(size: int) -> tuple[float, float]:
 
 
 # How much of the difference between the usual surprises of answers is made up for, and the
-# range of the odds of a modality.
-_ODDS_SHARE, _LEAST_ODDS, _MOST_ODDS = 0.2, -2.0, 1.0
+# range of what the intent of a query counts.
+_ODDS_SHARE, _LEAST_INTENT, _MOST_INTENT = 0.2, -2.0, 1.0
 
 
 def answer_odds(
@@ -162,15 +162,9 @@ def answer_odds(
     }
     mean = sum(usual.values()) / len(usual) if usual else 0.0
     return {
-        modality: min(
-            max(
-                intent.get(modality, 0.0)
-                - (_ODDS_SHARE * (usual[modality] - mean) if modality in usual else 0.0),
-                _LEAST_ODDS,
-            ),
-            _MOST_ODDS,
-        )
-        for modality in {**usual, **intent}
+        modality: min(max(intent.get(modality, 0.0), _LEAST_INTENT), _MOST_INTENT)
+        - _ODDS_SHARE * (usual.get(modality, mean) - mean)
+        for modality in nulls
     }
 
 
