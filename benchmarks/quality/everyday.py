@@ -152,7 +152,7 @@ def more_like(collection: Collection, methods: dict[str, Method], size: int, see
             rows = random.permutation(world.rows(modality))[:12]
             for row in rows.tolist():
                 item = world.items[row]
-                query = Query(world, world.vectors[row], item.text, modality)
+                query = Query(world, world.vectors[row], "", modality)
                 alone = query._replace(without=(row,))
                 kin = {
                     other

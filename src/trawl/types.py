@@ -325,7 +325,7 @@ class Answer:
     """The hits of one search, best first, and the milliseconds of each stage.
 
     `confidence` is the probability, 0..1, that the library contains an answer to the
-    query. `no_good_match` is set if it is below 0.19: the hits are then only the nearest
+    query. `no_good_match` is set if it is below 0.2: the hits are then only the nearest
     neighbours. `more` is the number of further hits of the page that are not listed because
     they are unlikely to match. `notices` state where the search differs from the request, such as a
     truncated query. `version` is the version of the library that was searched. `cursor`

@@ -196,7 +196,7 @@ def test_a_query_without_words_is_not_reranked_and_says_so(opened: Library, mode
 
 def test_models_that_do_not_rerank(opened: Library, tmp_path: Path) -> None:
     assert rerankers() == ["bge-reranker-v2-m3", "ms-marco-minilm-l6"]
-    with pytest.raises(UsageError, match=r"no reranker 'bge'; .*There are: bge-reranker-v2-m3, ms"):
+    with pytest.raises(UsageError, match=r"no reranker 'bge'; there are: bge-reranker-v2-m3, ms"):
         opened.search("muon", rerank="bge")
     with pytest.raises(UsageError, match="'mini', which makes vectors and does not rerank"):
         opened.search("muon", rerank="mini")

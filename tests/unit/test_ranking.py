@@ -19,7 +19,7 @@ from trawl.ranking import (
     fuse,
     measure_null,
 )
-from trawl.types import Modality, Ranking
+from trawl.types import MODALITIES, Modality, Ranking
 
 
 def ranking(
@@ -111,12 +111,14 @@ def test_where_answers_stand_out_less_the_same_surprise_counts_more() -> None:
     assert odds == {"text": pytest.approx(-0.3), "image": pytest.approx(0.3)}
 
 
-def test_the_intent_of_a_query_is_shared_among_the_modalities_that_are_there() -> None:
+def test_the_intent_of_a_query_counts_within_limits() -> None:
     null = Null(0.1, 0.1, 0, 50)
-    intent: dict[Modality, float] = {"text": -9.0, "image": 0.4, "audio": 5.0}
-    assert answer_odds({"image": null}, {}, intent) == {"image": 0.0}
-    both = answer_odds({"text": null, "image": null}, {}, intent)
-    assert both == {"text": -2.0, "image": pytest.approx(math.log(2), abs=1e-3)}
+    nulls: dict[Modality, Null] = dict.fromkeys(MODALITIES, null)
+    meant: dict[Modality, float] = {"text": -9.0, "image": 0.4, "audio": 5.0}
+    assert answer_odds(nulls, {}, meant) == {"text": -2.0, "image": 0.4, "audio": 1.0}
+    told: dict[Modality, float] = {"text": 0.9, "image": -1.0, "audio": -1.5}
+    assert answer_odds({"text": null, "image": null}, {}, told) == {"text": 0.0, "image": -1.0}
+    assert answer_odds(nulls, {}, {}) == dict.fromkeys(MODALITIES, 0.0)
 
 
 # --- words -----------------------------------------------------------------------------

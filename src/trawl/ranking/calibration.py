@@ -140,8 +140,10 @@ def best_of_normal(size: int) -> tuple[float, float]:
 
 
 # How much of the difference between the usual surprises of answers is made up for, and the
-# range of what the intent of a query counts.
-_ODDS_SHARE, _LEAST_INTENT, _MOST_INTENT = 0.2, -2.0, 1.0
+# range of what the intent of a query counts. A query that is about no picture and no sound
+# may be about nothing in the library, so it does not raise texts.
+_ODDS_SHARE, _LEAST_INTENT = 0.2, -2.0
+_MOST_INTENT: Mapping[Modality, float] = {"text": 0.0, "image": 1.0, "audio": 1.0}
 
 
 def answer_odds(
@@ -162,7 +164,7 @@ def answer_odds(
     }
     mean = sum(usual.values()) / len(usual) if usual else 0.0
     return {
-        modality: min(max(intent.get(modality, 0.0), _LEAST_INTENT), _MOST_INTENT)
+        modality: min(max(intent.get(modality, 0.0), _LEAST_INTENT), _MOST_INTENT[modality])
         - _ODDS_SHARE * (usual.get(modality, mean) - mean)
         for modality in nulls
     }

@@ -46,7 +46,7 @@ _LEAD_SHARE, _LONGEST_LEAD = 0.15, 6.0
 # A score of this is likely enough to be listed, and so is this share of the best score.
 _LIKELY, _LIKELY_SHARE = 0.1, 0.25
 
-GOOD_MATCH = 0.19
+GOOD_MATCH = 0.2
 """Below this confidence, the score of the best hit, there is no good match."""
 
 # The least surprise that counts, and that of a row which a source did not return.
