@@ -73,7 +73,7 @@ def _recall_at_10(queries: np.ndarray, answers: np.ndarray, right: Sequence[int]
     return float(((scores > own[:, None]).sum(1) < 10).mean())
 
 
-def _encode_images(model: Model, paths: Sequence[Path]) -> np.ndarray:
+def encode_images(model: Model, paths: Sequence[Path]) -> np.ndarray:
     rows = []
     for path in paths:
         with Image.open(path) as image:
@@ -94,12 +94,12 @@ def _flickr8k_test(data: Path) -> tuple[list[str], dict[str, list[str]]]:
 def measure_images(model: Model, data: Path) -> dict[str, float]:
     """Words to photographs and alt texts to figures: recall among the best ten."""
     names, said = _flickr8k_test(data)
-    photos = _encode_images(model, [data / "flickr8k" / "images" / n for n in names])
+    photos = encode_images(model, [data / "flickr8k" / "images" / n for n in names])
     captions = model.text.encode([caption for name in names for caption in said[name]])
     owner = [i for i, name in enumerate(names) for _ in said[name]]
     lines = (data / "openstax_figures" / "figures.jsonl").read_text("utf-8").splitlines()
     figures = [f for f in map(json.loads, lines) if f["split"] == "test"]
-    drawn = _encode_images(
+    drawn = encode_images(
         model, [data / "openstax_figures" / "images" / f["image"] for f in figures]
     )
     alts = model.text.encode([f["alt"] for f in figures])
@@ -127,7 +127,7 @@ def measure_names(model: Model, data: Path) -> dict[str, float]:
     import image_names
 
     names, said = _flickr8k_test(data)
-    photos = _encode_images(model, [data / "flickr8k" / "images" / n for n in names])
+    photos = encode_images(model, [data / "flickr8k" / "images" / n for n in names])
     precisions = []
     for noun in NOUNS:
         word = re.compile(rf"\b{noun}s?\b", re.IGNORECASE)
@@ -158,7 +158,7 @@ def read_sound(path: Path) -> Sound:
     return Sound(samples.mean(1), rate)
 
 
-def _labelled_sounds(model: Model, folder: Path, fold: str) -> tuple[np.ndarray, list[str]]:
+def labelled_sounds(model: Model, folder: Path, fold: str) -> tuple[np.ndarray, list[str]]:
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["fold"] == fold]
     vectors = [model.encoders["audio"].encode([read_sound(folder / r["clip"])])[0] for r in rows]
@@ -175,8 +175,8 @@ def _caption_top1(model: Model, sounds: np.ndarray, labels: Sequence[str]) -> fl
 
 def measure_sounds(model: Model, data: Path) -> dict[str, float]:
     """Captions to sounds; a sound's nearest other sound of the same held-out fold."""
-    esc, esc_labels = _labelled_sounds(model, data / "esc10", "4")
-    street, street_labels = _labelled_sounds(model, data / "urbansound8k_part", "fold2")
+    esc, esc_labels = labelled_sounds(model, data / "esc10", "4")
+    street, street_labels = labelled_sounds(model, data / "urbansound8k_part", "fold2")
     alike = esc @ esc.T
     np.fill_diagonal(alike, -2.0)
     nearest = [esc_labels[i] == label for i, label in zip(alike.argmax(1), esc_labels, strict=True)]
@@ -246,40 +246,6 @@ def measure_costs(model: Model) -> dict[str, float]:
     return found
 
 
-def measure_priors(model: Model, data: Path) -> dict[str, dict[str, float]]:
-    """Mean and spread of the cosines of pairs that have nothing to do with each other."""
-    rng = np.random.default_rng(0)
-    with (data / "flickr8k" / "captions.csv").open(encoding="utf-8") as file:
-        photos = [row for row in csv.DictReader(file) if row["split"] == "test"][::25]
-    lines = (data / "openstax_figures" / "figures.jsonl").read_text("utf-8").splitlines()
-    figures = [f for f in map(json.loads, lines) if f["split"] == "test"][::5]
-    scifact = retrieval.read_scifact(data)
-    texts = [r["caption"] for r in photos] + [f["alt"] for f in figures] + scifact.documents[::25]
-    vectors = {"text": model.text.encode(texts)}
-    if "image" in model.encoders:
-        paths = [data / "flickr8k" / "images" / r["image"] for r in photos]
-        paths += [data / "openstax_figures" / "images" / f["image"] for f in figures]
-        vectors["image"] = _encode_images(model, paths)
-    if "audio" in model.encoders:
-        clips = sorted((data / "urbansound8k_part").glob("*.ogg"))[::5]
-        vectors["audio"] = np.stack(
-            [model.encoders["audio"].encode([read_sound(p)])[0] for p in clips]
-        )
-    priors = {}
-    for query, left in vectors.items():
-        for source, right in vectors.items():
-            a = left[rng.integers(len(left), size=20_000)]
-            b = right[rng.integers(len(right), size=20_000)]
-            cosines = (a * b).sum(1)
-            cosines = cosines[cosines < 0.999]
-            middle, spread = (
-                np.median(cosines),
-                np.subtract(*np.quantile(cosines, [0.75, 0.25])) / 1.349,
-            )
-            priors[f"{query}>{source}"] = {"mean": float(middle), "std": float(spread)}
-    return priors
-
-
 def measure_figures(model: Model, data: Path) -> dict[str, float]:
     """Kinds of plot in styles never trained on; nothing where they cannot be drawn."""
     del data  # they are generated
@@ -324,9 +290,7 @@ def main() -> None:
     """Measure, print, and keep the figures where they are wanted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument(
-        "--write-card", action="store_true", help="write figures and priors into the card"
-    )
+    parser.add_argument("--write-card", action="store_true", help="write the figures into the card")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     model, data = load_model("mini"), common.data_dir()
@@ -338,9 +302,7 @@ def main() -> None:
         import export
 
         figures = {name: round(value, 3) for name, value in found.items()}
-        export.write_card(
-            common.MODEL_DIR, {"priors": measure_priors(model, data), "figures": figures}
-        )
+        export.write_card(common.MODEL_DIR, figures)
 
 
 if __name__ == "__main__":

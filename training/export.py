@@ -1,6 +1,7 @@
 """Step 4: write a tower's files into the package, and the card with their hashes.
 
-Figures and priors are written into the card by `evaluate.py`, which measures the exported files.
+Figures are written into the card by `evaluate.py`, which measures the exported files, and priors by
+`calibrate.py`.
 """
 
 from __future__ import annotations
@@ -47,18 +48,18 @@ def _toml(value: Any) -> str:
     return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
-def write_card(folder: Path, measured: dict[str, Any] | None = None) -> None:
+def write_card(folder: Path, figures: dict[str, float] | None = None) -> None:
     """Write `card.toml` for the towers whose files are in `folder`.
 
-    `measured` has `priors` {"text>image": {"mean", "std"}} and `figures` {name: value}; without
-    it, those of the card that is there are kept.
+    Without `figures` those of the card that is there are kept, and so are its priors, which
+    `calibrate.py` writes.
     """
     import tomllib
 
     path = folder / "card.toml"
-    if measured is None and path.exists():
-        old = tomllib.loads(path.read_text("utf-8"))
-        measured = {"priors": old.get("prior", {}), "figures": old.get("figures", {})}
+    old = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    if figures is None:
+        figures = old.get("figures", {})
     lines = [CARD_HEAD.format(dimension=common.load_config()["space"]["dimension"])]
     for tower, names in TOWER_FILES.items():
         if not all((folder / name).exists() for name in names):
@@ -70,10 +71,9 @@ def write_card(folder: Path, measured: dict[str, Any] | None = None) -> None:
             digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
             lines.append(f'"{name}" = "{digest}"')
         lines.append("")
-    for pair, prior in (measured or {}).get("priors", {}).items():
+    for pair, prior in old.get("prior", {}).items():
         lines.append(f'[prior."{pair}"]')
         lines += [f"{key} = {prior[key]:.4f}" for key in ("mean", "std")] + [""]
-    figures = (measured or {}).get("figures", {})
     if figures:
         lines.append("[figures]  # measured on the held-out reference data by training/evaluate.py")
         lines += [f"{key} = {_toml(value)}" for key, value in figures.items()]

@@ -16,6 +16,7 @@ from half_and_half import HALVES, Pool, package
 from hybrid import WORDS, Searched, by_mini, by_words, words_index
 
 from common import (
+    Background,
     Shopsphere,
     cranfield,
     excerpt_rows,
@@ -24,7 +25,7 @@ from common import (
     shopsphere,
     table,
 )
-from trawl.ranking import Background, calibrate, excerpts
+from trawl.ranking import calibrate, excerpts
 from trawl.types import Ranking
 
 METHODS = {
@@ -124,7 +125,11 @@ def best_sum(rankings: list[Ranking], backgrounds: dict[str, Background], own: i
         others = Ranking(
             ranking.source, ranking.rows[kept], ranking.similarities[kept], ranking.searched - 1
         )
-        surprises = calibrate(others, backgrounds.get(ranking.source)).surprises
+        surprises = (
+            calibrate(others, backgrounds[ranking.source].null).surprises
+            if ranking.source in backgrounds
+            else calibrate(others).surprises
+        )
         for row, surprise in zip(others.rows.tolist(), surprises.tolist(), strict=True):
             sums[row] = sums.get(row, -5.0 * len(rankings)) + max(surprise, -5.0) + 5.0
     return max(sums.values())

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.ranking import Fusion
+from trawl.ranking import Fusion, Null
 from trawl.types import Ranking
 
 DEPTH = 100
@@ -51,6 +51,17 @@ def sample_rows(count: int, size: int = SAMPLE) -> Rows:
 def excerpt_rows(count: int) -> Rows:
     """Return the chunks from which the library takes excerpts as queries."""
     return sample_rows(count, 64)
+
+
+class Background(NamedTuple):
+    """A query's similarities to a sample of a source, float32 [M], and the source's null."""
+
+    similarities: Vectors
+    null: Null | None = None
+
+
+def nulls_of(backgrounds: Mapping[str, Background]) -> dict[str, Null]:
+    return {name: b.null for name, b in backgrounds.items() if b.null is not None}
 
 
 class Shopsphere(NamedTuple):

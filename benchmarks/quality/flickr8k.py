@@ -19,17 +19,19 @@ from hybrid import WORDS, by_words, words_index
 from PIL import Image
 
 from common import (
+    Background,
     Rows,
     Vectors,
     area_under_curve,
     best_of,
     data_folder,
     nearest,
+    nulls_of,
     recall_at,
     table,
 )
 from trawl.encoders import load_model
-from trawl.ranking import Background, Null, fuse, measure_null
+from trawl.ranking import Null, fuse, measure_null
 from trawl.types import Ranking
 
 HALVES = 3
@@ -120,7 +122,7 @@ class Pool:
 def package(name: str, *sources: str) -> Method:
     def method(rankings: list[Ranking], backgrounds: dict[str, Background]) -> Scored:
         asked = [r for r in rankings if not sources or r.source in sources]
-        fused = fuse(asked, name, backgrounds=backgrounds)  # type: ignore[arg-type]
+        fused = fuse(asked, name, nulls=nulls_of(backgrounds))  # type: ignore[arg-type]
         return fused.rows.tolist(), best_of(fused, name)
 
     return method

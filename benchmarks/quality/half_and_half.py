@@ -12,17 +12,19 @@ from collections.abc import Callable
 import numpy as np
 
 from common import (
+    Background,
     Ranking,
     Shopsphere,
     Vectors,
     area_under_curve,
     best_of,
     nearest,
+    nulls_of,
     recall_at,
     shopsphere,
     table,
 )
-from trawl.ranking import Background, Null, fuse, measure_null
+from trawl.ranking import Null, Prior, fuse, measure_null
 
 # The constants of the ranking were chosen on halves 0 to 4.
 HALVES = range(5, 10)
@@ -103,9 +105,12 @@ def package(name: str, with_null: bool = True) -> Method:
     def method(
         rankings: list[Ranking], backgrounds: dict[str, Background]
     ) -> tuple[list[int], float]:
-        if not with_null:
-            backgrounds = {k: Background(b.similarities) for k, b in backgrounds.items()}
-        fused = fuse(rankings, name, backgrounds=backgrounds)  # type: ignore[arg-type]
+        nulls = nulls_of(backgrounds) if with_null else {}
+        priors = {
+            k: Prior(float(b.similarities.mean()), float(b.similarities.std()))
+            for k, b in backgrounds.items()
+        }
+        fused = fuse(rankings, name, nulls=nulls, priors=priors)  # type: ignore[arg-type]
         return fused.rows.tolist(), best_of(fused, name)
 
     return method
@@ -169,7 +174,7 @@ def alone(source: str) -> Method:
     def method(
         rankings: list[Ranking], backgrounds: dict[str, Background]
     ) -> tuple[list[int], float]:
-        fused = fuse([r for r in rankings if r.source == source], backgrounds=backgrounds)
+        fused = fuse([r for r in rankings if r.source == source], nulls=nulls_of(backgrounds))
         return fused.rows.tolist(), fused.confidence
 
     return method

@@ -23,20 +23,21 @@ from lance.query import MatchQuery
 from common import (
     DEPTH,
     VECTOR_FILES,
+    Background,
     Collection,
     Vectors,
     area_under_curve,
     best_of,
     cranfield,
-    excerpt_rows,
     ndcg_at_10,
     nearest,
+    nulls_of,
     sample_rows,
     scifact,
     table,
 )
 from trawl.encoders import load_model
-from trawl.ranking import GOOD_MATCH, Background, excerpts, fuse, measure_null
+from trawl.ranking import GOOD_MATCH, fuse, measure_null
 from trawl.types import Ranking
 
 Rankings = list[Ranking]
@@ -74,7 +75,7 @@ def alone(source: str) -> Method:
 
 def package(name: str, **options: object) -> Method:
     def method(rankings: Rankings, backgrounds: Backgrounds) -> tuple[list[int], float]:
-        fused = fuse(rankings, name, backgrounds=backgrounds, **options)  # type: ignore[arg-type]
+        fused = fuse(rankings, name, nulls=nulls_of(backgrounds), **options)  # type: ignore[arg-type]
         return fused.rows.tolist(), best_of(fused, name)
 
     return method
@@ -162,10 +163,10 @@ def main() -> None:
 
 
 def by_mini(collection: Collection) -> Embedded:
-    encode = load_model("mini").text.encode
-    asked = [collection.documents[i] for i in excerpt_rows(len(collection.documents))]
+    model = load_model("mini")
+    encode = model.text.encode
     return Embedded(
-        encode(collection.documents), encode(collection.queries), encode(excerpts(asked))
+        encode(collection.documents), encode(collection.queries), model.reference.questions
     )
 
 
@@ -183,12 +184,7 @@ class Searched:
         self.collection, self.embedded = collection, embedded
         drawn = sample_rows(len(embedded.documents))
         self.sample = embedded.documents[drawn]
-        self.null = measure_null(
-            embedded.asking,
-            self.sample,
-            query_groups=excerpt_rows(len(embedded.documents)),
-            sample_groups=drawn,
-        )
+        self.null = measure_null(embedded.asking, self.sample)
         self.words = words_index(collection.documents, folder)
 
     def ask(self, text: str, query: Vectors, depth: int = DEPTH) -> tuple[Rankings, Backgrounds]:
@@ -206,7 +202,7 @@ def strangers(library: Searched, other: Searched) -> list[float]:
     confidences = [
         np.array(
             [
-                fuse(rankings, backgrounds=backgrounds).confidence
+                fuse(rankings, nulls=nulls_of(backgrounds)).confidence
                 for text, query in zip(
                     asking.collection.queries, asking.embedded.queries, strict=True
                 )

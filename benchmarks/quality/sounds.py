@@ -16,9 +16,9 @@ import soundfile
 from flickr8k import METHODS, Method, package
 from hybrid import WORDS, by_words, words_index
 
-from common import data_folder, nearest, recall_at, sample_rows, table
+from common import Background, data_folder, nearest, recall_at, sample_rows, table
 from trawl.encoders import Model, load_model
-from trawl.ranking import Background, excerpts, measure_null
+from trawl.ranking import excerpts, measure_null
 from trawl.types import Ranking, Sound
 
 TEXT, SOUND = "mini.text", "mini.audio"

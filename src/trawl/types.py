@@ -114,12 +114,16 @@ Part: TypeAlias = "Passages | Picture | Recording"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The content of one file, as a reader returns it."""
+    """The content of one file, as a reader returns it.
+
+    `notices` name what of the file is left out or doubtful although the file is indexed.
+    """
 
     media_type: str
     title: str
     parts: Sequence[Part]
     metadata: Mapping[str, Value] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 # --- storage -------------------------------------------------------------------------
@@ -218,13 +222,15 @@ class Ranking:
 
     `rows` is int64 [K], the store's row ids. `similarities` is float32 [K], descending:
     cosines for a vector source, BM25 scores for full text. `searched` is the number of
-    rows the source searched, after the filter if that number is known.
+    rows the source searched, after the filter if that number is known. `complete` is true
+    if every row that has a vector in the source and matches the filter is in `rows`.
     """
 
     source: str
     rows: NDArray[np.int64]
     similarities: NDArray[np.float32]
     searched: int
+    complete: bool = False
 
 
 RERANK = "rerank"
@@ -247,8 +253,21 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """Another matching part of a hit's document: a passage, a picture or a stretch of sound."""
+
+    chunk_id: str
+    score: float
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """One search result. `snippet` marks matching words with `<mark>`."""
+    """One search result. `snippet` marks matching words with `<mark>`.
+
+    `moments` are the next best parts of the same document, at most five, if the list is
+    limited per document.
+    """
 
     rank: int
     score: float
@@ -262,6 +281,7 @@ class Hit:
     metadata: Metadata
     evidence: tuple[Evidence, ...]
     detail: str = ""
+    moments: tuple[Moment, ...] = ()
 
     @property
     def explanation(self) -> str:
@@ -305,8 +325,9 @@ class Answer:
     """The hits of one search, best first, and the milliseconds of each stage.
 
     `confidence` is the probability, 0..1, that the library contains an answer to the
-    query. `no_good_match` is set if it is below 0.18: the hits are then only the nearest
-    neighbours. `notices` state where the search differs from the request, such as a
+    query. `no_good_match` is set if it is below 0.2: the hits are then only the nearest
+    neighbours. `more` is the number of further hits of the page that are not listed because
+    they are unlikely to match. `notices` state where the search differs from the request, such as a
     truncated query. `version` is the version of the library that was searched. `cursor`
     continues with the next page; it is None on the last.
     """
@@ -319,6 +340,7 @@ class Answer:
     facets: tuple[Facet, ...] = ()
     version: int = 0
     cursor: str | None = None
+    more: int = 0
 
 
 # --- reports -------------------------------------------------------------------------

@@ -36,7 +36,8 @@ def tides(library: Library, tmp_path: Path) -> Library:
 
 
 def titles(library: Library, *args: object, **kwargs: object) -> list[str]:
-    return [hit.title for hit in library.search(*args, **kwargs).hits]  # type: ignore[arg-type]
+    options = {"all": True, **kwargs}
+    return [hit.title for hit in library.search(*args, **options).hits]  # type: ignore[arg-type]
 
 
 def test_required_and_excluded_words_hold_for_every_source(tides: Library) -> None:
@@ -117,12 +118,22 @@ def test_at_most_so_many_of_a_document(library: Library, tmp_path: Path) -> None
     )
     (tmp_path / "short.txt").write_text("Another text on the tide.", "utf-8")
     library.add([tmp_path / "long.txt", tmp_path / "short.txt"])
-    hits = library.search("tide in bay", limit=10, per_document=2).hits
+    hits = library.search("tide in bay", limit=10, per_document=2, all=True).hits
     assert len(hits) == 3
+    whole = library.search("tide in bay", limit=20, per_document=0, all=True).hits
+    assert len(whole) > 5
+    assert not any(hit.moments for hit in whole)
+    # By default a text has its best two passages; the others are moments of the first.
+    usual = library.search("tide in bay", limit=10, all=True).hits
+    assert [hit.chunk_id for hit in usual] == [hit.chunk_id for hit in hits]
+    others = [hit for hit in whole if hit.document_id == hits[0].document_id][2:]
+    assert [m.chunk_id for m in hits[0].moments] == [hit.chunk_id for hit in others[:5]]
+    assert hits[0].moments[0].span == others[0].span
+    assert hits[1].moments == ()
     grouped = [hit.document_id for hit in library.search("tide", limit=6, group=True).hits]
     assert grouped == sorted(grouped, key=grouped.index)
-    with pytest.raises(UsageError, match="per_document 0"):
-        library.search("tide", per_document=0)
+    with pytest.raises(UsageError, match="per_document -1"):
+        library.search("tide", per_document=-1)
 
 
 def test_diversity_keeps_the_best_and_spreads_the_rest(library: Library, tmp_path: Path) -> None:
@@ -179,7 +190,7 @@ def test_shared_pages_follow_one_another(mixed: Library) -> None:
         assert len(found) == len(set(found)) == 13
 
 
-@pytest.mark.parametrize("options", [{}, {"balance": True}, {"fusion": "rrf"}])
+@pytest.mark.parametrize("options", [{"all": True}, {"balance": True}, {"fusion": "rrf"}])
 def test_deep_pages_neither_repeat_nor_lose_a_hit(
     library: Library, tmp_path: Path, options: dict[str, object]
 ) -> None:
@@ -225,8 +236,8 @@ def test_the_nearest_are_listed_without_a_good_match_unless_they_are_not_wanted(
 ) -> None:
     answer = tides.search("quarterly invoice template", facets=["year"])
     assert answer.no_good_match
-    assert answer.confidence < 0.18
-    assert len(answer.hits) == 5
+    assert answer.confidence < 0.2
+    assert len(answer.hits) + answer.more == 5
     assert answer.facets
     bare = tides.search("quarterly invoice template", facets=["year"], nearest=False)
     assert bare.no_good_match
@@ -274,7 +285,7 @@ def test_filters_never_lose_what_matches(library: Library, tmp_path: Path) -> No
     for n in (0, 17, 59):
         (hit,) = library.search("gull", where=f"number = {n}").hits
         assert hit.metadata["number"] == n
-    assert len(library.search("gull", where="even = true", limit=50).hits) == 30
+    assert len(library.search("gull", where="even = true", limit=50, all=True).hits) == 30
 
 
 def test_one_line_says_it_all(tides: Library) -> None:

@@ -322,11 +322,13 @@ def test_json_of_a_search_is_this() -> None:
                         "weight": 1.0,
                     }
                 ],
+                "moments": [],
             }
         ],
         "no_good_match": False,
         "confidence": 0.75,
         "notices": [],
+        "more": 0,
         "cursor": None,
         "took_ms": {"total": 1.5},
     }
@@ -369,13 +371,14 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
         "no_good_match",
         "confidence",
         "notices",
+        "more",
         "cursor",
         "took_ms",
     }
     (hit,) = found["hits"]
     assert set(hit) == {
         "rank", "score", "chunk_id", "document_id", "uri", "modality", "title", "snippet",
-        "span", "metadata", "evidence",
+        "span", "metadata", "evidence", "moments",
     }  # fmt: skip
     assert set(hit["evidence"][0]) == {"source", "rank", "similarity", "calibrated", "weight"}
     assert "<mark>" in hit["snippet"]

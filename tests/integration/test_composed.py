@@ -55,6 +55,9 @@ def trawl(
     return run
 
 
+EVERYTHING = ("--all", "--per-document", "0")
+
+
 def listed(answer: Answer) -> list[tuple[str, float]]:
     return [(hit.chunk_id, pytest.approx(hit.score, abs=1e-6)) for hit in answer.hits]
 
@@ -123,9 +126,9 @@ def test_weights_fusion_and_rrf_k(opened: Library, trawl: Trawl) -> None:
 
 
 def test_pages_by_cursor(trawl: Trawl) -> None:
-    whole = trawl("river", "-n", "12")
-    first = trawl("river", "-n", "5")
-    second = trawl("river", "-n", "5", "--cursor", first["cursor"])
+    whole = trawl("river", "-n", "12", *EVERYTHING)
+    first = trawl("river", "-n", "5", *EVERYTHING)
+    second = trawl("river", "-n", "5", *EVERYTHING, "--cursor", first["cursor"])
     assert printed(first) + printed(second) == printed(whole)[:10]
     assert [hit["rank"] for hit in second["hits"]] == [6, 7, 8, 9, 10]
 

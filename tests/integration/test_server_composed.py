@@ -101,7 +101,11 @@ def test_a_negative_part_leads_away(client: TestClient) -> None:
     near = {"image": base64_of(png("red"))}
     plain = found(client.post("/v1/search", json={"parts": [near], "modalities": ["image"]}))
     away = {"image": base64_of(png("blue")), "weight": -1}
-    moved = found(client.post("/v1/search", json={"parts": [near, away], "modalities": ["image"]}))
+    moved = found(
+        client.post(
+            "/v1/search", json={"parts": [near, away], "modalities": ["image"], "all": True}
+        )
+    )
     assert plain[0][0] == moved[0][0] == "red.png"
     assert moved[-1][0] == "blue.png"
     refused(client.post("/v1/search", json={"parts": [away]}), 422, "negative weight")

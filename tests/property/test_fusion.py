@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trawl.ranking import Background, Fusion, Method, balance, fuse
+from trawl.ranking import Fusion, Method, Prior, balance, fuse
 from trawl.types import MODALITIES, Modality, Ranking
 
 SOURCES = ("a.text", "b.text", "a.image", "a.audio", "bm25")
-WITH_BACKGROUND = SOURCES[:4]
+WITH_PRIOR = SOURCES[:4]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 # Apart enough to stay in order through float32 and an affine change.
@@ -33,12 +33,15 @@ def ranking(source: str, found: dict[int, float], searched: int = 500) -> Rankin
     )
 
 
-def background(scale: float = 1.0, shift: float = 0.0, seed: int = 0) -> Background:
-    values = np.random.default_rng(seed).normal(0, 3, 300)
-    return Background((scale * values + shift).astype(np.float32))
+def priors(changed: str = "", scale: float = 1.0, shift: float = 0.0) -> dict[str, Prior]:
+    found = {name: Prior(0.1 * i, 3.0) for i, name in enumerate(WITH_PRIOR)}
+    if changed in found:
+        prior = found[changed]
+        found[changed] = Prior(scale * prior.mean + shift, scale * prior.std)
+    return found
 
 
-BACKGROUNDS = {name: background(seed=i) for i, name in enumerate(WITH_BACKGROUND)}
+PRIORS = priors()
 
 
 def all_of(sources: dict[str, dict[int, float]]) -> list[Ranking]:
@@ -53,9 +56,9 @@ def score_of(fused: Fusion, row: int) -> float:
 @settings(deadline=None)
 def test_the_order_of_the_sources_does_not_matter(sources, method, random):
     rankings = all_of(sources)
-    fused = fuse(rankings, method, backgrounds=BACKGROUNDS)
+    fused = fuse(rankings, method, priors=PRIORS)
     random.shuffle(rankings)
-    again = fuse(rankings, method, backgrounds=BACKGROUNDS)
+    again = fuse(rankings, method, priors=PRIORS)
     assert list(fused) == list(again)
     assert fused.confidence == again.confidence
 
@@ -63,7 +66,7 @@ def test_the_order_of_the_sources_does_not_matter(sources, method, random):
 @given(some_sources, methods)
 @settings(deadline=None)
 def test_every_row_stands_once_and_best_first_with_equals_by_row(sources, method):
-    fused = fuse(all_of(sources), method, backgrounds=BACKGROUNDS)
+    fused = fuse(all_of(sources), method, priors=PRIORS)
     assert sorted(fused.rows.tolist()) == sorted({r for found in sources.values() for r in found})
     assert (np.diff(fused.scores) <= 0).all()
     if method == "calibrated":
@@ -76,7 +79,7 @@ def test_every_row_stands_once_and_best_first_with_equals_by_row(sources, method
 @settings(deadline=None)
 def test_one_source_alone_keeps_its_order(source, found, method):
     alone = ranking(source, found)
-    assert fuse([alone], method, backgrounds=BACKGROUNDS).rows.tolist() == alone.rows.tolist()
+    assert fuse([alone], method, priors=PRIORS).rows.tolist() == alone.rows.tolist()
 
 
 @given(some_sources, st.sampled_from(SOURCES))
@@ -109,11 +112,8 @@ def test_calibration_sees_through_affine_changes(sources, changed, scale, shift)
         else r
         for r in rankings
     ]
-    changed_backgrounds = dict(BACKGROUNDS)
-    if changed in changed_backgrounds:
-        changed_backgrounds[changed] = background(scale, shift, WITH_BACKGROUND.index(changed))
-    before = fuse(rankings, backgrounds=BACKGROUNDS)
-    after = fuse(changed_rankings, backgrounds=changed_backgrounds)
+    before = fuse(rankings, priors=PRIORS)
+    after = fuse(changed_rankings, priors=priors(changed, scale, shift))
     for row in before.rows.tolist():
         # float32 similarities: scores agree to rounding, and so does the order.
         assert abs(score_of(before, row) - score_of(after, row)) < 5e-3
@@ -121,21 +121,27 @@ def test_calibration_sees_through_affine_changes(sources, changed, scale, shift)
     assert abs(before.confidence - after.confidence) < 5e-3
 
 
-@given(some_sources, st.sampled_from(WITH_BACKGROUND), st.integers(0, 30), similarity, some_weights)
+@given(
+    some_sources,
+    st.sampled_from(WITH_PRIOR),
+    st.integers(0, 30),
+    st.integers(80, 200).map(lambda tenths: tenths / 10),
+    some_weights,
+)
 @settings(deadline=None)
 def test_agreement_never_lowers_a_score(sources, agreeing, row, at, weights):
-    """A source that did not return a row returns it now, as high or low as may be."""
+    """A source that did not return a row returns it now, and does not speak against it."""
     sources.setdefault(agreeing, {}).pop(row, None)
-    before = fuse(all_of(sources), backgrounds=BACKGROUNDS, weights=weights)
+    before = fuse(all_of(sources), priors=PRIORS, weights=weights)
     sources[agreeing][row] = at
-    after = fuse(all_of(sources), backgrounds=BACKGROUNDS, weights=weights)
+    after = fuse(all_of(sources), priors=PRIORS, weights=weights)
     if row in before.rows:
         assert score_of(after, row) >= score_of(before, row) - 1e-12
 
 
 @given(
     some_sources,
-    st.sampled_from(WITH_BACKGROUND),
+    st.sampled_from(WITH_PRIOR),
     st.integers(0, 30),
     st.floats(0, 9),
     some_weights,
@@ -144,16 +150,16 @@ def test_agreement_never_lowers_a_score(sources, agreeing, row, at, weights):
 def test_a_higher_similarity_never_lowers_a_score(sources, source, row, more, weights):
     found = sources.setdefault(source, {})
     found.setdefault(row, 0.0)
-    before = fuse(all_of(sources), backgrounds=BACKGROUNDS, weights=weights)
+    before = fuse(all_of(sources), priors=PRIORS, weights=weights)
     found[row] += more
-    after = fuse(all_of(sources), backgrounds=BACKGROUNDS, weights=weights)
+    after = fuse(all_of(sources), priors=PRIORS, weights=weights)
     assert score_of(after, row) >= score_of(before, row) - 1e-12
 
 
 @given(some_sources, st.lists(st.sampled_from(MODALITIES), min_size=31, max_size=31))
 @settings(deadline=None, max_examples=60)
 def test_balance_gives_equal_shares_and_leaves_no_place_empty(sources, modalities):
-    fused = fuse(all_of(sources), backgrounds=BACKGROUNDS)
+    fused = fuse(all_of(sources), priors=PRIORS)
     modality_of: dict[int, Modality] = dict(enumerate(modalities))
     for limit in (1, 3, 7, 100):
         chosen = balance(fused, modality_of, limit)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from trawl.ranking import (
     GOOD_MATCH,
-    Background,
     Null,
     Prior,
+    answer_odds,
     calibrate,
     excerpts,
     facet_of,
     fuse,
     measure_null,
 )
-from trawl.types import Ranking
+from trawl.types import MODALITIES, Modality, Ranking
 
 
 def ranking(
@@ -34,183 +35,174 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def foretold(null: Null, level: float) -> float:
-    """The best similarity that a query of this level can expect."""
-    return null.best + null.slope * (level - null.level)
-
-
-def normal_background(mean: float, std: float, size: int = 1024, seed: int = 0) -> Background:
-    values = np.random.default_rng(seed).normal(mean, std, size)
-    return Background(values.astype(np.float32))
-
-
 # --- calibration -----------------------------------------------------------------------
 
 
-def test_no_candidates_have_no_surprise() -> None:
-    found = calibrate(ranking("a.text", []), normal_background(0, 1))
-    assert found.surprises.shape == (0,)
-    assert found.surprises.dtype == np.float32
-    assert found.standing == -math.inf
+def test_an_empty_ranking_has_no_surprises() -> None:
+    found = calibrate(ranking("a.text", []), prior=Prior(0, 1))
+    assert found.shape == (0,)
+    assert found.dtype == np.float32
 
 
-def test_the_best_that_chance_brings_is_nought_and_its_spread_is_one() -> None:
+def test_the_best_by_chance_has_surprise_zero_and_spread_one() -> None:
     random = np.random.default_rng(1)
     tops = []
-    for seed in range(300):
+    for _ in range(300):
         chunks = np.sort(random.normal(0.3, 0.05, 2000))[::-1][:100].tolist()
-        background = normal_background(0.3, 0.05, seed=seed)
-        tops.append(calibrate(ranking("a.text", chunks, 2000), background).surprises[0])
+        tops.append(calibrate(ranking("a.text", chunks, 2000), prior=Prior(0.3, 0.05))[0])
     assert abs(np.mean(tops)) < 0.25
     assert 0.75 < np.std(tops) < 1.25
 
 
 def test_the_same_similarity_surprises_less_in_a_larger_source() -> None:
-    background = normal_background(0.2, 0.05)
     small, large = (
-        calibrate(ranking("a.text", [0.45], searched), background).surprises[0]
+        calibrate(ranking("a.text", [0.45], searched), prior=Prior(0.2, 0.05))[0]
         for searched in (100, 100_000)
     )
     assert small > large + 1
 
 
-def test_a_measured_null_is_stretched_to_the_size_of_the_source() -> None:
-    null = Null(best=0.3, best_std=0.1, level=0.2, slope=0.0, std=0.1, growth=0.05, size=1000)
-    background = Background(normal_background(0.1, 0.05).similarities, null)
-    found = calibrate(ranking("a.text", [0.5], searched=100_000), background)
-    expected = (0.5 - 0.3 - 0.05 * math.log(100)) / 0.1
-    assert found.surprises[0] == pytest.approx(expected, rel=1e-5)
-    assert found.standing == pytest.approx(expected, rel=1e-5)
+def test_a_null_is_extrapolated_to_the_size_of_the_source() -> None:
+    null = Null(best=0.3, std=0.1, growth=0.05, size=1000)
+    found = calibrate(ranking("a.text", [0.5], searched=100_000), null)
+    assert found[0] == pytest.approx((0.5 - 0.3 - 0.05 * math.log(100)) / 0.1, rel=1e-5)
 
 
-def test_a_null_measured_on_a_small_library_is_believed_in_part() -> None:
-    sample = normal_background(0.1, 0.05).similarities
+def test_a_null_of_little_trust_gives_way_to_the_prior() -> None:
+    asked, prior = ranking("a.text", [0.5], searched=20), Prior(0.1, 0.05)
     found = {
-        size: calibrate(
-            ranking("a.text", [0.5], searched=size),
-            Background(sample, Null(0.5, 0.1, level=0.2, slope=0.0, std=0.1, growth=0, size=size)),
-        ).surprises[0]
-        for size in (20, 150)
+        trust: calibrate(asked, Null(0.5, 0.1, 0, 20, trust), prior=prior)[0] for trust in (0.1, 1)
     }
-    by_law = calibrate(ranking("a.text", [0.5], searched=20), Background(sample)).surprises[0]
-    assert found[150] == pytest.approx(0, abs=1e-5)
-    assert 1 < found[20] < by_law
+    assert found[1] == pytest.approx(0, abs=1e-5)
+    assert 1 < found[0.1] < calibrate(asked, prior=prior)[0]
+    # Without a prior there is nothing else to trust.
+    assert calibrate(asked, Null(0.5, 0.1, 0, 20, 0.1))[0] == pytest.approx(0, abs=1e-5)
 
 
-def test_a_prior_alone_judges_an_empty_background() -> None:
-    prior = Prior(mean=0.2, std=0.05)
-    empty = Background(np.zeros(0, np.float32))
-    high, low = calibrate(ranking("a.image", [0.5, 0.25], 10), empty, prior=prior).surprises
-    assert high > 3
-    assert low < 0
+def test_nulls_are_blended_by_trust() -> None:
+    bank, own = Null(0.2, 0.1, 0.0, 30), Null(0.4, 0.3, 0.2, 29, trust=0.25)
+    assert bank.blended(own) == Null(0.25, pytest.approx(0.15), 0.05, 30)
 
 
-def test_a_prior_steadies_a_background_of_three_and_not_one_of_a_thousand() -> None:
-    prior = Prior(mean=0.2, std=0.05)
-    alike = Background(np.array([0.30, 0.30, 0.30], np.float32))
-    with_prior = calibrate(ranking("a.image", [0.32], 3), alike, prior=prior).surprises[0]
-    assert -3 < with_prior < 3
-    large = normal_background(0.3, 0.02)
-    asked = ranking("a.image", [0.5], 1000)
-    assert calibrate(asked, large, prior=prior).surprises[0] == pytest.approx(
-        calibrate(asked, large).surprises[0], rel=0.15
-    )
+def test_a_null_without_spread_gives_finite_surprises() -> None:
+    found = calibrate(ranking("a.text", [0.6, 0.5]), Null(0.5, 0.0, 0.0, 50))
+    assert np.isfinite(found).all()
 
 
-def test_a_background_without_spread_gives_finite_surprises() -> None:
-    same = Background(np.full(50, 0.5, np.float32))
-    found = calibrate(ranking("a.text", [0.6, 0.5]), same)
-    assert np.isfinite(found.surprises).all()
-    assert np.isfinite(found.standing)
+def test_a_copy_is_far_more_surprising_than_the_next() -> None:
+    null, asked = Null(0.6, 0.1, 0.0, 50), ranking("a.image", [1.0, 0.9, 0.7], 50)
+    usual, copies = calibrate(asked, null), calibrate(asked, null, copies=True)
+    assert copies[0] > usual[0] + 10
+    assert copies[1:].tolist() == usual[1:].tolist()
+
+
+def test_odds_raise_every_surprise_of_a_vector_source() -> None:
+    asked, null = ranking("a.image", [0.7, 0.6]), Null(0.6, 0.1, 0.0, 1000)
+    raised = calibrate(asked, null, odds=0.5) - calibrate(asked, null)
+    assert raised.tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
+
+
+def test_where_answers_stand_out_less_the_same_surprise_counts_more() -> None:
+    nulls: dict[Modality, Null] = {
+        "text": Null(0.1, 0.1, 0, 50),
+        "image": Null(0.1, 0.1, 0, 50),
+    }
+    odds = answer_odds(nulls, {"text": 0.5, "image": 0.2, "audio": 0.5}, {})
+    assert odds == {"text": pytest.approx(-0.3), "image": pytest.approx(0.3)}
+
+
+def test_the_intent_of_a_query_counts_within_limits() -> None:
+    null = Null(0.1, 0.1, 0, 50)
+    nulls: dict[Modality, Null] = dict.fromkeys(MODALITIES, null)
+    meant: dict[Modality, float] = {"text": -9.0, "image": 0.4, "audio": 5.0}
+    assert answer_odds(nulls, {}, meant) == {"text": -2.0, "image": 0.4, "audio": 1.0}
+    told: dict[Modality, float] = {"text": 0.9, "image": -1.0, "audio": -1.5}
+    assert answer_odds({"text": null, "image": null}, {}, told) == {"text": 0.0, "image": -1.0}
+    assert answer_odds(nulls, {}, {}) == dict.fromkeys(MODALITIES, 0.0)
 
 
 # --- words -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_few_matches_in_a_large_library_are_surprising(size: int) -> None:
-    scores = np.linspace(9, 7, size).tolist()
-    assert calibrate(ranking("bm25", scores, 1000)).surprises[0] > 1
+@pytest.mark.parametrize("searched", [10, 1000])
+def test_few_matches_of_a_rare_word_are_surprising(size: int, searched: int) -> None:
+    scores = np.linspace(1.0, 0.9, size) * math.log(searched / size)
+    found = calibrate(ranking("bm25", scores.tolist(), searched), query_words=1)
+    assert found[0] > 2
 
 
-def test_one_match_surprises_more_than_ten() -> None:
-    one = calibrate(ranking("bm25", [8.0], 1000)).surprises[0]
-    ten = calibrate(ranking("bm25", [8.0] * 10, 1000)).surprises[0]
-    assert one > ten + 1
+def test_one_of_many_words_is_not_surprising() -> None:
+    found = [
+        calibrate(ranking("bm25", [math.log(20)], 30), query_words=words)[0] for words in (1, 2, 6)
+    ]
+    assert found[0] > found[1] > found[2]
+    assert found[0] > 5
+    assert found[2] < 1
 
 
 def test_equal_scores_are_equally_surprising() -> None:
-    found = calibrate(ranking("bm25", [3.0] * 80, 1000)).surprises
+    found = calibrate(ranking("bm25", [3.0] * 80, 1000), query_words=2)
     assert np.isfinite(found).all()
     assert np.ptp(found) == 0
 
 
 def test_a_score_that_stands_out_is_surprising_and_the_best_of_a_tail_is_not() -> None:
     tail = np.sort(np.random.default_rng(3).exponential(1.0, 5000))[::-1][:100] + 5
-    ordinary = calibrate(ranking("bm25", tail.tolist(), 5000)).surprises[0]
-    outstanding = calibrate(ranking("bm25", [tail[0] + 6, *tail.tolist()], 5000)).surprises[0]
+    ordinary = calibrate(ranking("bm25", tail.tolist(), 5000))[0]
+    outstanding = calibrate(ranking("bm25", [tail[0] + 6, *tail.tolist()], 5000))[0]
     assert abs(ordinary) < 2
     assert outstanding > ordinary + 3
 
 
 def test_one_outstanding_score_among_equals_is_surprising() -> None:
-    found = calibrate(ranking("bm25", [9.0] + [3.0] * 80, 1000)).surprises
+    found = calibrate(ranking("bm25", [9.0] + [3.0] * 80, 1000))
     assert found[0] > 4
     assert found[1] < 0
 
 
-# --- whether there is anything ---------------------------------------------------------
+# --- confidence ------------------------------------------------------------------------
 
 
-def test_a_level_that_is_high_in_every_source_moves_surprises_and_not_the_standing() -> None:
-    null = Null(best=0.5, best_std=0.1, level=0.3, slope=1.0, std=0.1, growth=0.0, size=1000)
-    asked = ranking("a.text", [0.7])
-    usual, high = (
-        calibrate(asked, Background(np.full(1000, level, np.float32), null))
-        for level in (0.3, 0.45)
-    )
-    assert usual.surprises[0] == pytest.approx(2, rel=1e-5)
-    assert high.surprises[0] == pytest.approx(0.5, rel=1e-5)
-    assert high.standing == pytest.approx(usual.standing)
+def test_a_best_that_is_alone_is_surer_than_one_of_many() -> None:
+    priors = {"a.text": Prior(0.3, 0.05)}
+    alone = fuse([ranking("a.text", [0.6] + [0.4] * 20)], priors=priors)
+    crowd = fuse([ranking("a.text", [0.6] * 21)], priors=priors)
+    assert alone.confidence > crowd.confidence > 0.3
 
 
-def test_a_best_that_is_alone_stands_higher_than_one_of_many() -> None:
-    background = normal_background(0.3, 0.05)
-    alone = calibrate(ranking("a.text", [0.6] + [0.4] * 20), background)
-    crowd = calibrate(ranking("a.text", [0.6] * 21), background)
-    assert alone.surprises[0] == crowd.surprises[0]
-    assert alone.standing > crowd.standing > 1
-
-
-def test_a_source_that_sees_nothing_speaks_against_one_of_its_facet() -> None:
-    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "b.text", "a.image")}
+def test_a_source_that_finds_nothing_lowers_the_confidence_of_its_facet() -> None:
+    priors = {name: Prior(0.4, 0.05) for name in ("a.text", "b.text", "a.image")}
 
     def confidence(*rankings: Ranking) -> float:
-        return fuse(rankings, backgrounds=backgrounds).confidence
+        return fuse(rankings, priors=priors).confidence
 
     clear, dull = ranking("a.text", [0.7] + [0.5] * 20), [0.3] * 21
     alone = confidence(clear)
-    assert confidence(clear, ranking("a.image", dull, first=100)) == alone
+    # One more facet has one more chance to be high.
+    assert 0.8 * alone < confidence(clear, ranking("a.image", dull, first=100)) < alone
     assert confidence(clear, ranking("b.text", dull)) < alone
-    assert 0 < confidence(ranking("a.text", dull)) < GOOD_MATCH < 0.8 < alone < 1
+    assert 0 < confidence(ranking("a.text", dull)) < GOOD_MATCH < 0.7 < alone < 1
 
 
 def test_weights_count_in_the_confidence() -> None:
-    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "b.text")}
+    priors = {name: Prior(0.4, 0.05) for name in ("a.text", "b.text")}
     rankings = [ranking("a.text", [0.7] + [0.5] * 20), ranking("b.text", [0.3] * 21)]
 
-    def confidence(weight: float) -> float:
-        return fuse(rankings, backgrounds=backgrounds, weights={"b.text": weight}).confidence
+    def confidence(**weights: float) -> float:
+        by_source = {f"{name}.text": weight for name, weight in weights.items()}
+        return fuse(rankings, priors=priors, weights=by_source).confidence
 
-    assert confidence(0) == fuse(rankings[:1], backgrounds=backgrounds).confidence
-    assert confidence(0) > confidence(0.5) > confidence(1) > confidence(4)
-    assert fuse(rankings, weights={"a.text": 0, "b.text": 0}).confidence == 0
+    assert confidence(b=0) == fuse(rankings[:1], priors=priors).confidence
+    assert confidence(b=0) > confidence() > confidence(a=0)
+    assert confidence(a=2, b=2) > confidence()
+    assert confidence(a=0, b=0) == 0
 
 
 # --- measuring a null ------------------------------------------------------------------
 
 
-def test_a_measured_null_foretells_queries_without_an_answer() -> None:
+def test_a_measured_null_predicts_queries_without_an_answer() -> None:
     random = np.random.default_rng(5)
     centres = unit(random.normal(size=(40, 32)))
 
@@ -225,11 +217,22 @@ def test_a_measured_null_foretells_queries_without_an_answer() -> None:
     for query in queries:
         similarities = chunks @ query
         best = Ranking("a.text", np.array([0]), similarities.max(keepdims=True), len(chunks))
-        tops.append(calibrate(best, Background(similarities, null)).surprises[0])
+        tops.append(calibrate(best, null)[0])
     # The normal law would be far off: the vectors lie in clusters.
     assert abs(np.mean(tops)) < 0.4
-    by_law = calibrate(best, Background(similarities)).surprises[0]
-    assert by_law > 1
+    by_law = Prior(float(similarities.mean()), float(similarities.std()))
+    assert calibrate(best, prior=by_law)[0] > 1
+
+
+def test_the_question_bank_measures_a_library_of_one() -> None:
+    random = np.random.default_rng(9)
+    questions, one = unit(random.normal(size=(64, 32))), unit(random.normal(size=(1, 32)))
+    null = measure_null(questions, one)
+    assert null is not None
+    assert null.size == 1
+    assert null.trust == 1
+    assert abs(null.best) < 0.1
+    assert 0.1 < null.std < 0.3
 
 
 def test_chunks_of_one_document_do_not_answer_one_another() -> None:
@@ -241,19 +244,18 @@ def test_chunks_of_one_document_do_not_answer_one_another() -> None:
     together = measure_null(vectors, vectors)
     assert apart is not None
     assert together is not None
-    assert foretold(together, 0.3) > foretold(apart, 0.3) + 0.1
+    assert together.best > apart.best + 0.1
 
 
-def test_a_single_answer_that_is_there_after_all_hardly_moves_a_null() -> None:
+def test_a_single_answer_hardly_moves_a_null() -> None:
     random = np.random.default_rng(8)
     chunks = unit(random.normal(size=(500, 16)))
     clean = measure_null(unit(random.normal(size=(64, 16))), chunks)
     answered = measure_null(unit(chunks[:64] + 0.02 * random.normal(size=(64, 16))), chunks)
     assert clean is not None
     assert answered is not None
-    moved = foretold(answered, 0.4) - foretold(clean, 0.4)
     # The answers themselves, at 0.99, are six of these further up.
-    assert abs(moved) < 2.5 * clean.std
+    assert abs(answered.best - clean.best) < 2.5 * clean.std
 
 
 def test_too_little_to_measure_a_null_on() -> None:
@@ -292,11 +294,11 @@ def test_a_picture_that_stands_out_comes_before_texts_that_all_lie_nearer() -> N
         ranking("clip.text", texts.tolist(), 500),
         ranking("clip.image", pictures.tolist(), 500, first=1000),
     ]
-    backgrounds = {
-        "clip.text": normal_background(0.7, 0.05, seed=2),
-        "clip.image": normal_background(0.2, 0.03, seed=3),
+    priors = {
+        "clip.text": Prior(0.7, 0.05),
+        "clip.image": Prior(0.2, 0.03),
     }
-    fused = fuse(rankings, backgrounds=backgrounds)
+    fused = fuse(rankings, priors=priors)
     assert fused[0].row == 1000
     assert not fused.no_good_match
     # The rest of the pictures is no better than the rest of the texts.
@@ -307,7 +309,7 @@ def test_nothing_surprising_is_no_good_match_and_is_listed_all_the_same() -> Non
     dull = np.sort(np.random.default_rng(0).normal(0.7, 0.05, 200))[::-1][:100] - 0.05
     fused = fuse(
         [ranking("a.text", dull.tolist(), 200)],
-        backgrounds={"a.text": normal_background(0.7, 0.05)},
+        priors={"a.text": Prior(0.7, 0.05)},
     )
     assert fused.no_good_match
     assert len(fused) == 100
@@ -317,14 +319,14 @@ def test_nothing_surprising_is_no_good_match_and_is_listed_all_the_same() -> Non
 def test_one_rare_word_wins_over_a_source_with_nothing_surprising() -> None:
     dull = np.sort(np.random.default_rng(0).normal(0.7, 0.05, 1000))[::-1][:100] - 0.03
     rankings = [ranking("a.text", dull.tolist(), 1000), ranking("bm25", [7.5], 1000, first=70)]
-    fused = fuse(rankings, backgrounds={"a.text": normal_background(0.7, 0.05)})
+    fused = fuse(rankings, priors={"a.text": Prior(0.7, 0.05)}, query_words=1)
     assert fused[0].row == 70
     assert not fused.no_good_match
 
 
 def test_evidence_names_every_source_that_found_the_row() -> None:
     rankings = [ranking("a.text", [0.9, 0.5]), ranking("bm25", [4.0, 3.0], first=1)]
-    fused = fuse(rankings, backgrounds={"a.text": normal_background(0.4, 0.1)})
+    fused = fuse(rankings, priors={"a.text": Prior(0.4, 0.1)})
     by_row = {item.row: item.evidence for item in fused}
     assert [(e.source, e.rank) for e in by_row[1]] == [("a.text", 2), ("bm25", 1)]
     assert by_row[1][1].similarity == 4.0
@@ -335,7 +337,7 @@ def test_evidence_names_every_source_that_found_the_row() -> None:
 def test_scores_are_probabilities_even_for_the_most_surprising() -> None:
     fused = fuse(
         [ranking("a.text", [500.0, 0.9, -500.0])],
-        backgrounds={"a.text": normal_background(0.4, 0.1)},
+        priors={"a.text": Prior(0.4, 0.1)},
     )
     assert fused.scores.tolist() == sorted(fused.scores.tolist(), reverse=True)
     assert 0 <= fused.scores.min() <= fused.scores.max() <= 1
@@ -347,16 +349,16 @@ def test_a_chunk_with_two_clear_signals_beats_one_with_either() -> None:
         ranking("a.image", [0.9, 0.9, 0.4]),
         Ranking("a.text", np.array([1, 5, 6]), np.array([0.9, 0.9, 0.4], np.float32), 1000),
     ]
-    backgrounds = {name: normal_background(0.4, 0.1) for name in ("a.image", "a.text")}
-    fused = fuse(rankings, backgrounds=backgrounds)
+    priors = {name: Prior(0.4, 0.1) for name in ("a.image", "a.text")}
+    fused = fuse(rankings, priors=priors)
     assert fused[0].row == 1
     assert fused.scores[0] > fused.scores[1]
     assert fused.scores[1] == pytest.approx(fused.scores[2])
 
 
 def test_texts_that_words_and_vectors_agree_on_outdo_a_picture_and_either_alone_does_not() -> None:
-    background = normal_background(0.4, 0.05)
-    points = calibrate(ranking("a.text", [0.6, 0.5]), background).surprises
+    background = Prior(0.4, 0.05)
+    points = calibrate(ranking("a.text", [0.6, 0.5]), prior=background)
     per_surprise = 0.1 / float(points[0] - points[1])
 
     def at(*surprises: float) -> list[float]:
@@ -366,7 +368,7 @@ def test_texts_that_words_and_vectors_agree_on_outdo_a_picture_and_either_alone_
     def first(one: Ranking, other: Ranking) -> int:
         picture = ranking("a.image", at(2.0), first=100)
         names = ("a.text", "b.text", "a.image")
-        fused = fuse([one, other, picture], backgrounds=dict.fromkeys(names, background))
+        fused = fuse([one, other, picture], priors=dict.fromkeys(names, background))
         return int(fused.rows[0])
 
     clear = ranking("a.text", at(2.2, 0.0))
@@ -380,11 +382,11 @@ def test_texts_that_words_and_vectors_agree_on_outdo_a_picture_and_either_alone_
 
 def test_a_facet_weighted_as_a_whole_is_moved_as_a_source_alone_is() -> None:
     rankings = [ranking("a.text", [0.62, 0.6]), ranking("b.text", [0.62, 0.6])]
-    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "b.text")}
+    priors = {name: Prior(0.4, 0.05) for name in ("a.text", "b.text")}
 
     def odds(*sources: Ranking, weight: float) -> float:
         weights = {source.source: weight for source in sources}
-        score = float(fuse(sources, backgrounds=backgrounds, weights=weights).scores[0])
+        score = float(fuse(sources, priors=priors, weights=weights).scores[0])
         return math.log(score / (1 - score))
 
     moved = [odds(*some, weight=3) - odds(*some, weight=1) for some in (rankings[:1], rankings)]
@@ -396,8 +398,8 @@ def test_many_that_stand_high_in_one_facet_do_not_crowd_out_the_other() -> None:
     """Ten texts are a little more surprising than the one picture, and all before it by right."""
     texts = ranking("a.text", np.linspace(0.62, 0.61, 10).tolist())
     picture = ranking("a.image", [0.60, 0.30], first=100)
-    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "a.image")}
-    rows = fuse([texts, picture], backgrounds=backgrounds).rows.tolist()
+    priors = {name: Prior(0.4, 0.05) for name in ("a.text", "a.image")}
+    rows = fuse([texts, picture], priors=priors).rows.tolist()
     assert rows[0] == 0
     assert 0 < rows.index(100) < 6
     assert [row for row in rows if row < 100] == list(range(10))
@@ -405,8 +407,8 @@ def test_many_that_stand_high_in_one_facet_do_not_crowd_out_the_other() -> None:
 
 def test_equals_stay_equal_however_many_stand_above_them() -> None:
     rankings = [ranking("a.text", [0.7, 0.6, 0.6, 0.6, 0.5]), ranking("a.image", [0.6], first=9)]
-    backgrounds = {name: normal_background(0.4, 0.05) for name in ("a.text", "a.image")}
-    fused = fuse(rankings, backgrounds=backgrounds)
+    priors = {name: Prior(0.4, 0.05) for name in ("a.text", "a.image")}
+    fused = fuse(rankings, priors=priors)
     scores = dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))
     assert scores[0] > scores[1] == scores[2] == scores[3] > scores[4]
     assert scores[9] > scores[1]
@@ -428,8 +430,8 @@ def test_weighted_similarities_add_up() -> None:
 
 def test_a_source_of_no_weight_gives_evidence_and_no_score() -> None:
     rankings = [ranking("a.text", [0.9]), ranking("a.image", [0.9], first=1)]
-    backgrounds = {name: normal_background(0.4, 0.1) for name in ("a.image", "a.text")}
-    fused = fuse(rankings, backgrounds=backgrounds, weights={"a.image": 0.0})
+    priors = {name: Prior(0.4, 0.1) for name in ("a.image", "a.text")}
+    fused = fuse(rankings, priors=priors, weights={"a.image": 0.0})
     assert fused.rows.tolist() == [0, 1]
     assert fused.scores[1] == 0
     assert fused[1].evidence[0].source == "a.image"
@@ -437,9 +439,9 @@ def test_a_source_of_no_weight_gives_evidence_and_no_score() -> None:
 
 def test_a_greater_weight_moves_a_source_up() -> None:
     rankings = [ranking("a.text", [0.8]), ranking("a.image", [0.8], first=1)]
-    backgrounds = {name: normal_background(0.4, 0.1) for name in ("a.image", "a.text")}
-    assert fuse(rankings, backgrounds=backgrounds, weights={"a.image": 3.0})[0].row == 1
-    assert fuse(rankings, backgrounds=backgrounds, weights={"a.text": 3.0})[0].row == 0
+    priors = {name: Prior(0.4, 0.1) for name in ("a.image", "a.text")}
+    assert fuse(rankings, priors=priors, weights={"a.image": 3.0})[0].row == 1
+    assert fuse(rankings, priors=priors, weights={"a.text": 3.0})[0].row == 0
 
 
 def test_slices_and_negative_places() -> None:
@@ -456,3 +458,32 @@ def test_what_sources_look_at() -> None:
         "text",
         "text",
     ]
+
+
+def test_a_row_that_can_have_no_vector_is_judged_by_its_words() -> None:
+    """A photo without a caption has a file name, but no vector of text."""
+    vectors = ranking("a.text", [0.62, 0.5, 0.45], 3)
+    words = Ranking("bm25", np.array([0, 7]), np.array([1.0, 4.0], np.float32), 30)
+
+    def score(complete: bool) -> float:
+        fused = fuse(
+            [replace(vectors, complete=complete), words],
+            priors={"a.text": Prior(0.4, 0.05)},
+            query_words=1,
+        )
+        return dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))[7]
+
+    assert score(complete=True) > score(complete=False)
+
+
+def test_a_facet_that_speaks_clearly_against_a_row_lowers_its_score() -> None:
+    sound = ranking("a.audio", [0.6, 0.5])
+
+    def score(caption: float) -> float:
+        priors = {name: Prior(0.4, 0.05) for name in ("a.text", "a.audio")}
+        fused = fuse([sound, ranking("a.text", [caption])], priors=priors)
+        return dict(zip(fused.rows.tolist(), fused.scores.tolist(), strict=True))[0]
+
+    assert score(0.1) < score(0.5) < score(0.65)
+    alone = float(fuse([sound], priors={"a.audio": Prior(0.4, 0.05)}).scores[0])
+    assert score(0.1) < alone - 0.1

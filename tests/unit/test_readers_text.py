@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import time
 from pathlib import Path
 
 import pytest
@@ -124,7 +126,7 @@ def test_markdown_is_rendered_and_front_matter_parsed(tmp_path: Path) -> None:
         "one\ntwo\ndeep\n\n"
         "a | b\n1 | 2\n\n"
         "x = 1\n\n"
-        "In a blockraw one"
+        "In a block\nraw one"
     )
 
 
@@ -195,3 +197,60 @@ def test_remote_and_invalid_links_are_left_out(tmp_path: Path) -> None:
         (tmp_path / "up.png", "f"),
         (tmp_path / "deep" / "a 'b' 🦑.png", "g h"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("Hello<br>World", "Hello\nWorld"),
+        ("Hello<br/>\nWorld", "Hello\nWorld"),
+        ("|a|b|\n|-|-|\n|apples<br>pears|ripe|", "a | b\napples pears | ripe"),
+        ("H<sub>2</sub>O and <b>bo</b>ld", "H2O and bold"),
+        ("<p>one</p>two<details><p>three</p>four", "one\ntwo\n\nthree\nfour"),
+        ("<ul><li>one<li>two</ul>", "one\ntwo"),
+        ("<table><tr><td>one</td><td>two</td></tr></table>", "one  two"),
+        ("<div>a &lt; b &amp;&amp; c<!-- hidden > -->d</div>", "a < b && cd"),
+        ("<div><script>1 < 2</script>shown<style>p {}</style></div>", "shown"),
+        ("<div title='a > b'>shown</div>", "shown"),
+        ("<div><script>never closed\n\nrest", "never closed\n\nrest"),
+        ("<!-- never closed\n\nrest", "<!-- never closed\n\nrest"),
+        ('<div class="never closed\n\nrest', '<div class="never closed\n\nrest'),
+        ("<div>1 < 2 and 3 <3</div>", "1 < 2 and 3 <3"),
+    ],
+)
+def test_html_in_markdown_loses_and_joins_no_words(tmp_path: Path, source: str, text: str) -> None:
+    assert text_of(reading(written(tmp_path, "a.md", source))) == text
+
+
+@pytest.mark.parametrize("depth", [9, 10, 30, 60, 200])
+def test_nested_lists_and_quotes_are_read_at_any_depth(tmp_path: Path, depth: int) -> None:
+    nested = "".join(f"{'  ' * level}- item{level}\n" for level in range(depth)) + "\nafter"
+    words = text_of(reading(written(tmp_path, "list.md", nested))).split()
+    assert [word for word in words if word != "-"] == [
+        *(f"item{level}" for level in range(depth)),
+        "after",
+    ]
+    quote = written(tmp_path, "quote.md", ">" * depth + " walrus\n\nafter")
+    assert text_of(reading(quote)).endswith("walrus\n\nafter")
+
+
+REPEATED = [
+    *("<!-- ", "x <!-- ", "<![CDATA[", "<? ", "x <!A ", "<script>\n", "<a ", 'x <a b="'),
+    *("<div>\n", '<a ">" ', '<div>\n<a ">" ', "[", "![", "[a](", "*a_ ", "` `` ", "&", "> a\n"),
+    *("- ", "|a", "|a|\n|-|\n", "[a]: b\n", "[a]: <", "~~a", "\\", "```\n", "<!-->", "a    "),
+]
+
+
+@pytest.mark.parametrize("repeated", REPEATED)
+def test_repeated_markup_takes_linear_time(tmp_path: Path, repeated: str) -> None:
+    source = repeated * (100_000 // len(repeated))
+    started = time.process_time()
+    with contextlib.suppress(ReadError):  # some contain no text
+        read(written(tmp_path, "a.md", source), "text/markdown")
+    assert time.process_time() - started < 10  # quadratic time takes minutes
+
+
+def test_a_long_run_of_spaces_takes_linear_time(tmp_path: Path) -> None:
+    started = time.process_time()
+    read(written(tmp_path, "a.md", "a" + " " * 1_000_000 + "b"), "text/markdown")
+    assert time.process_time() - started < 10

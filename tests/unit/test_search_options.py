@@ -52,7 +52,7 @@ def test_changes_apply_to_given_options() -> None:
         ({"weights": {"bm25": math.inf}}, "weights.bm25 inf: must be a finite number"),
         ({"rrf_k": math.nan}, "rrf_k nan: must be a finite number"),
         ({"diversity": 1.5}, "diversity 1.5: must be at most 1"),
-        ({"per_document": 0}, "per_document 0: must be at least 1"),
+        ({"per_document": -1}, "per_document -1: must be at least 0"),
         ({"quotas": {"video": 2}}, "quotas 'video': must be 'text', 'image' or 'audio'"),
         ({"quotas": {"text": -1}}, "quotas.text -1: must be at least 0"),
         ({"quotas": {"text": 9, "image": 2}}, "quotas image=2, text=9: together they must be"),

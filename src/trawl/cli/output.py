@@ -170,7 +170,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     """Return the object that ``trawl search`` prints."""
     found: dict[str, Any] = {
         "hits": [_hit(hit) for hit in answer.hits],
-        **_fields(answer, ("no_good_match", "confidence", "notices", "cursor", "took_ms")),
+        **_fields(answer, ("no_good_match", "confidence", "notices", "more", "cursor", "took_ms")),
     }
     if answer.facets:
         found["facets"] = {
@@ -181,7 +181,11 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 
 
 def _hit(hit: Hit) -> dict[str, Any]:
-    return _fields(hit, _HIT) | {"span": hit.span.as_dict()}
+    moments = [
+        {"chunk_id": one.chunk_id, "score": one.score, "span": one.span.as_dict()}
+        for one in hit.moments
+    ]
+    return _fields(hit, _HIT) | {"span": hit.span.as_dict(), "moments": moments}
 
 
 def report_json(report: Report) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from trawl.cli.output import clean
 
 if TYPE_CHECKING:
     from trawl.library.interface import DocumentView
-    from trawl.types import Answer, Failure, Hit, Modality, Report, Status, StoredChunk
+    from trawl.types import Answer, Failure, Hit, Modality, Moment, Report, Status, StoredChunk
 
 _INDENT = "    "
 _MARKED = re.compile(r"<mark>(.*?)</mark>", re.DOTALL)
@@ -49,12 +49,29 @@ def _print_hit(out: Console, hit: Hit, *, explain: bool) -> None:
         body = Text.assemble((clean(hit.detail), "dim"), "  " if body.plain else "", body)
     for row in _wrapped(body, out.width - len(_INDENT), _SNIPPET_LINES):
         out.print(Text(_INDENT) + row)
+    if hit.moments:
+        places = ", ".join(_place(one) for one in hit.moments)
+        for row in _wrapped(Text(f"also {places}", style="dim"), out.width - len(_INDENT), 2):
+            out.print(Text(_INDENT) + row)
     # Never cut a path: people copy it.
     out.print(Text(_INDENT + clean(short_path(hit.uri)) + _page(hit.span.page), style="dim"))
     if explain:
         for row in _wrapped(Text(hit.explanation, style="dim"), out.width - len(_INDENT), None):
             out.print(Text(_INDENT) + row)
     out.print()
+
+
+def _place(moment: Moment) -> str:
+    """Return where in its document a moment is: "at 1:05", "on page 3" or its chunk."""
+    span = moment.span
+    if span.start_s is not None:
+        minutes, seconds = divmod(int(span.start_s), 60)
+        return f"at {minutes}:{seconds:02d}"
+    if span.page is not None:
+        return f"on page {span.page}"
+    if span.start_char is not None:
+        return f"at character {span.start_char:,}"
+    return f"in {moment.chunk_id}"
 
 
 def snippet_text(snippet: str) -> Text:

@@ -40,7 +40,8 @@ class SearchCommand(TyperCommand):
 
         fields = SearchOptions.model_fields
         for param in self.params:
-            field = fields.get("facets" if param.name == "facet" else param.name or "")
+            name = param.name or ""
+            field = fields.get({"facet": "facets", "every": "all"}.get(name, name))
             if field is not None and not getattr(param, "help", None):
                 repeatable = " Repeatable." if getattr(param, "multiple", False) else ""
                 param.help = f"{field.description}{repeatable}"  # type: ignore[attr-defined]
@@ -81,6 +82,7 @@ def search(
     ] = None,
     interleave: Annotated[bool, typer.Option("--interleave")] = False,
     nearest: Annotated[bool, typer.Option("--nearest/--no-nearest")] = True,
+    every: Annotated[bool, typer.Option("--all")] = False,
     per_document: Annotated[int | None, typer.Option("--per-document", metavar="N")] = None,
     group: Annotated[bool, typer.Option("--group")] = False,
     diversity: Annotated[float, typer.Option("--diversity", metavar="X")] = 0.0,
@@ -119,6 +121,7 @@ def search(
         "quotas": _parse_quotas(quota or ()),  # type: ignore[typeddict-item]
         "interleave": interleave,
         "nearest": nearest,
+        "all": every,
         "per_document": per_document,
         "group": group,
         "diversity": diversity,
@@ -177,6 +180,8 @@ def _print(answer: Answer, *, is_filtered: bool, nearest: bool, explain: bool) -
         print_message("no results" + (" match the filter" if is_filtered else ""))
     elif answer.no_good_match:
         print_message("no good match; these are the nearest results")
+    if answer.more:
+        print_message(f"{answer.more} more, less likely; list them with --all")
     for notice in answer.notices:
         print_message(notice)
     if answer.cursor is not None and sys.stdout.isatty():

@@ -1,6 +1,13 @@
 """Embedding models and rerankers."""
 
-from trawl.encoders.base import Encoder, StagedEncoder, TextEncoder, encode_query, tokens_cut
+from trawl.encoders.base import (
+    Encoder,
+    StagedEncoder,
+    TextEncoder,
+    encode_queries,
+    encode_query,
+    tokens_cut,
+)
 from trawl.encoders.batcher import prepare_soon
 from trawl.encoders.cards import RERANKING, Listing
 from trawl.encoders.registry import (
@@ -25,6 +32,7 @@ __all__ = [
     "StagedEncoder",
     "TextEncoder",
     "canonical_profile",
+    "encode_queries",
     "encode_query",
     "listing_of",
     "listings",

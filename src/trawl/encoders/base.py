@@ -80,12 +80,17 @@ class StagedEncoder(Encoder, Protocol):
 
 
 def encode_query(encoder: Encoder, item: Media) -> NDArray[np.float32]:
-    """Return the unit vector [D] of one query. Some models embed queries differently."""
+    """Return the unit vector [D] of one query."""
+    vector: NDArray[np.float32] = encode_queries(encoder, [item])[0]
+    return vector
+
+
+def encode_queries(encoder: Encoder, items: Sequence[Media]) -> Vectors:
+    """Return float32 [N, D] unit vectors of queries. Some models embed queries differently."""
     encode: Callable[[Sequence[Media]], Vectors] = getattr(
         encoder, "encode_queries", encoder.encode
     )
-    vector: NDArray[np.float32] = encode([item])[0]
-    return vector
+    return encode(items)
 
 
 def tokens_cut(encoder: Encoder, text: str) -> int:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trawl.encoders.base import Encoder, TextEncoder
+from trawl.encoders.base import Encoder, TextEncoder, encode_queries
 from trawl.encoders.batcher import direct, queued
 from trawl.encoders.cards import (
     CARD,
@@ -20,6 +20,7 @@ from trawl.encoders.cards import (
     load_listing,
     parse_card,
 )
+from trawl.encoders.reference import Reference, bank_questions, stored_reference
 from trawl.errors import ModelError, UsageError
 from trawl.types import Modality, Space
 
@@ -86,6 +87,12 @@ class Model:
         if not isinstance(encoder, TextEncoder):
             raise ModelError(f"the model {self.card.name} has no text tower")
         return encoder
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The vectors of the question bank; encoded at first use if they are not stored."""
+        stored = stored_reference(self.card.name, self.space.fingerprint)
+        return stored or Reference(encode_queries(self.text, bank_questions()))
 
     def source(self, modality: Modality) -> str:
         """Return the name of a modality's source in this space, such as "mini.image"."""

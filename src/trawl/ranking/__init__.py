@@ -2,10 +2,9 @@
 
 from trawl.ranking.balance import balance, by_quota, deal_out
 from trawl.ranking.calibration import (
-    Background,
-    Calibrated,
     Null,
     Prior,
+    answer_odds,
     calibrate,
     excerpts,
     measure_null,
@@ -14,13 +13,12 @@ from trawl.ranking.fusion import GOOD_MATCH, Fused, Fusion, Method, facet_of, fu
 
 __all__ = [
     "GOOD_MATCH",
-    "Background",
-    "Calibrated",
     "Fused",
     "Fusion",
     "Method",
     "Null",
     "Prior",
+    "answer_odds",
     "balance",
     "by_quota",
     "calibrate",

@@ -1,21 +1,19 @@
 """Make the similarities of one source comparable with those of every other.
 
-A cosine of 0.3 is a bull's eye between a text and a picture and noise between two
-texts; a BM25 score of 12 is much or little depending on the query. What compares is
-how *surprising* a similarity is: for this query, in this source, given how many chunks
-were searched. `calibrate` says that in one unit for all sources:
+A cosine of 0.3 is high between a text and a picture and usual between two texts; a BM25
+score of 12 is high or low depending on the query. What compares is the *surprise*: how far
+a similarity lies above the best that this source shows for queries it does not answer.
 
-* 0: what the best chunk would reach if the source held no answer;
-* 1: one standard deviation of that above it, and so on.
+* 0: the best similarity that chance brings;
+* 1: one standard deviation of that best above it, and so on.
 
-``docs/ranking.md`` tells how the formulas were chosen and what they were measured
-against.
+See ``docs/ranking.md`` for the formulas and their evaluation.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -23,179 +21,113 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.types import Ranking
+from trawl.types import Modality, Ranking
 
 Floats = NDArray[np.float32]
 
-# The level of a background is read off its upper tenth, without the uppermost fiftieth,
-# which may be answers. `_NORMAL_LEVEL` is the mean of that stretch of a standard normal
-# distribution: (phi(1.2816) - phi(2.0537)) / 0.08.
-_UPPER, _UPPERMOST = 0.10, 0.02
-_NORMAL_LEVEL = 1.5885
+# A null measured on the library's own vectors is trusted in proportion to its sample, up to
+# this size: in a small library most of them have near relatives.
+_FULL_TRUST = 150
 
-# A background of so many similarities is believed about its own upper tenth; a smaller
-# one in part, and for the rest its mean and standard deviation.
-_FULL_TRUST = 400
-
-# A null that was measured on so many chunks is believed, on fewer in part.
-_NULL_TRUST = 150
-
-# A null is measured on at least so many queries, of at least so many similarities each.
+# A null needs this many similarities per query, without those of the query's own document.
 _FEWEST = 8
 
 # The gap between best and second best that still counts, in mean gaps between second and
-# third; 2 is the expectation for exponential tails.
+# third; 2 is the expectation for exponential tails. A wider one is a query with an answer.
 _WIDEST_GAP = 1.5
 
-# Theory's part in a measured null, counted in queries (see `measure_null`).
-_SLOPE_PRIOR, _SLOPE_PRIOR_QUERIES = 0.8, 20
-_LEVEL_PRIOR_QUERIES = 5
+# The weight of theory in the spread of a measured null, in queries.
 _SPREAD_PRIOR_QUERIES = 10
 
-# How much of the measured slope is believed. Where a query's background lies high there
-# is also more that answers it, and with the whole slope the answers are taken for chance.
-_SLOPE_SHARE = 0.85
-
-# A source has something if its best stands above chance, and above its tenth best.
-_RUNNER_UP, _RUNNER_UP_SHARE = 10, 0.4
+# Similarities whose distance to 1 is below this share of the distance that chance reaches are
+# copies; an exact copy gains this much surprise.
+_COPY_DISTANCE, _COPY_SURPRISE = 0.15, 12.0
 
 _EULER = 0.5772156649
 GUMBEL_SCALE = math.sqrt(6) / math.pi
-"""The scale of a Gumbel distribution whose standard deviation is 1: 0.78."""
+"""The scale of a Gumbel distribution with standard deviation 1: 0.78."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What similarities between strangers look like in one source of one model.
-
-    It stands on the model's card and counts as much as `strength` observed
-    similarities, so that a library of ten chunks is judged by the model's experience
-    and a library of a thousand by its own.
-    """
+    """Mean and standard deviation of the similarities of unrelated pairs, from a model's card."""
 
     mean: float
     std: float
-    strength: float = 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """What the best of `size` chunks reaches for queries that have no answer here.
+    """The best of `size` similarities for queries without an answer: mean and spread.
 
-    That is `best` on the average, give or take `best_std`, over queries whose backgrounds
-    have the average level `level`. A query whose background has the level l can expect
-    ``best + slope * (l - level)``, give or take `std`. It is `growth` more for each factor
-    e by which the source is larger than `size`. All but the slope are in the unit of the
-    similarities. `measure_null` measures one on the library's own vectors.
+    `growth` is what the mean gains for each factor e by which a source is larger than `size`.
+    `trust`, 0 to 1, is the weight of the null against a `Prior`.
     """
 
     best: float
-    best_std: float
-    level: float
-    slope: float
     std: float
     growth: float
     size: int
+    trust: float = 1.0
 
+    def blended(self, other: Null) -> Null:
+        """Return the mean of this null and `other`, which counts by its trust."""
+        share = other.trust
 
-@dataclass(frozen=True, slots=True)
-class Background:
-    """Similarities of this query to a random sample of the source's own vectors.
+        def mean(ours: float, theirs: float) -> float:
+            return (1 - share) * ours + share * theirs
 
-    `similarities` is float32 [M], in any order; M may be 0. `null` says what the source
-    gives to queries without an answer; without one the normal distribution's law is
-    taken.
-    """
-
-    similarities: Floats
-    null: Null | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Calibrated:
-    """What a ranking's similarities are worth.
-
-    `surprises` is float32 [K], in the order of the ranking: 0 is the best that chance
-    would bring, 1 a standard deviation above it. `standing` says in the same unit
-    whether the source has anything at all: how far its best stands above chance,
-    whatever the query's level, and above the tenth best. -inf for an empty ranking.
-    """
-
-    surprises: Floats
-    standing: float
+        best, std = mean(self.best, other.best), mean(self.std, other.std)
+        return Null(best, std, mean(self.growth, other.growth), self.size)
 
 
 def calibrate(
-    ranking: Ranking, background: Background | None = None, *, prior: Prior | None = None
-) -> Calibrated:
-    """How surprising each candidate is, and the whole source.
+    ranking: Ranking,
+    null: Null | None = None,
+    *,
+    prior: Prior | None = None,
+    query_words: int = 0,
+    copies: bool = False,
+    odds: float = 0.0,
+) -> Floats:
+    """Return the surprise of each candidate: float32 [K], in the order of the ranking.
 
-    A ranking with neither background nor prior, such as BM25's, is judged by its own
-    tail.
+    Without `null` and `prior`, the ranking is taken for BM25's; `query_words` is then the
+    number of distinct words of the query. With `copies`, similarities near 1 mean that
+    query and candidate are the same thing.
     """
     if len(ranking.rows) == 0:
-        return Calibrated(np.zeros(0, dtype=np.float32), -math.inf)
-    sample = np.zeros(0, np.float32) if background is None else background.similarities
-    if len(sample) == 0 and prior is None:
-        own = _by_own_tail(ranking)
-        return Calibrated(own, _standing(own, ranking.searched, 0.0, 1.0))
-    centre, std, level = _moments(sample, prior)
-    searched = max(ranking.searched, len(ranking.rows))
-    null = background.null if background is not None else None
-    best, spread = best_of_normal(searched)
-    expected, deviation = centre + best * std, spread * std
-    any_expected, any_deviation = expected, deviation
+        return np.zeros(0, dtype=np.float32)
+    similarities = ranking.similarities.astype(np.float64)
+    if null is None and prior is None:
+        surprises = _by_words(ranking, query_words)
+    else:
+        expected, deviation = _expected_best(max(ranking.searched, len(ranking.rows)), null, prior)
+        surprises = (similarities - expected) / max(deviation, 1e-6 * max(1.0, abs(expected)))
+        if copies and expected < 1:
+            distance = (1 - similarities) / (_COPY_DISTANCE * (1 - expected))
+            surprises += _COPY_SURPRISE * np.maximum(0.0, 1 - np.maximum(0.0, distance))
+        surprises += odds
+    return np.asarray(surprises, dtype=np.float32)
+
+
+def _expected_best(searched: int, null: Null | None, prior: Prior | None) -> tuple[float, float]:
+    """Return mean and standard deviation of the best similarity without an answer."""
+    expected = deviation = trust = 0.0
     if null is not None:
-        # In a small library most chunks have near relatives, so that what was measured on
-        # its own excerpts holds answers; it is believed as its sample grows.
-        trust = min(1.0, null.size / _NULL_TRUST)
-        measured = null.best + null.growth * math.log(searched / null.size)
-        any_expected += trust * (measured - expected)
-        any_deviation += trust * (null.best_std - deviation)
-        expected += trust * (measured + null.slope * (level - null.level) - expected)
-        deviation += trust * (null.std - deviation)
-    least = 1e-6 * max(1.0, abs(expected))
-    surprises = (ranking.similarities.astype(np.float64) - expected) / max(deviation, least)
-    standing = _standing(ranking.similarities, searched, any_expected, max(any_deviation, least))
-    return Calibrated(np.asarray(surprises, dtype=np.float32), standing)
-
-
-def _standing(similarities: Floats, searched: int, expected: float, deviation: float) -> float:
-    """How far the best stands above what is expected, and in part above the tenth.
-
-    In a source of less than 200 chunks the tenth is far down: there it is one higher up.
-    """
-    place = min(_RUNNER_UP, max(5, searched // 20))
-    best, runner_up = float(similarities[0]), float(similarities[:place][-1])
-    return (best - expected + _RUNNER_UP_SHARE * (best - runner_up)) / deviation
-
-
-def _moments(sample: Floats, prior: Prior | None) -> tuple[float, float, float]:
-    """Mean, standard deviation and level of a background, a prior mixed in."""
-    count = len(sample)
-    mean = float(sample.mean(dtype=np.float64)) if count else 0.0
-    std = float(sample.std(dtype=np.float64)) if count else 0.0
-    if prior is not None:
-        total = count + prior.strength
-        std = math.sqrt((count * std**2 + prior.strength * prior.std**2) / total)
-        mean = (count * mean + prior.strength * prior.mean) / total
-    level = mean + _NORMAL_LEVEL * std
-    first, last = _stretch(count)
-    if last > first:
-        low, high = count - last, count - first
-        tail = float(np.partition(sample, (low, high))[low:high].mean(dtype=np.float64))
-        level += min(1.0, count / _FULL_TRUST) * (tail - level)
-    return mean, std, level
-
-
-def _stretch(count: int) -> tuple[int, int]:
-    """Where the stretch that makes the level begins and ends, best first, of `count`."""
-    return max(1, round(count * _UPPERMOST)), round(count * _UPPER)
+        trust = null.trust if prior is not None else 1.0
+        expected = trust * (null.best + null.growth * math.log(searched / null.size))
+        deviation = trust * null.std
+    if prior is not None and trust < 1:
+        best, spread = best_of_normal(searched)
+        expected += (1 - trust) * (prior.mean + best * prior.std)
+        deviation += (1 - trust) * spread * prior.std
+    return expected, deviation
 
 
 @lru_cache(maxsize=4096)
 def best_of_normal(size: int) -> tuple[float, float]:
-    """Mean and standard deviation of the largest of `size` standard normal values.
+    """Return mean and standard deviation of the largest of `size` standard normal values.
 
     By the Gumbel limit: Coles, An Introduction to Statistical Modeling of Extreme
     Values (2001), 3.1.
@@ -207,38 +139,97 @@ def best_of_normal(size: int) -> tuple[float, float]:
     return centre + _EULER * scale, scale / GUMBEL_SCALE
 
 
+# How much of the difference between the usual surprises of answers is made up for, and the
+# range of what the intent of a query counts. A query that is about no picture and no sound
+# may be about nothing in the library, so it does not raise texts.
+_ODDS_SHARE, _LEAST_INTENT = 0.2, -2.0
+_MOST_INTENT: Mapping[Modality, float] = {"text": 0.0, "image": 1.0, "audio": 1.0}
+
+
+def answer_odds(
+    nulls: Mapping[Modality, Null],
+    answers: Mapping[Modality, float],
+    intent: Mapping[Modality, float],
+) -> dict[Modality, float]:
+    """Return how much the levels of each modality are raised for one query.
+
+    `answers` is the usual similarity of an answer and `intent` the log of how much more
+    likely than chance the query is about the modality. Where answers usually stand out
+    less (photos against sounds), a given surprise is better evidence.
+    """
+    usual = {
+        modality: (answer - nulls[modality].best) / max(nulls[modality].std, 1e-6)
+        for modality, answer in answers.items()
+        if modality in nulls
+    }
+    mean = sum(usual.values()) / len(usual) if usual else 0.0
+    return {
+        modality: min(max(intent.get(modality, 0.0), _LEAST_INTENT), _MOST_INTENT[modality])
+        - _ODDS_SHARE * (usual.get(modality, mean) - mean)
+        for modality in nulls
+    }
+
+
 # --- words ---------------------------------------------------------------------------
 
 _TAIL = 50
-_FEW = 20
 _OUTLIERS = 3
 
+# The best share of a query's information that a stranger among n texts holds is about
+# 0.055 ln(n / 3). The surprise is linear in the share to this power, in units of `_SHARE_STD`.
+_SHARE_GROWTH, _SHARE_SIZE = 0.055, 3.0
+_SHARE_POWER, _SHARE_STD = 1.5, 0.12
 
-def _by_own_tail(ranking: Ranking) -> Floats:
-    """Judge a ranking without background, such as BM25's, by its own tail.
+
+def _by_words(ranking: Ranking, query_words: int) -> NDArray[np.float64]:
+    """Return the surprises of a BM25 ranking: float64 [K].
+
+    A long ranking is judged by its own tail, a short one by the share of the query's
+    information that a chunk holds, and one in between by both.
+    """
+    trust = min(1.0, len(ranking.rows) / _TAIL) if query_words else 1.0
+    surprises = np.zeros(len(ranking.rows))
+    if trust > 0:
+        surprises += trust * _by_own_tail(ranking.similarities.astype(np.float64))
+    if trust < 1:
+        surprises += (1 - trust) * _by_share(ranking, query_words)
+    return surprises
+
+
+def _by_share(ranking: Ranking, query_words: int) -> NDArray[np.float64]:
+    """Judge scores by the share of the query's information that a chunk holds.
+
+    A word that one chunk alone holds is worth ln(1 + n / 1.5) in BM25 at usual length and
+    frequency; the query is worth at most that for each of its words.
+    """
+    size = max(ranking.searched, len(ranking.rows), 2)
+    share = ranking.similarities.astype(np.float64) / (query_words * math.log(1 + size / 1.5))
+    expected = _SHARE_GROWTH * math.log(max(size / _SHARE_SIZE, 1.0))
+    return np.asarray(
+        (np.minimum(share, 1.5) ** _SHARE_POWER - expected**_SHARE_POWER) / _SHARE_STD
+    )
+
+
+def _by_own_tail(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Judge scores, descending, by the tail of the first 50.
 
     The excess over the 50th score is taken as exponential: the best of m such values is
     Gumbel about ln m. The scale is Weissman's (Estimation of Parameters and Large
     Quantiles Based on the k Largest Observations, JASA 1978) without the three largest,
-    which may be answers. A short ranking is surprising for being short: few chunks hold
-    any of the query's words.
+    which may be answers.
     """
-    scores = ranking.similarities.astype(np.float64)
     size = min(len(scores), _TAIL)
     excess = scores - scores[size - 1]
     tail = excess[:size]
     skip = min(_OUTLIERS, size // 5)
     scale = float(skip * tail[skip] + tail[skip:].sum()) / max(size - 1 - skip, 1)
     scale = max(scale, float(tail.sum()) / (4 * size))
-    few = min(float(_FEW), max(ranking.searched, 1) / 2)
-    rarity = max(0.0, math.log(few / len(scores)))
-    surprise = np.zeros_like(scores)
-    if scale > 1e-6 * max(1.0, abs(float(scores[0]))):
-        surprise = excess / scale - math.log(size)
-    return np.asarray((surprise - _EULER) * GUMBEL_SCALE + rarity, dtype=np.float32)
+    if scale <= 1e-6 * max(1.0, abs(float(scores[0]))):
+        return np.full(len(scores), -_EULER * GUMBEL_SCALE)
+    return np.asarray((excess / scale - math.log(size) - _EULER) * GUMBEL_SCALE)
 
 
-# --- what a library gives to queries without an answer ---------------------------------
+# --- queries without an answer -----------------------------------------------------------
 
 
 def excerpts(texts: Sequence[str], *, words: int = 10, seed: int = 0) -> list[str]:
@@ -263,90 +254,45 @@ def measure_null(
     query_groups: NDArray[np.int64] | None = None,
     sample_groups: NDArray[np.int64] | None = None,
 ) -> Null | None:
-    """Measure what a source gives to queries that it holds no answer for.
+    """Measure the best similarity that a source shows for queries without an answer.
 
-    `queries` is float32 [Q, D], vectors of the library itself of the modality in which
-    people ask; `sample` float32 [M, D] is the source's background sample. Chunks of one
-    group (a document) may answer one another, so that such pairs are left out, and so
-    are equal vectors. Gives None where too little is left (8 queries of 8 chunks).
+    `queries` is float32 [Q, D]: a model's question bank, or vectors of the library itself
+    with their documents as `query_groups`; `sample` is float32 [M, D]: the source's
+    vectors, or a random sample. Pairs of one group and pairs of equal vectors are left
+    out. Return None if too little is left: for the library's own vectors 8 queries with 8
+    similarities each.
 
-    The best similarity is regressed on the background's level over the queries, with
-    theory as a prior for small samples. The growth with the size n of the source is the
-    mean gap g between best and second best, since E[best of n] - E[best of n-1] = g / n.
+    The growth with the size n of the source is the mean gap g between best and second
+    best, since E[best of n] - E[best of n-1] = g / n.
     """
     if len(queries) == 0 or len(sample) == 0:
         return None
-    similarities = np.asarray(queries @ sample.T, dtype=np.float32)
-    hidden = similarities > 1 - 1e-6
+    similarities = np.asarray(queries @ sample.T, dtype=np.float64)
+    own = query_groups is not None and sample_groups is not None
+    fewest = 1
     if query_groups is not None and sample_groups is not None:
-        hidden |= query_groups[:, None] == sample_groups[None, :]
-    usable = (~hidden).sum(axis=1) >= _FEWEST
-    if int(usable.sum()) < _FEWEST:
+        similarities[query_groups[:, None] == sample_groups[None, :]] = np.nan
+        fewest = _FEWEST
+    similarities[similarities > 1 - 1e-6] = np.nan
+    similarities = similarities[np.isfinite(similarities).sum(axis=1) >= fewest]
+    if len(similarities) < _FEWEST:
         return None
-    similarities[hidden] = np.nan
-    return _fit(similarities[usable])
-
-
-def _fit(similarities: Floats) -> Null:
-    """Ridge regression of the best similarity on the level, drawn towards theory.
-
-    `similarities` is float32 [Q, M], NaN where a pair is left out.
-    """
-    count = len(similarities)
-    means = np.asarray(np.nanmean(similarities, axis=1, dtype=np.float64))
-    stds = np.asarray(np.nanstd(similarities, axis=1, dtype=np.float64))
     sizes = np.isfinite(similarities).sum(axis=1)
     size = round(float(sizes.mean()))
     # NaN sorts last, and so stays last when what is sorted is negative.
-    ordered = -np.sort(-similarities, axis=1).astype(np.float64)
-    levels = _levels(ordered, sizes, means, stds)
-    # A question that has an answer after all shows a best far above the second: it is
-    # cut to what exponential tails let expect, where gaps halve from the best downwards.
-    second, third = ordered[:, 1], ordered[:, 2]
-    best = np.minimum(ordered[:, 0], second + _WIDEST_GAP * float((second - third).mean()))
-
-    centred = levels - levels.mean()
-    variance = float((centred**2).mean())
-    slope = _SLOPE_PRIOR
-    if variance > 0:
-        measured = float((centred * best).mean()) / variance
-        slope += count * (measured - _SLOPE_PRIOR) / (count + _SLOPE_PRIOR_QUERIES)
-    slope *= _SLOPE_SHARE
-    normal_best, normal_spread = best_of_normal(size)
-    centre = (
-        float(best.sum()) + _LEVEL_PRIOR_QUERIES * float((means + normal_best * stds).mean())
-    ) / (count + _LEVEL_PRIOR_QUERIES)
-    residual = best - best.mean() - slope * centred
-    spread = normal_spread * float(stds.mean())
-
-    def std(deviations: NDArray[np.float64]) -> float:
-        total = float((deviations**2).sum()) + _SPREAD_PRIOR_QUERIES * spread**2
-        return math.sqrt(total / (count + _SPREAD_PRIOR_QUERIES))
-
+    ordered = -np.sort(-similarities, axis=1)
+    best, growth = ordered[:, 0], 0.0
+    if ordered.shape[1] > 2 and sizes.min() > 2:
+        second, third = ordered[:, 1], ordered[:, 2]
+        best = np.minimum(best, second + _WIDEST_GAP * float((second - third).mean()))
+        growth = float((best - second).mean())
+    std = float(np.nanmean(np.nanstd(similarities, axis=1))) if size > 1 else float(best.std())
+    theory = best_of_normal(size)[1] * std
+    total = float(((best - best.mean()) ** 2).sum()) + _SPREAD_PRIOR_QUERIES * theory**2
     return Null(
-        best=centre,
-        best_std=std(best - best.mean()),
-        level=float(levels.mean()),
-        slope=slope,
-        std=std(residual),
-        growth=float((best - second).mean()),
+        best=float(best.mean()),
+        std=math.sqrt(total / (len(best) + _SPREAD_PRIOR_QUERIES)),
+        growth=growth,
         size=size,
+        trust=min(1.0, size / _FULL_TRUST) if own else 1.0,
     )
-
-
-def _levels(
-    ordered: NDArray[np.float64],
-    sizes: NDArray[np.int64],
-    means: NDArray[np.float64],
-    stds: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """The levels of the rows of [Q, M], each descending and `sizes` long: float64 [Q]."""
-    sums = np.cumsum(ordered, axis=1)
-    levels = means + _NORMAL_LEVEL * stds
-    for size in np.unique(sizes).tolist():
-        first, last = _stretch(size)
-        if last > first:
-            rows = sizes == size
-            tail = (sums[rows, last - 1] - sums[rows, first - 1]) / (last - first)
-            levels[rows] += min(1.0, size / _FULL_TRUST) * (tail - levels[rows])
-    return levels

@@ -1,15 +1,13 @@
-"""Make one list of several sources' rankings.
+"""Fuse the rankings of several sources into one list.
 
-``calibrated``, the default, works in two steps. Sources that look at the same things
-(the words and the vectors of texts) form a *facet*: within it a chunk's place follows
-from the sum of its surprises (`calibration`), and its level from how surprising that
-sum is, lower from place to place. Between facets, levels become probabilities and a chunk's
-facets are joined by a noisy-or: a facet that a chunk cannot have costs it nothing, one
-in which nothing is surprising adds next to nothing. ``rrf`` and ``weighted`` are the
-usual ways, kept for comparison and for those who want them.
+``calibrated``, the default, works in two steps. Sources of one modality (the words and the
+vectors of texts) form a *facet*: within it, a row's level is the sum of its surprises
+(`calibration`) in standard deviations, less for each row above it. Between facets, levels
+become probabilities, joined by a noisy-or; a facet that a row cannot have costs nothing,
+and one that speaks clearly against it costs a part of its level. ``rrf`` and ``weighted``
+are the usual methods, for comparison.
 
-Whether there is an answer at all is another question, and has a number of its own: the
-confidence, from the `standing` of each source.
+The best score is also the confidence that there is an answer at all.
 """
 
 from __future__ import annotations
@@ -23,56 +21,48 @@ from typing import Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.ranking.calibration import (
-    GUMBEL_SCALE,
-    Background,
-    Calibrated,
-    Prior,
-    calibrate,
-)
-from trawl.types import Evidence, Ranking
+from trawl.ranking.calibration import GUMBEL_SCALE, Null, Prior, calibrate
+from trawl.types import MODALITIES, Evidence, Modality, Ranking
 
 Method: TypeAlias = Literal["calibrated", "rrf", "weighted"]
 
-# A chunk's level in several facets is joined as by a noisy-or of the probabilities
-# sigmoid(2 (level - 1.5)): two levels of chance (0) make 0.4, two clear ones (2) 2.8.
+# Facets are joined as by a noisy-or of the probabilities sigmoid(2 (level - 1.5)): two levels
+# of chance (0) make 0.4, two clear ones (2) make 2.8.
 _JOIN_STEEPNESS, _JOIN_AT = 2.0, 1.5
 
-# Of ten texts that all stand high, not each is as likely to be the answer as the one
-# picture that does: the level of the r-th in its facet is less by this times ln r.
+# A facet whose level is below this speaks against a row, which loses this part of the rest.
+_AGAINST_BELOW, _AGAINST_SHARE = -2.5, 0.5
+
+# The level of the r-th row of a facet is less by this times ln r: of ten texts that are
+# equally near, each is less likely to be the answer than one picture that is.
 _CROWDING = 0.5
 
-# Fitted to four collections, half of the queries without their answers: at this level
-# the first hit is right as often as not, and e^0.7 times the odds one level higher.
+# At this level the first hit is right as often as not; one level more is e^0.7 times the odds.
 _EVEN, _STEEPNESS = 2.4, 0.7
 
-# Likewise fitted: at this standing there is an answer as often as not.
-_SURE_AT, _SURE_STEEPNESS = 2.2, 0.7
+# The part of the lead over the tenth best in the confidence, and the lead that counts at most.
+_LEAD_SHARE, _LONGEST_LEAD = 0.15, 6.0
 
-# The standings that a source can have at least (one that returned nothing) and at most.
-_LOWEST, _HIGHEST = -2.5, 8.0
+# A score of this is likely enough to be listed, and so is this share of the best score.
+_LIKELY, _LIKELY_SHARE = 0.1, 0.25
 
-GOOD_MATCH = 0.18
-"""Below this confidence, at a standing of 0, there is no good match."""
+GOOD_MATCH = 0.2
+"""Below this confidence, the score of the best hit, there is no good match."""
 
-# The surprise that a source which did not return a chunk is taken to have had at it. It
-# is also the least that counts, lest a chunk be worse off for having been returned.
+# The least surprise that counts, and that of a row which a source did not return.
 _NOT_FOUND = -5.0
 
-# The best sum of surprises in a facet is less than the sum of the bests by so much for
-# each further source, since the chunk that is best in one is seldom so in another; and
-# the surprises of its sources correlate so. Both as what libraries give to excerpts of
-# their own (docs/ranking.md); no answers were needed for it.
+# The best sum of surprises in a facet is less than the sum of the bests by this for each
+# further source, and the surprises of its sources correlate by this (docs/ranking.md).
 _APART, _CORRELATION = 0.75, 0.62
 
-# What one of two sources sees and the other does not is worth so much less, of four twice
-# that: more than the 0.78 ln 2 that the better of two tries gains by chance.
-_ALONE = 1.0
+# A surprise of one source alone counts less by this where a second source had its say.
+_ALONE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """One row of the joint list, with what every source that found it said."""
+    """One row of the fused list, with the evidence of each source that returned it."""
 
     row: int
     score: float
@@ -80,11 +70,11 @@ class Fused:
 
 
 class Fusion(Sequence[Fused]):
-    """The joint list, best first. Rows are spelled out only when they are asked for.
+    """The fused list, best first. `Fused` items are created on access.
 
     `rows` is int64 [R] and `scores` float64 [R], descending; `confidence` is the
-    probability, 0..1, that anything that was searched answers the query; `evidence_of`
-    tells what the sources said of a row.
+    probability, 0..1, that the library answers the query; `evidence_of` returns the
+    evidence for a row. `by_probability` is true if scores are probabilities.
     """
 
     def __init__(
@@ -93,19 +83,39 @@ class Fusion(Sequence[Fused]):
         scores: NDArray[np.float64],
         confidence: float,
         evidence_of: Callable[[int], tuple[Evidence, ...]],
+        by_probability: bool = True,
     ) -> None:
         self.rows = rows
         self.scores = scores
         self.confidence = confidence
         self.evidence_of = evidence_of
+        self.by_probability = by_probability
 
     @property
     def no_good_match(self) -> bool:
-        """Whether nothing stands out: what is listed is merely the nearest there is."""
+        """Whether nothing stands out from chance."""
         return self.confidence < GOOD_MATCH
 
+    @property
+    def least_likely(self) -> float:
+        """The lowest score of a row that is likely enough to be listed."""
+        if not self.by_probability or len(self.scores) == 0:
+            return -math.inf
+        return min(_LIKELY, _LIKELY_SHARE * float(self.scores[0]))
+
+    def likely(self) -> Fusion:
+        """Return the list without the rows that are unlikely to match."""
+        count = int(np.count_nonzero(self.scores >= self.least_likely))
+        return Fusion(
+            self.rows[:count],
+            self.scores[:count],
+            self.confidence,
+            self.evidence_of,
+            self.by_probability,
+        )
+
     def followed_by(self, further: Fusion) -> Fusion:
-        """Give this list and behind it what `further` has besides, no score above its last."""
+        """Return this list with the other rows of `further` appended, scores kept descending."""
         more = ~np.isin(further.rows, self.rows)
         last = self.scores[-1] if len(self.scores) else np.inf
         return Fusion(
@@ -113,6 +123,7 @@ class Fusion(Sequence[Fused]):
             np.concatenate([self.scores, np.minimum(further.scores[more], last)]),
             self.confidence,
             further.evidence_of,
+            self.by_probability,
         )
 
     def __len__(self) -> int:
@@ -134,51 +145,69 @@ class Fusion(Sequence[Fused]):
 
 @dataclass(frozen=True, slots=True)
 class _Opinion:
-    """What one source says: `places` int64 [K] into the joint rows, and its worth."""
+    """A calibrated ranking; `places` are int64 [K], indices into the joint rows."""
 
     ranking: Ranking
     places: NDArray[np.int64]
-    worth: Calibrated
+    surprises: NDArray[np.float32]
     weight: float
 
     def evidence(self, i: int) -> Evidence:
-        """What it says of the i-th of its ranking."""
+        """Return the evidence for the i-th row of the ranking."""
         return Evidence(
             self.ranking.source,
             i + 1,
             float(self.ranking.similarities[i]),
-            float(self.worth.surprises[i]),
+            float(self.surprises[i]),
             self.weight,
         )
 
 
-def facet_of(source: str) -> str:
-    """Give what a source looks at: "image" for "mini.image"; "text" for "bm25"."""
-    _, dot, modality = source.rpartition(".")
-    return modality if dot else "text"
+def facet_of(source: str) -> Modality:
+    """Return the modality that a source searches: "image" for "mini.image", "text" for "bm25"."""
+    found = source.rpartition(".")[2]
+    return next((modality for modality in MODALITIES if modality == found), "text")
 
 
 def fuse(
     rankings: Sequence[Ranking],
     method: Method = "calibrated",
     *,
-    backgrounds: Mapping[str, Background] | None = None,
+    nulls: Mapping[str, Null] | None = None,
     priors: Mapping[str, Prior] | None = None,
     weights: Mapping[str, float] | None = None,
+    odds: Mapping[Modality, float] | None = None,
+    query_words: int = 0,
+    alike: Modality | None = None,
     rrf_k: float = 60.0,
 ) -> Fusion:
-    """Join rankings into one list, best first; equal scores stand by row id.
+    """Fuse rankings into one list, best first, ties by row id.
 
-    `backgrounds`, `priors` and `weights` go by the name of the source; a source without
-    a weight has 1, and with a weight of 0 it gives evidence but no score. Scores are
-    probabilities (0..1) for `calibrated`; sums of weight / (rrf_k + rank) for `rrf`
-    (Cormack, Clarke & Buettcher 2009); for `weighted`, sums of weight times similarity
-    scaled to 0..1 within each ranking (CombSUM, Fox & Shaw 1994).
+    `nulls`, `priors` and `weights` are by source; a source without a weight has 1, and one
+    with weight 0 gives evidence but no score. `odds` are by modality: how much its levels
+    are raised. `query_words` is the number of distinct words of a text query, for BM25.
+    `alike` is the modality in which a similarity of 1 to the query means the same thing.
+
+    Scores are probabilities (0..1) for `calibrated`; sums of weight / (rrf_k + rank) for
+    `rrf` (Cormack, Clarke & Buettcher 2009); for `weighted`, sums of weight times
+    similarity scaled to 0..1 within each ranking (CombSUM, Fox & Shaw 1994).
     """
-    rows, opinions = _opinions(rankings, backgrounds or {}, priors or {}, weights or {})
-    if method == "calibrated":
-        total = _joint_levels(opinions, len(rows))
-    else:
+    ordered = sorted(rankings, key=lambda ranking: ranking.source)
+    surprises = [
+        calibrate(
+            ranking,
+            (nulls or {}).get(ranking.source),
+            prior=(priors or {}).get(ranking.source),
+            query_words=query_words,
+            copies=alike is not None and ranking.source.endswith(f".{alike}"),
+            odds=(odds or {}).get(facet_of(ranking.source), 0.0),
+        )
+        for ranking in ordered
+    ]
+    rows, opinions = _opinions(ordered, surprises, weights or {})
+    facets = [_crowded(_levels(members, len(rows))) for members in _facets(opinions).values()]
+    total = _joined(facets, len(rows))
+    if method != "calibrated":
         total = np.zeros(len(rows))
         for opinion in opinions:
             part = (
@@ -192,64 +221,65 @@ def fuse(
 
     @cache
     def places() -> list[dict[int, int]]:
-        """The place of each row in each source; made only if anyone asks."""
+        """Return the place of each row in each source; built on first access."""
         return [
             {row: i for i, row in enumerate(opinion.ranking.rows.tolist())} for opinion in opinions
         ]
 
     def evidence_of(row: int) -> tuple[Evidence, ...]:
         return tuple(
-            opinion.evidence(found[row])
-            for opinion, found in zip(opinions, places(), strict=True)
-            if row in found
+            opinion.evidence(place_of[row])
+            for opinion, place_of in zip(opinions, places(), strict=True)
+            if row in place_of
         )
 
-    return Fusion(rows[order], scores, _confidence(opinions), evidence_of)
+    return Fusion(rows[order], scores, _confidence(facets), evidence_of, method == "calibrated")
 
 
 def _opinions(
     rankings: Sequence[Ranking],
-    backgrounds: Mapping[str, Background],
-    priors: Mapping[str, Prior],
+    surprises: Sequence[NDArray[np.float32]],
     weights: Mapping[str, float],
 ) -> tuple[NDArray[np.int64], list[_Opinion]]:
-    """The joint rows, int64 [R] ascending, and what each source says of which."""
-    ordered = sorted(rankings, key=lambda ranking: ranking.source)
-    if not ordered:
+    """Return the joint rows, int64 [R] ascending, and an opinion for each ranking."""
+    if not rankings:
         return np.zeros(0, np.int64), []
-    rows, places = np.unique(np.concatenate([r.rows for r in ordered]), return_inverse=True)
+    rows, places = np.unique(np.concatenate([r.rows for r in rankings]), return_inverse=True)
     opinions, start = [], 0
-    for ranking in ordered:
-        source, end = ranking.source, start + len(ranking.rows)
-        worth = calibrate(ranking, backgrounds.get(source), prior=priors.get(source))
-        weight = float(weights.get(source, 1.0))
-        opinions.append(_Opinion(ranking, places[start:end], worth, weight))
+    for ranking, values in zip(rankings, surprises, strict=True):
+        end = start + len(ranking.rows)
+        weight = float(weights.get(ranking.source, 1.0))
+        opinions.append(_Opinion(ranking, places[start:end], values, weight))
         start = end
     return rows.astype(np.int64), opinions
 
 
 def _probability(levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The probability that a hit of this level is an answer."""
+    """Return the probability that a hit of this level is an answer."""
     return np.asarray(np.exp(-np.logaddexp(0.0, _STEEPNESS * (_EVEN - levels))))
 
 
-def _confidence(opinions: Sequence[_Opinion]) -> float:
-    """The probability that there is an answer, by the facet that stands highest.
+def _confidence(facets: Sequence[NDArray[np.float64]]) -> float:
+    """Return the probability that any row is an answer, from the levels of each facet.
 
-    Sources of one facet look at the same things, and one that sees nothing speaks
-    against one that does: they are averaged.
+    The best facet counts, with a part of the lead over its tenth best, and less for each
+    facet that was searched: the best of several is higher by chance.
     """
     best = -math.inf
-    for members in _facets(opinions).values():
-        total = sum(m.weight * min(max(m.worth.standing, _LOWEST), _HIGHEST) for m in members)
-        best = max(best, total / sum(m.weight for m in members))
+    for levels in facets:
+        ordered = np.sort(levels[levels > -np.inf])[::-1]
+        if len(ordered):
+            # The tenth of a hundred; in a short list one higher up.
+            runner_up = min(max(len(ordered) // 10, 3), len(ordered)) - 1
+            lead = min(float(ordered[0] - ordered[runner_up]), _LONGEST_LEAD)
+            best = max(best, float(ordered[0]) + _LEAD_SHARE * lead)
     if best == -math.inf:
         return 0.0
-    return 1 / (1 + math.exp(_SURE_STEEPNESS * (_SURE_AT - best)))
+    return float(_probability(np.array([best - GUMBEL_SCALE * math.log(len(facets))]))[0])
 
 
 def _facets(opinions: Sequence[_Opinion]) -> dict[str, list[_Opinion]]:
-    """The opinions that count, by what their sources look at."""
+    """Return the opinions with a weight, by modality."""
     facets: dict[str, list[_Opinion]] = {}
     for opinion in opinions:
         if opinion.weight > 0:
@@ -257,62 +287,69 @@ def _facets(opinions: Sequence[_Opinion]) -> dict[str, list[_Opinion]]:
     return facets
 
 
-def _joint_levels(opinions: Sequence[_Opinion], count: int) -> NDArray[np.float64]:
-    """The level of each of the `count` joint rows, float64; -inf where nothing counts."""
-    levels = [_crowded(_levels(members, count)) for members in _facets(opinions).values()]
+def _joined(levels: Sequence[NDArray[np.float64]], count: int) -> NDArray[np.float64]:
+    """Return the levels of `count` rows over all facets, float64; -inf where nothing counts."""
     if len(levels) <= 1:
         return levels[0] if levels else np.full(count, -np.inf)
     # ln(1 + e^x) is -ln(1 - sigmoid(x)), so that the noisy-or is a sum of these.
     total = np.zeros(count)
+    against = np.zeros(count)
     for level in levels:
         total += np.logaddexp(0.0, _JOIN_STEEPNESS * (level - _JOIN_AT))
+        against += np.where(level > -np.inf, np.minimum(level - _AGAINST_BELOW, 0.0), 0.0)
     with np.errstate(divide="ignore"):
         # ln(e^t - 1), which undoes ln(1 + e^x) and does not overflow.
         undone = total + np.log(-np.expm1(-total))
-    return np.asarray(_JOIN_AT + undone / _JOIN_STEEPNESS)
+    return np.asarray(_JOIN_AT + undone / _JOIN_STEEPNESS + _AGAINST_SHARE * against)
 
 
 def _crowded(levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The levels of one facet, each less by how many stand above it; equals stay equal."""
+    """Return the levels of one facet, each less by its rank; equals stay equal."""
     ranks = len(levels) + 1 - np.searchsorted(np.sort(levels), levels, side="right")
     return np.asarray(levels - _CROWDING * np.log(ranks))
 
 
 def _levels(members: Sequence[_Opinion], count: int) -> NDArray[np.float64]:
-    """The level of each joint row in one facet, float64 [count]; -inf where it has none.
+    """Return the level of each joint row in one facet, float64 [count]; -inf where it has none.
 
     The level is the sum of surprises in its own standard deviations (Stouffer's method,
-    for correlated tests), or the largest single one less `_ALONE` where that is more. A
+    for correlated tests), or the largest single one less `_ALONE` if that is more. A
     weight multiplies a surprise in the sum, and is the odds that the answer is in that
-    source: with Gumbel tails a factor w shifts by scale * ln w. A source that returned
-    nothing had its say all the same.
+    source: with Gumbel tails a factor w shifts by scale * ln w. A row counts `_NOT_FOUND`
+    in a source that did not return it, unless it has no vector there.
     """
-    best = np.full(count, -np.inf)
-    total = np.zeros(count)
     size = len(members)
     usual = sum(member.weight for member in members) / size
-    shares = np.array([member.weight / usual for member in members])
-    for member, share in zip(members, shares.tolist(), strict=True):
-        surprises = member.worth.surprises.astype(np.float64)
+    best = np.full(count, -np.inf)
+    total, linear, square = np.zeros(count), np.zeros(count), np.zeros(count)
+    for member in members:
+        share = member.weight / usual
+        surprises = member.surprises.astype(np.float64)
         odds = GUMBEL_SCALE * math.log(member.weight)
         best[member.places] = np.maximum(best[member.places], surprises + odds)
-        above = np.logaddexp(surprises, _NOT_FOUND) - _NOT_FOUND
-        total[member.places] += share * above
+        sums = np.full(count, 0.0 if member.ranking.complete else share * _NOT_FOUND)
+        sums[member.places] = share * np.logaddexp(surprises, _NOT_FOUND)
+        judged = np.full(count, not member.ranking.complete)
+        judged[member.places] = True
+        total += sums
+        linear += share * judged
+        square += share**2 * judged
     if size == 1:
         return best
-    found = np.flatnonzero(best > -np.inf)
-    # Stable, so that rows of equal sums stay in order of their ids.
-    places = found[np.argsort(-total[found], kind="stable")]
-    variance = (1 - _CORRELATION) * float(shares @ shares) + _CORRELATION * size**2
-    expected = -size * _NOT_FOUND - (size - 1) * _APART
-    together = (total[places] - expected) / math.sqrt(variance) + GUMBEL_SCALE * math.log(usual)
-    # Both fall from place to place, so that a higher surprise lowers nobody's own level.
-    best[places] = np.maximum(together, np.sort(best[found])[::-1] - _ALONE * math.log2(size))
+    rows = np.flatnonzero(best > -np.inf)
+    variance = (1 - _CORRELATION) * square[rows] + _CORRELATION * linear[rows] ** 2
+    together = (total[rows] + _APART * (linear[rows] - 1)) / np.sqrt(variance)
+    together += GUMBEL_SCALE * math.log(usual)
+    alone = best[rows] - _ALONE * np.log2(np.maximum(linear[rows], 1))
+    # Stable, so that rows of equal sums stay in order of their ids. Both sequences fall from
+    # place to place, so that a higher surprise lowers nobody's own level.
+    places = np.argsort(-together, kind="stable")
+    best[rows[places]] = np.maximum(together[places], np.sort(alone)[::-1])
     return best
 
 
 def _unit_range(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Scaled to 0..1 within the ranking; all 1 where they are all equal."""
+    """Return the similarities scaled to 0..1; all 1 if they are equal."""
     values = similarities.astype(np.float64)
     if len(values) == 0 or values.min() == values.max():
         return np.ones(len(values))

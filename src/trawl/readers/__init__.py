@@ -59,14 +59,14 @@ def media_type_of(path: Path) -> str | None:
     """Return a file's media type, detected by content first and extension second.
 
     Returns None if neither the extension nor the content is supported. Raises `ReadError` if
-    the file is empty, cannot be opened, or has another modality (text, image, audio) than its
-    extension.
+    the file cannot be opened, is empty although its extension is supported, or has another
+    modality (text, image, audio) than its extension.
     """
     suffix = path.suffix.lower()
     claimed = _BY_SUFFIX.get(suffix)
     head = read_head(path)
     if not head:
-        if claimed is None and suffix:
+        if claimed is None:  # a marker, such as _SUCCESS
             return None
         raise ReadError("empty file")
     if looks_like_text(head):

@@ -8,29 +8,37 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from trawl.errors import MetadataError, ReadError
 from trawl.readers.formats import MIB, Format, Limits, read_bytes, stem_title
+from trawl.readers.markup import html_text
 from trawl.readers.text import decode
 from trawl.readers.values import as_text, flat_metadata
 from trawl.readers.yaml_text import load_yaml
 from trawl.types import Metadata, Passages, Reading
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.rules_core import StateCore
     from markdown_it.token import Token
 
 MAX_MARKDOWN_BYTES = 8 * MIB
 MAX_FRONT_MATTER_CHARS = 64 * 1024
+_MAX_BLOCK_LEVELS = 100
+"""Nested blocks that are parsed, to bound the recursion. A list takes two levels."""
+_MAX_INLINE_LEVELS = 20
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
 _FIRST_KEY = re.compile(r"\s*(?:#[^\n]*\n\s*)*[^\s#:-][^:\n]*:(?:\s|\Z)")
+_CELL_OPEN = frozenset({"td_open", "th_open"})
+_CELL_CLOSE = frozenset({"td_close", "th_close"})
 _TIGHT = frozenset({"list_item_close", "tr_close", "dt_close"})
 _BLOCKS = frozenset({"heading_close", "table_close", "bullet_list_close", "ordered_list_close"})
 
@@ -89,13 +97,44 @@ class _Page:
 
 
 def _parse(source: str) -> _Page:
-    from markdown_it import MarkdownIt
-
     metadata, title, body = _front_matter(source)
-    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(body)
+    tokens = _parser().parse(body)
     pictures: list[tuple[str, str, str]] = []
     text = _render(tokens, pictures)
     return _Page(text, title or _first_heading(tokens), metadata, pictures)
+
+
+def _parser() -> MarkdownIt:
+    """Return a parser of CommonMark with tables. It is used once, since its limits change."""
+    from markdown_it import MarkdownIt
+
+    def limit(levels: int) -> Callable[[StateCore], None]:
+        def rule(state: StateCore) -> None:
+            state.md.options.maxNesting = levels
+
+        return rule
+
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    parser.core.ruler.before("block", "block_limit", limit(_MAX_BLOCK_LEVELS))
+    parser.core.ruler.after("block", "inline_limit", limit(_MAX_INLINE_LEVELS))
+    parser.block.ruler.before("table", "too_deep", _too_deep)
+    return parser
+
+
+def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Keep blocks beyond the limit as one paragraph with their markup; the parser drops them."""
+    if silent or state.level < _MAX_BLOCK_LEVELS - 2:  # a list adds two levels
+        return False
+    line = start + 1
+    while line < end and (state.isEmpty(line) or state.sCount[line] >= state.blkIndent):
+        line += 1
+    state.push("paragraph_open", "p", 1)
+    token = state.push("inline", "", 0)
+    token.content = state.getLines(start, line, state.blkIndent, False).strip()
+    token.children = []
+    state.push("paragraph_close", "p", -1)
+    state.line = line
+    return True
 
 
 def _front_matter(source: str) -> tuple[Metadata, str, str]:
@@ -128,6 +167,7 @@ def _first_heading(tokens: Sequence[Token]) -> str:
 def _render(tokens: Sequence[Token], pictures: list[tuple[str, str, str]]) -> str:
     """Return the rendered text of a token stream, and append its images to `pictures`."""
     pieces: list[str] = []
+    in_cell = False
     depth = 0  # of lists, whose paragraphs are not separated by empty lines
     for token in tokens:
         kind = token.type
@@ -135,22 +175,29 @@ def _render(tokens: Sequence[Token], pictures: list[tuple[str, str, str]]) -> st
             depth += 1
         elif kind in {"bullet_list_close", "ordered_list_close"}:
             depth -= 1
+        in_cell = (in_cell or kind in _CELL_OPEN) and kind not in _CELL_CLOSE
         if kind == "inline":
-            pieces.append(_inline(token.children or [], pictures))
+            text = _inline(token.children or [], pictures)
+            pieces.append(" ".join(text.split("\n")) if in_cell else text)
         elif kind in {"fence", "code_block"}:
             pieces.append(token.content.rstrip("\n") + "\n\n")
         elif kind == "html_block":
-            pieces.append(_html_text(token.content, pictures) + "\n\n")
-        elif kind in {"td_close", "th_close"}:
+            pieces.append(html_text(token.content, pictures).strip("\n") + "\n\n")
+        elif kind in _CELL_CLOSE:
             pieces.append(" | ")
         elif kind in _TIGHT or (kind == "paragraph_close" and depth):
             if not (pieces and pieces[-1].endswith("\n")):
                 pieces.append("\n")
         elif kind in _BLOCKS or kind == "paragraph_close":
             pieces.append("\n\n")
-    text = "".join(pieces)
-    text = re.sub(r"(?: \|)?[ \t]+\n", "\n", text)
+    text = "\n".join(map(_without_end, "".join(pieces).split("\n")))
     return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _without_end(line: str) -> str:
+    """Return a line without white space at its end, and without the last separator of a row."""
+    kept = line.rstrip(" \t")
+    return line if kept == line else kept.removesuffix(" |")
 
 
 def _inline(children: Sequence[Token], pictures: list[tuple[str, str, str]]) -> str:
@@ -162,52 +209,14 @@ def _inline(children: Sequence[Token], pictures: list[tuple[str, str, str]]) -> 
         elif token.type in {"softbreak", "hardbreak"}:
             pieces.append("\n")
         elif token.type == "html_inline":
-            pieces.append(_html_text(token.content, pictures))
+            pieces.append(html_text(token.content, pictures))
         elif token.type == "image":
             caption = " ".join(_inline(token.children or [], []).split())
             target, title = str(token.attrs.get("src", "")), str(token.attrs.get("title", ""))
             pictures.append((target, caption, " ".join(title.split())))
             pieces.append(caption)
-    return "".join(pieces)
-
-
-class _Html(HTMLParser):
-    """Collects the text and the images of HTML, without scripts and styles."""
-
-    def __init__(self, pictures: list[tuple[str, str, str]]) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._pictures = pictures
-        self._skipped = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in {"script", "style"}:
-            self._skipped += 1
-        elif tag in {"br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6"}:
-            self.pieces.append("\n")
-        elif tag in {"td", "th"}:
-            self.pieces.append(" ")
-        elif tag == "img":
-            values = {name: " ".join((value or "").split()) for name, value in attrs}
-            if values.get("src"):
-                caption = values.get("alt", "")
-                self._pictures.append((values["src"], caption, values.get("title", "")))
-                self.pieces.append(caption)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in {"script", "style"}:
-            self._skipped = max(0, self._skipped - 1)
-
-    def handle_data(self, data: str) -> None:
-        if not self._skipped:
-            self.pieces.append(data)
-
-
-def _html_text(html: str, pictures: list[tuple[str, str, str]]) -> str:
-    parser = _Html(pictures)
-    parser.feed(html)
-    parser.close()
-    return "".join(parser.pieces).rstrip("\n")
+    lines = (line.strip(" \t") for line in "".join(pieces).split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def _local(folder: Path, target: str) -> Path | None:

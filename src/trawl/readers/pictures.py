@@ -1,4 +1,4 @@
-"""Images: PNG, JPEG, GIF, BMP, WebP and TIFF, decoded to RGB and scaled down.
+"""Images: PNG, JPEG, GIF, BMP, WebP, AVIF and TIFF, decoded to RGB and scaled down.
 
 An image is decoded once and scaled to at most `MAX_SIDE_PX` on its longest side. No encoder uses
 more, and a batch of photographs then takes only megabytes. JPEG is decoded at a reduced scale.
@@ -9,24 +9,26 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO, cast, overload
 
 from trawl.errors import ReadError
 from trawl.readers.formats import Format, Limits, opened, short_reason, stem_title
+from trawl.readers.picture_repairs import jpeg_without_end, without_ancillary_damage
+from trawl.readers.pixels import MAX_SIDE_PX, is_uniform, shrunk
 from trawl.types import Metadata, Picture, Reading
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image
     from PIL.ImageFile import ImageFile
 
-MAX_SIDE_PX = 1024
-_WHITE = (255, 255, 255)
-_DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
+MAX_PAGES = 1_000
+"""Pages of one TIFF that are read."""
+MAX_BLANK_FRAMES = 100
+_ANIMATED = frozenset({"image/gif", "image/webp", "image/png", "image/avif"})
 
 # Tags of EXIF 2.32 (CIPA DC-008), tables 3 to 8.
 _ORIENTATION = 0x0112
@@ -42,40 +44,174 @@ _PLUGINS: dict[str, tuple[str, str]] = {
     "image/gif": ("GifImagePlugin", "GifImageFile"),
     "image/bmp": ("BmpImagePlugin", "BmpImageFile"),
     "image/webp": ("WebPImagePlugin", "WebPImageFile"),
+    "image/avif": ("AvifImagePlugin", "AvifImageFile"),
     "image/tiff": ("TiffImagePlugin", "TiffImageFile"),
 }
 
 
 def read_picture(path: Path, limits: Limits, *, media_type: str) -> Reading:
-    """Read the first frame of an image: upright, RGB, with alpha on white.
+    """Read an image: upright, RGB, as a viewer shows it (see `trawl.readers.pixels`).
 
-    `Picture.width_px` and `height_px` are the original's, upright; the image itself is at most
-    `MAX_SIDE_PX` on its longest side. The metadata `taken` (a date) and `camera` come from EXIF.
+    Each page of a TIFF is a picture; the pages of a file with several are decoded when they are
+    iterated over, which raises `ReadError` too. Of an animation, the first frame that is not
+    blank is read. `Picture.width_px` and `height_px` are the original's, upright; the image
+    itself is at most `MAX_SIDE_PX` on its longest side. The metadata `taken` (a date) and
+    `camera` come from EXIF.
+    """
+    with _opened_image(path, media_type) as (picture, repair_notices):
+        notices = list(repair_notices)
+        parts: Sequence[Picture]
+        pages: list[int] = []
+        if media_type == "image/tiff":
+            pages, bound = _tiff_pages(picture, limits)
+            notices += bound
+        if len(pages) > 1:
+            parts = _Pages(path, tuple(pages))
+            exif = _exif(picture)
+        else:
+            _check_size(picture, limits)
+            if pages:
+                picture.seek(pages[0])
+            part, exif = _decoded(picture)
+            frames = _frame_count(picture) if media_type in _ANIMATED else 1
+            if frames > 1:
+                if is_uniform(part.image):
+                    part = _first_visible(picture, part, limits)
+                notices.append(f"an animation: one of its {frames:,} frames is indexed")
+            if is_uniform(part.image):
+                notices.append("the image is of one colour")
+            parts = (part,)
+        metadata = _metadata(exif)
+    return Reading(media_type, stem_title(path), parts, metadata, tuple(notices))
+
+
+@contextlib.contextmanager
+def _opened_image(path: Path, media_type: str) -> Iterator[tuple[ImageFile, tuple[str, ...]]]:
+    """Open an image with its plugin, and yield it with notices on what was left out.
+
+    The plugin, not Image.open, which tries every format and whose limit on the size is one
+    global of the process. Every exception in the `with` block becomes a `ReadError`.
     """
     kind = media_type.removeprefix("image/").upper()
     with opened(path) as stream:
         try:
-            # The plugin, not Image.open, which tries every format and whose limit on the size
-            # is one global of the process. The size is checked here instead.
-            picture = _plugin(media_type)(stream)
-            width_px, height_px = picture.size
-            if width_px * height_px > limits.max_pixels:
-                raise ReadError(
-                    f"{width_px:,} x {height_px:,} pixels exceed the limit of "
-                    f"{limits.max_pixels:,}; scale the image down, or raise max_pixels"
-                )
-            _draft(picture)
-            picture.load()
-            small, exif = _shrunk(picture), _exif(picture)
-            orientation = _orientation(exif)
+            notices: tuple[str, ...] = ()
+            if media_type == "image/png":
+                stream, notices = without_ancillary_damage(stream)
+            yield _plugin(media_type)(stream), notices
         except ReadError:
             raise
         except Exception as error:  # Pillow raises many types: struct.error, IndexError ...
             raise ReadError(f"the {kind} image cannot be decoded: {short_reason(error)}") from error
+
+
+def _check_size(picture: ImageFile, limits: Limits) -> None:
+    width_px, height_px = picture.size
+    if width_px * height_px > limits.max_pixels:
+        raise ReadError(
+            f"{width_px:,} x {height_px:,} pixels exceed the limit of "
+            f"{limits.max_pixels:,}; scale the image down, or raise max_pixels"
+        )
+
+
+def _decoded(picture: ImageFile, page: int | None = None) -> tuple[Picture, Exif | None]:
+    """Decode the current frame."""
+    width_px, height_px = picture.size
+    _draft(picture)
+    loaded: Image = picture
+    try:
+        picture.load()
+    except OSError:
+        whole = None
+        if picture.format == "JPEG":
+            whole = jpeg_without_end(cast(BinaryIO, picture.fp))
+        if whole is None:
+            raise
+        loaded = whole
+    small, exif = shrunk(loaded), _exif(picture)
+    orientation = _orientation(exif)
     if orientation in _TURNED:
         width_px, height_px = height_px, width_px
-    part = Picture(_upright(small, orientation), width_px, height_px)
-    return Reading(media_type, stem_title(path), (part,), _metadata(exif))
+    return Picture(_upright(small, orientation), width_px, height_px, page=page), exif
+
+
+def _frame_count(picture: ImageFile) -> int:
+    with contextlib.suppress(Exception):  # a damaged later frame
+        return int(getattr(picture, "n_frames", 1))
+    return 1
+
+
+def _first_visible(picture: ImageFile, blank: Picture, limits: Limits) -> Picture:
+    """Return the first frame that is not of one colour, `blank` if there is none.
+
+    Stops after `MAX_BLANK_FRAMES`, or when `max_pixels` are decoded.
+    """
+    pixels = picture.width * picture.height
+    with contextlib.suppress(Exception):  # the end, or a damaged frame
+        for frame in range(1, min(MAX_BLANK_FRAMES, limits.max_pixels // pixels)):
+            picture.seek(frame)
+            part, _ = _decoded(picture)
+            if not is_uniform(part.image):
+                return part
+    return blank
+
+
+def _tiff_pages(picture: ImageFile, limits: Limits) -> tuple[list[int], list[str]]:
+    """Return the frames of a TIFF that are pages, and notices.
+
+    Reduced copies and masks (TIFF 6.0, NewSubfileType) are not pages, unless there is nothing
+    else; then the largest is.
+    """
+    pages: list[int] = []
+    others: list[tuple[int, int]] = []
+    notices: list[str] = []
+    directory: Any = picture
+    for frame in itertools.count():
+        try:
+            picture.seek(frame)
+        except EOFError:
+            break
+        if len(pages) == MAX_PAGES:
+            notices.append(f"more than {MAX_PAGES:,} pages; the pages after them are not indexed")
+            break
+        tags = directory.tag_v2
+        if int(tags.get(254, 0)) & 0b101 or tags.get(255, 0) == 2:
+            others.append((picture.width * picture.height, frame))
+            continue
+        _check_size(picture, limits)
+        pages.append(frame)
+    pages = pages or [max(others)[1]]
+    picture.seek(pages[0])
+    return pages, notices
+
+
+class _Pages(Sequence[Picture]):
+    """The pages of a TIFF, decoded one at a time as they are iterated over."""
+
+    def __init__(self, path: Path, frames: tuple[int, ...]) -> None:
+        self._path = path
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[Picture]:
+        yield from self._decode(range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Picture]: ...
+    def __getitem__(self, index: int | slice) -> Picture | Sequence[Picture]:
+        if isinstance(index, slice):
+            return tuple(self._decode(range(len(self))[index]))
+        return next(self._decode([range(len(self))[index]]))
+
+    def _decode(self, indexes: Sequence[int]) -> Iterator[Picture]:
+        with _opened_image(self._path, "image/tiff") as (picture, _):
+            for index in indexes:
+                picture.seek(self._frames[index])
+                yield _decoded(picture, page=index + 1)[0]
 
 
 def _plugin(media_type: str) -> Callable[..., ImageFile]:
@@ -90,64 +226,6 @@ def _draft(picture: ImageFile) -> None:
     if scale < 1:
         width_px, height_px = round(picture.width * scale), round(picture.height * scale)
         picture.draft(None, (max(1, width_px), max(1, height_px)))
-
-
-def _shrunk(picture: Image) -> Image:
-    """Convert a loaded image to RGB and scale it to at most `MAX_SIDE_PX`, band by band.
-
-    The bands bound the memory: 100 megapixels with alpha would otherwise be in memory three
-    times. Scaling is a box filter by an integer factor, then Lanczos.
-    """
-    from PIL import Image as Images
-
-    width, height = picture.size
-    factor = max(1, max(width, height) // MAX_SIDE_PX)
-    low, high = _extremes(picture) if picture.mode in _DEEP_MODES else (0.0, 0.0)
-    reduced = Images.new("RGB", (-(-width // factor), -(-height // factor)))
-    band_rows = factor * max(1, 256 // factor)
-    for top in range(0, height, band_rows):
-        band = picture.crop((0, top, width, min(height, top + band_rows)))
-        if "transparency" in picture.info:
-            band.info["transparency"] = picture.info["transparency"]
-        flat = _stretched(band, low, high) if picture.mode in _DEEP_MODES else _as_rgb(band)
-        reduced.paste(flat.reduce(factor) if factor > 1 else flat, (0, top // factor))
-    if max(reduced.size) > MAX_SIDE_PX:
-        reduced.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Images.Resampling.LANCZOS)
-    return reduced
-
-
-def _as_rgb(image: Image) -> Image:
-    """Convert to RGB, with transparency on white, since figures are drawn for paper."""
-    from PIL import Image as Images
-
-    if image.mode in {"RGBA", "RGBa", "LA", "La", "PA"} or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        ground = Images.new("RGB", layered.size, _WHITE)
-        ground.paste(layered, mask=layered.getchannel("A"))
-        return ground
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _extremes(picture: Image) -> tuple[float, float]:
-    """Return the smallest and largest finite value of an image of more than 8 bits."""
-    low, high = np.inf, -np.inf
-    for top in range(0, picture.height, 256):
-        band = np.asarray(picture.crop((0, top, picture.width, min(picture.height, top + 256))))
-        finite = band[np.isfinite(band)] if band.dtype.kind == "f" else band
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    if low > high:
-        raise ReadError("no pixel is a finite number")
-    return low, high
-
-
-def _stretched(band: Image, low: float, high: float) -> Image:
-    """Scale more than 8 bits (micrographs, detectors) linearly from low..high to 0..255."""
-    from PIL import Image as Images
-
-    values = np.nan_to_num(np.asarray(band, dtype=np.float64), nan=low, posinf=high, neginf=low)
-    scale = 255.0 / (high - low) if high > low else 0.0
-    return Images.fromarray(((values - low) * scale).round().astype(np.uint8)).convert("RGB")
 
 
 def _exif(picture: ImageFile) -> Exif | None:
@@ -203,6 +281,12 @@ def _is_bmp(head: bytes) -> bool:
     return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in sizes
 
 
+def _is_avif(head: bytes) -> bool:
+    """Return whether a file starts with a file type box that lists an AVIF brand."""
+    brands = head[8 : min(int.from_bytes(head[:4], "big"), 256)]
+    return head[4:8] == b"ftyp" and any(brand in brands for brand in (b"avif", b"avis"))
+
+
 def _format(
     media_type: str, name: str, suffixes: set[str], matches: Callable[[bytes], bool]
 ) -> Format:
@@ -226,6 +310,7 @@ FORMATS = (
         {".webp"},
         lambda h: h[:4] == b"RIFF" and h[8:12] == b"WEBP",
     ),
+    _format("image/avif", "an AVIF image", {".avif"}, _is_avif),
     _format(
         "image/tiff",
         "a TIFF image",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,26 +20,49 @@ from trawl.types import ColumnType, Facet, Modality, Value
 # The number of best hits that are sorted, diversified or limited per document.
 _ARRANGED = 200
 
+# Hits of one document by default, and the other parts of it that a hit lists.
+_PER_DOCUMENT: Mapping[Modality, int] = {"text": 2, "image": 1, "audio": 1}
+_MOMENTS = 5
 
-def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> list[Fused]:
-    """Return the hits of the requested page."""
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The hits of a page, the other parts of their documents by row, and the hits left out."""
+
+    items: list[Fused]
+    moments: Mapping[int, Sequence[Fused]]
+    more: int = 0
+
+
+def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> Page:
+    """Return the hits of the requested page.
+
+    Hits that are unlikely to match are left out, unless `options.all` is set or the page is
+    shared among modalities.
+    """
     end = options.offset + options.limit
-    if not _is_arranged(options):
-        return fused[options.offset : end]
-    shared = options.balance or options.quotas or options.interleave
-    items: list[Fused] = fused[:] if shared else fused[: max(_ARRANGED, end)]
+    shared = bool(options.balance or options.quotas or options.interleave)
+    depth = len(fused) if shared else max(_ARRANGED, end)
+    if not shared and not _is_arranged(options):
+        # Few documents have more than three parts in a list.
+        depth = 3 * end
+    listed = fused if shared or options.all or options.sort is None else fused.likely()
+    items: list[Fused] = listed[:depth]
     fields = snapshot.fields([item.row for item in items], _columns(options, snapshot.columns))
     if options.sort is not None:
         items = _sorted(items, fields, options.sort)
     elif options.diversity > 0:
         items = _diverse(items, snapshot, options.diversity, end)
-    if options.per_document is not None:
-        items = _capped(items, fields, options.per_document)
+    items, moments = _capped(items, fields, options.per_document)
     modality_of: dict[int, Modality] = {row: values["modality"] for row, values in fields.items()}
     page = _page(options, items, modality_of)
+    likely = page
+    if not shared and not options.all:
+        likely = [item for item in page if item.score >= fused.least_likely]
+    more = len(page) - len(likely)
     if options.interleave:
-        page = deal_out(page, modality_of)
-    return _grouped(page, fields) if options.group else page
+        likely = deal_out(likely, modality_of)
+    return Page(_grouped(likely, fields) if options.group else likely, moments, more)
 
 
 def _page(
@@ -69,7 +93,6 @@ def _is_arranged(options: SearchOptions) -> bool:
         or options.interleave
         or options.group
         or options.sort is not None
-        or options.per_document is not None
         or options.diversity > 0
     )
 
@@ -88,17 +111,23 @@ def _column(key: str, known: Mapping[str, ColumnType], purpose: str) -> str:
 
 
 def _capped(
-    items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]], most: int
-) -> list[Fused]:
-    """Keep the `most` best hits of each document."""
+    items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]], most: int | None
+) -> tuple[list[Fused], dict[int, list[Fused]]]:
+    """Return the best hits of each document, and the others by the row of its first hit."""
+    if most == 0:
+        return list(items), {}
     seen: Counter[str] = Counter()
-    kept = []
+    first: dict[str, int] = {}
+    kept, moments = list[Fused](), dict[int, list[Fused]]()
     for item in items:
-        document_id = fields[item.row]["document_id"]
+        document_id, modality = fields[item.row]["document_id"], fields[item.row]["modality"]
         seen[document_id] += 1
-        if seen[document_id] <= most:
+        if seen[document_id] <= (most or _PER_DOCUMENT[modality]):
             kept.append(item)
-    return kept
+            first.setdefault(document_id, item.row)
+        else:
+            moments.setdefault(first[document_id], []).append(item)
+    return kept, {row: found[:_MOMENTS] for row, found in moments.items()}
 
 
 def _grouped(items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]]) -> list[Fused]:

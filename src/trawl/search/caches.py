@@ -1,4 +1,4 @@
-"""What searches of one process share: query vectors, background samples and null statistics."""
+"""What searches of one process share: query vectors and null statistics."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from trawl.encoders import Model, encode_query
-from trawl.ranking import Background, Null, excerpts, measure_null
+from trawl.encoders import Model, encode_queries, encode_query
+from trawl.ranking import Null, excerpts, measure_null
 from trawl.store import Sample, Snapshot
 from trawl.telemetry import events
 from trawl.types import Modality
@@ -63,13 +63,13 @@ class QueryVectors:
         return vector
 
 
-class Backgrounds:
-    """A cache of each source's background sample and null statistics.
+class Nulls:
+    """A cache of what each source shows for queries without an answer.
 
-    Both are drawn when first needed, and again once the source, or the source that the
-    null queries come from, has grown or shrunk by 5 %. A sample holds vectors, not row
-    ids, so it stays valid for later versions of the library. Safe to use from several
-    threads.
+    Text queries are represented by the model's question bank; queries by picture or sound by
+    the library's own vectors. A null is measured when first needed, and again once the
+    source, or the source that the queries come from, has grown or shrunk by 5 %. Safe to
+    use from several threads.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
@@ -78,12 +78,54 @@ class Backgrounds:
         self._nulls: dict[tuple[str, Modality], tuple[int, int, Null | None]] = {}
         self._lock = Lock()
 
-    def of(
-        self, snapshot: Snapshot, source: str, query: NDArray[np.float32], query_modality: Modality
-    ) -> Background:
-        """Return the background of `query`, float32 [D], in one source."""
+    def of(self, snapshot: Snapshot, source: str, query_modality: Modality) -> Null | None:
+        """Return the null of a source, or None if there is too little to measure it on."""
+        space = source.rpartition(".")[0]
+        size, queries_from = snapshot.size(source), snapshot.size(f"{space}.{query_modality}")
+        with self._lock:
+            drawn_at, drawn_from, null = self._nulls.get((source, query_modality), (-1, -1, None))
+        if _outgrown(size, drawn_at) or _outgrown(queries_from, drawn_from):
+            null = self._measure(snapshot, source, self._models[space], query_modality)
+            with self._lock:
+                self._nulls[source, query_modality] = (size, queries_from, null)
+        return null
+
+    def _measure(
+        self, snapshot: Snapshot, source: str, model: Model, query_modality: Modality
+    ) -> Null | None:
         sample = self._sample(snapshot, source)
-        return Background(sample.vectors @ query, self._null(snapshot, source, query_modality))
+        if query_modality == "text":
+            return self._by_questions(snapshot, sample, model)
+        queries_source = model.source(query_modality)
+        if queries_source not in snapshot.sources:
+            return None
+        queries = self._sample(snapshot, queries_source)
+        # Rows are in order of insertion: the first alone may be of one kind.
+        some = slice(None, None, max(1, len(queries.vectors) // _NULL_QUERIES))
+        return measure_null(
+            queries.vectors[some],
+            sample.vectors,
+            query_groups=queries.documents[some],
+            sample_groups=sample.documents,
+        )
+
+    def _by_questions(self, snapshot: Snapshot, sample: Sample, model: Model) -> Null | None:
+        """Measure a null with the question bank.
+
+        Of a model without stored calibration it is not known whether its modalities compare,
+        so that excerpts of the library's texts take the bank's place as the sample grows.
+        """
+        null = measure_null(model.reference.questions, sample.vectors)
+        if model.reference.is_stored or null is None:
+            return null
+        texts, documents = snapshot.sample_texts(_NULL_QUERIES)
+        own = measure_null(
+            encode_queries(model.text, excerpts(texts)),
+            sample.vectors,
+            query_groups=documents,
+            sample_groups=sample.documents,
+        )
+        return null if own is None else null.blended(own)
 
     def _sample(self, snapshot: Snapshot, source: str) -> Sample:
         size = snapshot.size(source)
@@ -94,41 +136,6 @@ class Backgrounds:
             with self._lock:
                 self._samples[source] = (size, sample)
         return sample
-
-    def _null(self, snapshot: Snapshot, source: str, query_modality: Modality) -> Null | None:
-        space = source.rpartition(".")[0]
-        size, queries_from = snapshot.size(source), snapshot.size(f"{space}.{query_modality}")
-        with self._lock:
-            drawn_at, drawn_from, null = self._nulls.get((source, query_modality), (-1, -1, None))
-        if _outgrown(size, drawn_at) or _outgrown(queries_from, drawn_from):
-            queries = self._null_queries(snapshot, space, query_modality)
-            sample = self._sample(snapshot, source)
-            null = measure_null(
-                queries.vectors,
-                sample.vectors,
-                query_groups=queries.documents,
-                sample_groups=sample.documents,
-            )
-            with self._lock:
-                self._nulls[source, query_modality] = (size, queries_from, null)
-        return null
-
-    def _null_queries(self, snapshot: Snapshot, space: str, query_modality: Modality) -> Sample:
-        """Return queries of the kind that people ask, drawn from the library's own content.
-
-        Text queries are short excerpts of passages; others are stored vectors.
-        """
-        model = self._models[space]
-        if query_modality == "text":
-            texts, documents = snapshot.sample_texts(_NULL_QUERIES)
-            return Sample(model.text.encode(excerpts(texts)), documents)
-        source = model.source(query_modality)
-        if source not in snapshot.sources:
-            return Sample(np.zeros((0, model.space.dimension), np.float32), np.zeros(0, np.int64))
-        sample = self._sample(snapshot, source)
-        # Rows are in order of insertion: the first alone may be of one kind.
-        some = slice(None, None, max(1, len(sample.vectors) // _NULL_QUERIES))
-        return Sample(sample.vectors[some], sample.documents[some])
 
 
 def _outgrown(size: int, drawn_at: int) -> bool:

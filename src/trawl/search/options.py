@@ -105,8 +105,13 @@ class SearchOptions(BaseModel):
         description="Prefer results that differ from each other: 0 (off) to 1.",
     )
     per_document: int | None = Field(
-        default=None, ge=1, description="Maximum number of results from one document."
+        default=None,
+        ge=0,
+        le=MAX_RESULTS,
+        description="Maximum number of results from one document; 0: no limit. By default the "
+        "best one, or the best two passages of a text.",
     )
+    all: bool = Field(default=False, description="Also return results that are unlikely to match.")
     group: bool = Field(default=False, description="List the results of a document together.")
     sort: str | None = Field(
         default=None, description="Sort by a metadata key; -KEY sorts in descending order."
@@ -157,6 +162,7 @@ class SearchKeywords(TypedDict, total=False):
     nearest: bool | None
     diversity: float | None
     per_document: int | None
+    all: bool | None
     group: bool | None
     sort: str | None
     facets: Sequence[str] | None

@@ -61,7 +61,8 @@ def rerank(
         evidence = fused.evidence_of(row)
         return (*evidence, reranked[row]) if row in reranked else evidence
 
-    return Fusion(joint, fused.scores, fused.confidence, evidence_of), ()
+    reordered = Fusion(joint, fused.scores, fused.confidence, evidence_of, fused.by_probability)
+    return reordered, ()
 
 
 def _evidence(rank: int, logit: float) -> Evidence:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +14,25 @@ from numpy.typing import NDArray
 from trawl.encoders import Model, encode_query, load_reranker, tokens_cut
 from trawl.errors import QueryError, UsageError
 from trawl.query import Comparison, bind, to_sql
-from trawl.ranking import Background, Fused, Fusion, Method, Prior, fuse
-from trawl.search.arrange import arrange, count_facets
-from trawl.search.caches import Backgrounds, QueryVectors
+from trawl.ranking import Fused, Fusion, Method, Null, Prior, answer_odds, fuse
+from trawl.search.arrange import Page, arrange, count_facets
+from trawl.search.caches import Nulls, QueryVectors
 from trawl.search.options import MAX_RESULTS
 from trawl.search.request import Like, QueryPart, SearchRequest
 from trawl.search.rerank import Reranker, rerank
-from trawl.search.snippets import snippet
+from trawl.search.snippets import content_stems, snippet
 from trawl.store import BM25, Snapshot, Words, filter_column, row_is_one_of
 from trawl.telemetry import events
-from trawl.types import MODALITIES, Answer, Hit, Modality, Ranking, StoredChunk
+from trawl.types import MODALITIES, Answer, Hit, Modality, Moment, Ranking, StoredChunk
 
 # Candidates per source. More than a page shows, since a chunk that is good in two
 # sources may have a low rank in each.
 _DEPTH = 100
 _SOURCES_AT_ONCE = 4
+
+# How much a query by picture, sound or chunk raises the surprises of its own modality, and
+# of the others.
+SAME_MODALITY_ODDS, OTHER_MODALITY_ODDS = 3.0, -5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,17 @@ class _SourceQuery:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The rankings of all sources with their backgrounds and priors, not yet fused.
+    """The rankings of all sources and what `fuse` needs to calibrate them, not yet fused.
 
     `words` is the text of the query, for a reranker.
     """
 
     rankings: tuple[Ranking, ...]
-    backgrounds: Mapping[str, Background]
+    nulls: Mapping[str, Null]
     priors: Mapping[str, Prior]
+    odds: Mapping[Modality, float] = field(default_factory=dict)
+    query_words: int = 0
+    alike: Modality | None = None
     words: str = ""
 
     def fused(
@@ -73,9 +80,12 @@ class Gathered:
             return fuse(
                 rankings,
                 method,
-                backgrounds=self.backgrounds,
+                nulls=self.nulls,
                 priors=self.priors,
                 weights=weights,
+                odds=self.odds,
+                query_words=self.query_words,
+                alike=self.alike,
                 rrf_k=rrf_k,
             )
 
@@ -92,7 +102,7 @@ class Searcher:
         self, models: Sequence[Model], reranker: Callable[[str], Reranker] = load_reranker
     ) -> None:
         self._models, self._reranker = models, reranker
-        self._backgrounds = Backgrounds(models)
+        self._nulls = Nulls(models)
         self._vectors = QueryVectors()
         self._pool = ThreadPoolExecutor(_SOURCES_AT_ONCE, "trawl-source")
 
@@ -120,9 +130,10 @@ class Searcher:
                 notices += rerank_notices
             with _timed(timings, "hydrate"):
                 listed = options.nearest or not fused.no_good_match
-                chosen = arrange(options, snapshot, fused) if listed else []
-                hits = _hits(request, snapshot, chosen)
-                facets = count_facets(options, snapshot, fused) if listed else ()
+                page = arrange(options, snapshot, fused) if listed else Page([], {})
+                hits = _hits(request, snapshot, page)
+                counted = fused if options.all else fused.likely()
+                facets = count_facets(options, snapshot, counted) if listed else ()
         return Answer(
             hits,
             timings,
@@ -131,6 +142,7 @@ class Searcher:
             facets=facets,
             version=snapshot.version,
             notices=notices,
+            more=page.more,
         )
 
     def gather(
@@ -144,9 +156,37 @@ class Searcher:
         with _timed(timings, "encode"):
             queries = list(self._source_queries(request, snapshot, where))
         with _timed(timings, "sources"):
-            rankings, backgrounds = self._fetch(request, snapshot, queries)
+            rankings, nulls = self._fetch(request, snapshot, queries)
         priors = {q.source: q.prior for q in queries if q.prior is not None}
-        return Gathered(tuple(rankings), backgrounds, priors, request.text)
+        return Gathered(
+            tuple(rankings),
+            nulls,
+            priors,
+            self._odds(request, queries, nulls),
+            _query_words(request),
+            _only_modality(request),
+            request.text,
+        )
+
+    def _odds(
+        self, request: SearchRequest, queries: Sequence[_SourceQuery], nulls: Mapping[str, Null]
+    ) -> Mapping[Modality, float]:
+        """Return how much the levels of each modality are raised for this query."""
+        if all(isinstance(part.media, str) for part in request.parts):
+            for model in self._models:
+                vector = next(
+                    (q.vector for q in queries if q.source in map(model.source, MODALITIES)), None
+                )
+                if vector is None:
+                    continue
+                reference = model.reference
+                in_space = {m: nulls[s] for m in MODALITIES if (s := model.source(m)) in nulls}
+                return answer_odds(in_space, reference.answers, reference.intent_of(vector))
+            return {}
+        modality = _only_modality(request)
+        if modality is None:
+            return {}
+        return {m: SAME_MODALITY_ODDS if m == modality else OTHER_MODALITY_ODDS for m in MODALITIES}
 
     def _check_weights(self, weights: Mapping[str, float]) -> None:
         """Raise `UsageError` for a weight of an unknown source."""
@@ -235,30 +275,28 @@ class Searcher:
 
     def _fetch(
         self, request: SearchRequest, snapshot: Snapshot, queries: Sequence[_SourceQuery]
-    ) -> tuple[list[Ranking], dict[str, Background]]:
+    ) -> tuple[list[Ranking], dict[str, Null]]:
         """Query all sources in parallel."""
         options = request.options
         depth = _DEPTH if options.offset + options.limit <= _DEPTH else MAX_RESULTS
         words = Words(request.text, options.phrases, options.fuzzy)
 
-        def fetch(query: _SourceQuery) -> tuple[Ranking, Background | None]:
+        def fetch(query: _SourceQuery) -> tuple[Ranking, Null | None]:
             began = time.perf_counter()
             try:
                 return run(query)
             finally:
                 events.source_searched(query.source, seconds=time.perf_counter() - began)
 
-        def run(query: _SourceQuery) -> tuple[Ranking, Background | None]:
+        def run(query: _SourceQuery) -> tuple[Ranking, Null | None]:
             if query.vector is None:
                 return snapshot.words(words, depth, query.where), None
             ranking = snapshot.nearest(query.source, query.vector, depth, query.where)
-            background = self._backgrounds.of(
-                snapshot, query.source, query.vector, query.query_modality
-            )
-            return ranking, background
+            ranking = replace(ranking, complete=len(ranking.rows) < depth)
+            return ranking, self._nulls.of(snapshot, query.source, query.query_modality)
 
         # Sources in memory are queried on this thread: switching threads costs more.
-        futures: dict[str, Future[tuple[Ranking, Background | None]]] = {
+        futures: dict[str, Future[tuple[Ranking, Null | None]]] = {
             query.source: self._pool.submit(fetch, query)
             for query in queries
             if not snapshot.holds(query.source)
@@ -267,12 +305,30 @@ class Searcher:
         results = [local.get(q.source) or futures[q.source].result() for q in queries]
         return (
             [ranking for ranking, _ in results],
-            {r.source: background for r, background in results if background is not None},
+            {ranking.source: null for ranking, null in results if null is not None},
         )
 
 
+def _query_words(request: SearchRequest) -> int:
+    """Return the number of distinct words that the full-text index is queried for."""
+    options = request.options
+    text = " ".join([request.text, *options.phrases, *(word for word, _ in options.fuzzy)])
+    return max(1, len(content_stems(text)))
+
+
+def _only_modality(request: SearchRequest) -> Modality | None:
+    """Return the modality of the query if all its parts have the same one."""
+    modalities = {part.modality for part in request.parts}
+    return next(iter(modalities)) if len(modalities) == 1 else None
+
+
 def _first(ranking: Ranking, depth: int) -> Ranking:
-    return replace(ranking, rows=ranking.rows[:depth], similarities=ranking.similarities[:depth])
+    return replace(
+        ranking,
+        rows=ranking.rows[:depth],
+        similarities=ranking.similarities[:depth],
+        complete=len(ranking.rows) < depth,
+    )
 
 
 def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
@@ -313,17 +369,24 @@ def _notices(models: Sequence[Model], request: SearchRequest, sources: Set[str])
     return tuple(notices)
 
 
-def _hits(request: SearchRequest, snapshot: Snapshot, chosen: Sequence[Fused]) -> tuple[Hit, ...]:
-    chunks = snapshot.take([item.row for item in chosen])
+def _hits(request: SearchRequest, snapshot: Snapshot, page: Page) -> tuple[Hit, ...]:
+    moments = [moment for item in page.items for moment in page.moments.get(item.row, ())]
+    rows = [item.row for item in (*page.items, *moments)]
+    chunks = dict(zip(rows, snapshot.take(rows), strict=True))
     return tuple(
-        _hit(rank, item, chunk, request.text)
-        for rank, (item, chunk) in enumerate(
-            zip(chosen, chunks, strict=True), start=request.options.offset + 1
-        )
+        _hit(rank, item, chunks, page.moments.get(item.row, ()), request.text)
+        for rank, item in enumerate(page.items, start=request.options.offset + 1)
     )
 
 
-def _hit(rank: int, item: Fused, chunk: StoredChunk, query: str) -> Hit:
+def _hit(
+    rank: int,
+    item: Fused,
+    chunks: Mapping[int, StoredChunk],
+    moments: Sequence[Fused],
+    query: str,
+) -> Hit:
+    chunk = chunks[item.row]
     return Hit(
         rank=rank,
         score=item.score,
@@ -337,6 +400,9 @@ def _hit(rank: int, item: Fused, chunk: StoredChunk, query: str) -> Hit:
         metadata=chunk.metadata,
         evidence=item.evidence,
         detail=chunk.detail,
+        moments=tuple(
+            Moment(chunks[one.row].chunk_id, one.score, chunks[one.row].span) for one in moments
+        ),
     )
 
 

@@ -16,13 +16,16 @@ import Stemmer
 _WORD = re.compile(r"\w+")
 # A full stop ends a sentence where white space and a capital, a digit or a quote follow.
 _SENTENCE_END = re.compile(r"(?:[.!?…][\"'”’)\]]*\s+(?=[^\W_a-z]|[\"'“‘(\[])|[。！？])")
+# The stop words of the full-text index, and some more that say little about a passage.
 _FUNCTION_WORDS = frozenset(
     _WORD.findall(
-        "a about after all also an and any are as at be because been before both but by can "
-        "could did do does for from had has have he her his how i if in into is it its may "
-        "more most no not of on one or our over she should so some such than that the their "
-        "them then there these they this those to under up was we were what when where which "
-        "while who whose why will with would you your"
+        "a about after again against all also am an and any are as at be because been before being "
+        "below between both but by can could did do does doing down each few for from further had "
+        "has have having he her here hers herself him himself his how i if in into is it its "
+        "itself just me more most my myself no not now of off on one or other our ours out over "
+        "own same she should so some such than that the their theirs them then there these they "
+        "this those through to too under until up was we were what when where which while who "
+        "whom whose why will with would you your yours"
     )
 )
 _MARK, _END = "<mark>", "</mark>"
@@ -53,6 +56,11 @@ def stem(word: str) -> str:
     folded = unicodedata.normalize("NFKD", word.lower())
     plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
     return str(_stemmers.english.stemWord(plain))
+
+
+def content_stems(text: str) -> set[str]:
+    """Return the stems of the words that the full-text index looks up for a query."""
+    return {stem(word) for word in _WORD.findall(text) if word.lower() not in _FUNCTION_WORDS}
 
 
 def snippet(text: str, query: str) -> str:

@@ -122,6 +122,7 @@ EXAMPLE: dict[str, Any] = {
                     "calibrated": 2.6,
                 }
             ],
+            "moments": [],
         }
     ],
     "total_hits": 1,
@@ -129,6 +130,7 @@ EXAMPLE: dict[str, Any] = {
     "no_good_match": False,
     "confidence": 0.91,
     "notices": [],
+    "more": 0,
 }
 """A response for the documentation, with its keys in the order of the schema."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from trawl.types import Answer, Evidence, Facet, Hit, Modality, Span
+from trawl.types import Answer, Evidence, Facet, Hit, Modality, Moment, Span
 from trawl.wire.values import file_name, plain_text, segment_url, thumbnail_url
 
 _DOCUMENT_ID = "1f0c9d2a7be84c55a1d0e3f2"
@@ -47,6 +47,14 @@ class SpanOut(BaseModel):
         return Span(**{**fields, "box": tuple(self.box) if self.box else None})
 
 
+class MomentOut(BaseModel):
+    """Another matching part of a result's document."""
+
+    id: str = Field(description="The chunk's id.", examples=[f"{_DOCUMENT_ID}:3"])
+    score: float = Field(examples=[0.41])
+    span: SpanOut
+
+
 class Result(BaseModel):
     """A passage, picture or sound segment that matches the query."""
 
@@ -82,6 +90,11 @@ class Result(BaseModel):
     span: SpanOut
     metadata: dict[str, Any] = Field(examples=[{"year": 2019, "topic": "physics"}])
     evidence: list[EvidenceOut]
+    moments: list[MomentOut] = Field(
+        [],
+        description="The next best parts of the same document, at most five, "
+        "if results are limited per document.",
+    )
 
     def hit(self) -> Hit:
         """Return the hit; its `uri` is the file name."""
@@ -98,6 +111,7 @@ class Result(BaseModel):
             metadata=self.metadata,
             evidence=tuple(Evidence(**one.model_dump()) for one in self.evidence),
             detail=self.detail,
+            moments=tuple(Moment(one.id, one.score, one.span.span()) for one in self.moments),
         )
 
 
@@ -115,6 +129,11 @@ class SearchResponse(BaseModel):
         0.0, description="Probability, 0 to 1, that anything in the library answers the query."
     )
     notices: list[str] = Field(description="Options that could not be applied.")
+    more: int = Field(
+        0,
+        description="Number of further results of this page that are left out because they are "
+        "unlikely to match; `all` returns them.",
+    )
 
 
 class FacetCount(BaseModel):
@@ -171,6 +190,7 @@ class DetailedResponse(SearchResponse):
             facets=tuple(facet.facet() for facet in self.facets),
             version=self.version,
             cursor=self.cursor,
+            more=self.more,
         )
 
 
@@ -186,6 +206,7 @@ def answer_fields(answer: Answer, root_path: str = "", *, detailed: bool = False
         "no_good_match": answer.no_good_match,
         "confidence": answer.confidence,
         "notices": answer.notices,
+        "more": answer.more,
     }
     if detailed:
         fields |= {
@@ -214,4 +235,7 @@ def _result_fields(hit: Hit, root_path: str) -> dict[str, Any]:
         "span": hit.span,
         "metadata": hit.metadata,
         "evidence": hit.evidence,
+        "moments": [
+            {"id": one.chunk_id, "score": one.score, "span": one.span} for one in hit.moments
+        ],
     }
