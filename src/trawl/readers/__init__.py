@@ -10,7 +10,8 @@ from pathlib import Path
 
 from trawl.errors import ReadError
 from trawl.readers import markdown, pictures, sounds, text
-from trawl.readers.formats import Format, Limits, Reader, read_head, short_reason
+from trawl.readers.containers import head_behind_tag
+from trawl.readers.formats import Format, Limits, Reader, opened, read_head, short_reason
 from trawl.readers.markdown import PictureLink, picture_links
 from trawl.readers.sidecars import Sidecar, Sidecars
 from trawl.readers.text import looks_like_text
@@ -75,6 +76,9 @@ def media_type_of(path: Path) -> str | None:
         if claimed.modality != "text":
             raise ReadError(f"named {suffix} but contains plain text")
         return claimed.media_type
+    if head.startswith(b"ID3"):
+        with opened(path) as stream:
+            head = head_behind_tag(stream, head) or head
     detected = next((f for f in FORMATS if f.matches is not None and f.matches(head)), None)
     if detected is None:
         if claimed is not None:
