@@ -70,11 +70,15 @@ Media: TypeAlias = "str | Image | Sound"
 
 @dataclass(frozen=True, slots=True)
 class Passages:
-    """A stretch of running text that starts at character `start_char` of the document."""
+    """A stretch of running text that starts at character `start_char` of the document.
+
+    `rows` are the (start in `text`, row number) of the records of a table, in order.
+    """
 
     text: str
     start_char: int = 0
     page: int | None = None
+    rows: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

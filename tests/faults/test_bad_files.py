@@ -98,11 +98,11 @@ def test_an_unsupported_file_is_skipped_in_a_folder_and_fails_if_named(
 ) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
-    (folder / "program.py").write_text("print('x')\n")
+    (folder / "data.json").write_text("{}\n")
     report = library.add(folder)
     assert (report.skipped, report.failed) == (1, ())
-    (failure,) = library.add(folder / "program.py").failed
-    assert "unsupported file type .py" in failure.reason
+    (failure,) = library.add(folder / "data.json").failed
+    assert "unsupported file type .json" in failure.reason
 
 
 def test_failures_are_removed_once_their_cause_is_gone(library: Library, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -83,7 +84,18 @@ def _passages(
             text=text,
             # A passage from the middle of a text often does not mention its subject.
             media={"text": text if not title or title in text else f"{title}\n{text}"},
+            detail=_rows(part, start, end),
         )
+
+
+def _rows(part: Passages, start: int, end: int) -> str:
+    """Return the rows of a table that a passage shows, such as "rows 2–5"; "" for other text."""
+    if not part.rows:
+        return ""
+    begins = [begin for begin, _ in part.rows]
+    first = part.rows[max(0, bisect_right(begins, start) - 1)][1]
+    last = part.rows[bisect_right(begins, end - 1) - 1][1]
+    return f"row {first}" if first == last else f"rows {first}–{last}"
 
 
 def _picture(part: Picture, caption: str) -> Draft:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from trawl.errors import ReadError
-from trawl.readers import markdown, pictures, sounds, text
-from trawl.readers.formats import Format, Limits, Reader, read_head, short_reason
+from trawl.readers import markdown, pictures, records, sounds, source, text
+from trawl.readers.containers import head_behind_tag
+from trawl.readers.formats import Format, Limits, Reader, opened, read_head, short_reason
 from trawl.readers.markdown import PictureLink, picture_links
 from trawl.readers.sidecars import Sidecar, Sidecars
 from trawl.readers.text import looks_like_text
@@ -35,6 +36,8 @@ __all__ = [
 FORMATS: tuple[Format, ...] = (
     *text.FORMATS,
     *markdown.FORMATS,
+    *source.FORMATS,
+    *records.FORMATS,
     *pictures.FORMATS,
     *sounds.FORMATS,
 )
@@ -66,7 +69,7 @@ def media_type_of(path: Path) -> str | None:
     claimed = _BY_SUFFIX.get(suffix)
     head = read_head(path)
     if not head:
-        if claimed is None:  # a marker, such as _SUCCESS
+        if claimed is None or claimed.only_if_text:  # a marker, such as _SUCCESS
             return None
         raise ReadError("empty file")
     if looks_like_text(head):
@@ -75,10 +78,15 @@ def media_type_of(path: Path) -> str | None:
         if claimed.modality != "text":
             raise ReadError(f"named {suffix} but contains plain text")
         return claimed.media_type
+    if head.startswith(b"ID3"):
+        with opened(path) as stream:
+            head = head_behind_tag(stream, head) or head
     detected = next((f for f in FORMATS if f.matches is not None and f.matches(head)), None)
     if detected is None:
         if claimed is not None:
             _reject_foreign(head, suffix)
+            if claimed.only_if_text:
+                return None
         return claimed.media_type if claimed else None
     if claimed is not None and claimed.modality != detected.modality:
         raise ReadError(f"named {suffix} but contains {detected.name}")

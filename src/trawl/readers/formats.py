@@ -42,7 +42,8 @@ class Format:
 
     `name` is a noun phrase for messages ("a JPEG image"). `suffixes` are lower case, with the
     dot. `matches` tests the first `HEAD_BYTES` bytes of a file; None if only the extension
-    identifies the type, as for plain text and Markdown.
+    identifies the type, as for plain text and Markdown. Files of a type that is
+    `only_if_text` are skipped if they are empty or binary (``__init__.py``, video in ``.ts``).
     """
 
     media_type: str
@@ -51,6 +52,7 @@ class Format:
     suffixes: frozenset[str]
     read: Reader
     matches: Callable[[bytes], bool] | None = None
+    only_if_text: bool = False
 
 
 def reason_of(error: OSError) -> str:

@@ -6,7 +6,7 @@ frames, and an Ogg stream marks its last page. A frame is one sample of every ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trawl.errors import ReadError
-from trawl.readers.containers import check_end, is_mp3, is_ogg_sound, is_wav
+from trawl.readers.containers import Stream, find_streams, is_mp3, is_ogg_sound, is_wav
 from trawl.readers.formats import Format, Limits, opened, stem_title
+from trawl.readers.spliced import Spliced
 from trawl.types import Metadata, Reading, Sound
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ MAX_SAMPLE_RATE_HZ = 1_000_000
 _BLOCK_FRAMES = 65_536
 _MP3_SLACK_FRAMES = 4 * 1152
 """Frames that a decoder may drop from an MP3 whose header does not state its length."""
+_CANCELLED = 0.01
+"""Share of the channels' power below which their mean is not a mix but a cancellation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,16 @@ class SoundFileRecording:
     """An audio file whose container has been checked. Samples are decoded as they are read.
 
     `frames` is the length that the header states, or the decoded length if it states none. For
-    an MP3 whose header does not state it, it may be too high by up to `slack_frames`.
+    an MP3 whose header does not state it, it may be too high by up to `slack_frames`. Samples are
+    multiplied by `gain`.
     """
 
     path: Path
     sample_rate_hz: int
     frames: int
     slack_frames: int = 0
+    streams: tuple[Stream, ...] = (Stream(),)
+    gain: float = 1.0
 
     @property
     def duration_s(self) -> float:
@@ -83,22 +89,17 @@ class SoundFileRecording:
     def _blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield mono float32 [n] in -1..1. Raises `ReadError` if samples are missing."""
         decoded = 0
-        with _decoder(self.path) as sound:
-            # Bounds the block size for any number of channels.
-            block_frames = max(1, _BLOCK_FRAMES // sound.channels)
-            while decoded < self.frames:
-                frames = min(block_frames, self.frames - decoded)
-                block = sound.read(frames, dtype="float32", always_2d=True)
-                if not len(block):
-                    break
-                mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
+        for stream in self.streams:
+            for block in _decoded_blocks(self.path, stream):
+                mono = _mono(block[: self.frames - decoded])
                 if not np.isfinite(mono).all():
                     bad = decoded + int(np.flatnonzero(~np.isfinite(mono))[0])
                     raise ReadError(
                         f"a sample is not a number, at {bad / self.sample_rate_hz:.3f} s"
                     )
                 decoded += len(mono)
-                yield np.clip(mono, -1.0, 1.0)
+                if len(mono):
+                    yield np.clip(mono * np.float32(self.gain), -1.0, 1.0)
         if decoded < max(1, self.frames - self.slack_frames):
             raise ReadError(
                 f"truncated after {decoded / self.sample_rate_hz:.3f} s of the "
@@ -109,47 +110,98 @@ class SoundFileRecording:
 def read_sound(path: Path, limits: Limits, *, media_type: str) -> Reading:
     """Open an audio file and check that it is complete.
 
-    The title, `artist` and `album` come from its tags. Raises `ReadError`.
+    A file that consists of several streams is read as one recording. The title, `artist` and
+    `album` come from its tags. Raises `ReadError`.
     """
     with opened(path) as stream:
-        chained_frames = check_end(stream)
-    with _decoder(path) as sound:
-        sample_rate_hz, frames = int(sound.samplerate), int(sound.frames)
-        if not 0 < sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
-            raise ReadError(f"unsupported sample rate of {sample_rate_hz:,} Hz")
-        if frames >= 2**62:  # libsndfile's value for an unknown length
-            frames = _decoded_frames(sound)
-        slack_frames = 0
-        if chained_frames is not None:
-            slack_frames = _MP3_SLACK_FRAMES
-            if frames < chained_frames - slack_frames:
-                # libsndfile estimates the length from the first frame's bit rate, and stops there.
-                raise ReadError(
-                    "an MP3 of variable bit rate whose header does not state its length; "
-                    "libsndfile cannot read it completely, so encode it again"
-                )
-            frames = min(frames, chained_frames)
-        tags = {key: " ".join(value.split()) for key, value in sound.copy_metadata().items()}
+        streams, notices = find_streams(stream)
+    lengths: list[int] = []
+    rates_hz: list[int] = []
+    tags: dict[str, str] = {}
+    for part in streams:
+        with _decoder(path, part) as sound:
+            rates_hz.append(int(sound.samplerate))
+            frames = int(sound.frames)
+            if frames >= 2**62:  # libsndfile's value for an unknown length
+                frames = _decoded_frames(sound)
+            lengths.append(frames if part.frames is None else min(frames, part.frames))
+            for key, value in sound.copy_metadata().items():
+                tags.setdefault(key, " ".join(value.split()))
+    sample_rate_hz, frames = rates_hz[0], sum(lengths)
+    if not 0 < sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
+        raise ReadError(f"unsupported sample rate of {sample_rate_hz:,} Hz")
+    if len(set(rates_hz)) > 1:
+        listed = ", ".join(f"{rate:,}" for rate in dict.fromkeys(rates_hz))
+        raise ReadError(f"consists of recordings at different rates ({listed} Hz); split the file")
     if frames < 1:
         raise ReadError("contains no audio: zero samples")
+    gain, silent = _levels(path, streams)
+    if silent:
+        notices = (*notices, "the recording is silent")
     metadata: Metadata = {key: tags[key] for key in ("artist", "album") if tags.get(key)}
-    recording = SoundFileRecording(path, sample_rate_hz, frames, slack_frames)
-    return Reading(media_type, tags.get("title") or stem_title(path), (recording,), metadata)
+    slack_frames = _MP3_SLACK_FRAMES * sum(part.frames is not None for part in streams)
+    recording = SoundFileRecording(path, sample_rate_hz, frames, slack_frames, tuple(streams), gain)
+    title = tags.get("title") or stem_title(path)
+    return Reading(media_type, title, (recording,), metadata, notices)
+
+
+def _levels(path: Path, streams: Sequence[Stream]) -> tuple[float, bool]:
+    """Return the gain that brings floating-point samples into -1..1, and whether all are equal.
+
+    Formats of integers need no gain, and those of a codec exceed 1 only by its error; for them,
+    decoding stops at the first sample that differs.
+    """
+    peak, first, silent = 0.0, None, True
+    for stream in streams:
+        with _decoder(path, stream) as sound:
+            floating = sound.subtype in {"FLOAT", "DOUBLE"}
+        for block in _decoded_blocks(path, stream):
+            if first is None:
+                first = block[0, 0]
+            silent = silent and bool((block == first).all())
+            if not silent and not floating:
+                break
+            finite = np.abs(block[np.isfinite(block)])
+            peak = max(peak, float(finite.max(initial=0))) if floating else peak
+    return (1 / peak if peak > 1 else 1.0), silent
+
+
+def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mix float32 [n, channels] down to [n].
+
+    The mean of the channels, or a loud channel if they cancel each other (one is inverted).
+    """
+    if block.shape[1] == 1 or not len(block):
+        return block[:, 0]
+    mean: NDArray[np.float32] = block.mean(axis=1, dtype=np.float32)
+    powers = np.square(block, dtype=np.float64).mean(axis=0)
+    if np.square(mean, dtype=np.float64).mean() < _CANCELLED * powers.mean():
+        # The first of the loud ones, so that neighbouring blocks use the same channel.
+        mean = block[:, int(np.argmax(powers >= powers.max() / 2))]
+    return mean
+
+
+def _decoded_blocks(path: Path, stream: Stream) -> Iterator[NDArray[np.float32]]:
+    """Yield float32 [n, channels] up to the end. The size is bounded for any number of channels."""
+    with _decoder(path, stream) as sound:
+        count = max(1, _BLOCK_FRAMES // sound.channels)
+        while len(block := sound.read(count, dtype="float32", always_2d=True)):
+            yield block
 
 
 @contextmanager
-def _decoder(path: Path) -> Iterator[SoundFile]:
-    """Open an audio file. Errors of libsndfile in the `with` block become `ReadError`."""
+def _decoder(path: Path, part: Stream) -> Iterator[SoundFile]:
+    """Open a stream of a file. Errors of libsndfile in the `with` block become `ReadError`."""
     import soundfile
 
     try:
         # By descriptor, because libsndfile does not accept names that are not UTF-8. Closed
         # here, so that a failed open does not close it twice.
-        with (
-            opened(path) as stream,
-            soundfile.SoundFile(stream.fileno(), closefd=False) as sound,
-        ):
-            yield sound
+        with opened(path) as stream:
+            pieces = part.pieces
+            source = stream.fileno() if pieces is None else Spliced(stream, pieces)
+            with soundfile.SoundFile(source, closefd=False) as sound:
+                yield sound
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(getattr(error, "error_string", error)).split()).rstrip(".")
         raise ReadError(f"the audio cannot be decoded: {reason or 'damaged data'}") from error
