@@ -27,8 +27,34 @@ Metadata: TypeAlias = dict[str, Value]
 Edits: TypeAlias = dict[str, Value | None]
 """Changes that a user made to a document's metadata; None removes a key."""
 
-ColumnType: TypeAlias = Literal["text", "integer", "real", "boolean", "date", "texts"]
-"""The type of a metadata column, fixed by its first value; `texts` is a list of text."""
+ColumnType: TypeAlias = Literal["text", "integer", "real", "boolean", "date", "datetime", "texts"]
+"""The type of a metadata column, which holds the values of all documents.
+
+`texts` is a list of text. A `datetime` without a time zone is taken as UTC.
+"""
+
+
+def plain_text(value: str | int | float | bool | datetime.date) -> str:
+    """Return a value as a text column holds it: true, 4.5, 2024-05-01."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime.date():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def utc_datetime(value: datetime.date) -> datetime.datetime:
+    """Return a date or datetime as a datetime column holds it: in UTC, without a time zone."""
+    if not isinstance(value, datetime.datetime):
+        return datetime.datetime(value.year, value.month, value.day)
+    if value.tzinfo is None:
+        return value
+    try:
+        return value.astimezone(datetime.UTC).replace(tzinfo=None)
+    except OverflowError:  # the first or last day of the calendar
+        return value.replace(tzinfo=None)
 
 
 # --- embedding -----------------------------------------------------------------------
@@ -164,7 +190,7 @@ class Document:
     """One source file.
 
     `uri` is its path or address. `size_bytes` and `modified_ns` (nanoseconds since 1970)
-    are the file's at the time it was read.
+    are the file's at the time it was read. `notices` state what differs from the file.
     """
 
     document_id: str
@@ -175,6 +201,7 @@ class Document:
     metadata: Metadata
     size_bytes: int
     modified_ns: int | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,11 +386,20 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """A file that was indexed, and what differs from the file, such as a value kept as text."""
+
+    uri: str
+    notice: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of one `add`.
 
-    `failed` lists every file that could not be indexed. `skipped` counts the files in
-    folders whose type is not supported.
+    `failed` lists every file that could not be indexed, `notices` what differs from the files
+    that were added or replaced. `skipped` counts the files in folders whose type is not
+    supported.
     """
 
     added: int
@@ -374,6 +410,7 @@ class Report:
     chunks: int
     seconds: float
     skipped: int = 0
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,3 +428,4 @@ class Status:
     version: int
     fragments: int = 0
     unindexed_rows: int = 0
+    notices: tuple[Notice, ...] = ()

@@ -47,7 +47,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "silent.wav": (_wav_without_samples, "empty|no audio|no samples"),
     "latin1.txt": (lambda path: path.write_bytes(b"caf\xe9 au lait"), "UTF-8"),
     "noise.mp3": (lambda path: path.write_bytes(bytes(range(256)) * 20), ""),
-    "front.md": (lambda path: path.write_text("---\ntitle: [open\n---\nText.\n"), "front matter"),
+    "front.md": (lambda path: path.write_text("---\ntitle: a\n---\n"), "no text"),
 }
 
 

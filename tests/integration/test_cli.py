@@ -342,6 +342,7 @@ def test_json_of_add_and_status_is_this() -> None:
         "replaced": 3,
         "removed": 4,
         "failed": [{"uri": "/x/a.png", "reason": "torn"}],
+        "notices": [],
         "skipped": 7,
         "chunks": 5,
         "seconds": 6.5,
@@ -352,6 +353,7 @@ def test_json_of_add_and_status_is_this() -> None:
         "documents": 1,
         "chunks": {"text": 2, "image": 0, "audio": 0},
         "failed": 1,
+        "notices": 0,
         "spaces": [space],
         "version": 9,
     }
@@ -384,14 +386,15 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
     assert "<mark>" in hit["snippet"]
     assert Path(hit["uri"]).is_absolute()
     assert set(ask(place, "add", "collection")) == {
-        "added", "unchanged", "replaced", "removed", "failed", "skipped", "chunks", "seconds",
+        "added", "unchanged", "replaced", "removed", "failed", "notices", "skipped", "chunks",
+        "seconds",
     }  # fmt: skip
     status = ask(place, "status")
-    assert set(status) == {"documents", "chunks", "failed", "spaces", "version"}
+    assert set(status) == {"documents", "chunks", "failed", "notices", "spaces", "version"}
     assert (status["documents"], status["failed"]) == (6, 0)
     assert set(ask(place, "show", hit["chunk_id"])) == {
         "document_id", "uri", "title", "media_type", "size_bytes", "added_at", "metadata",
-        "error", "chunks",
+        "error", "notices", "chunks",
     }  # fmt: skip
 
 

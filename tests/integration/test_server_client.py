@@ -204,7 +204,7 @@ def test_documents_are_shown_and_changed(address: str, files: list[Path], tmp_pa
         (facet,) = client.facets(["lab"])
         assert facet.counts == (("CERN", 1),)
         with pytest.raises(MetadataError):
-            client.set_metadata(note.document.document_id, {"year": "late"})
+            client.set_metadata(note.document.document_id, {"year": 2**70})
         data = files[1].read_bytes()
         chunk_id = client.show(job.document_ids[1]).chunks[0].chunk_id
         whole = client.media(chunk_id)

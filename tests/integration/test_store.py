@@ -43,7 +43,6 @@ def store(tmp_path: Path) -> Store:
 def writer(store: Store) -> Iterator[Writer]:
     with WriteLock(store.directory) as lock:
         found = store.writer(lock)
-        found.columns |= {"number": "integer", "third": "boolean"}
         yield found
 
 
@@ -149,7 +148,6 @@ def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
     store = Store.create(tmp_path / "bits", SOURCES)
     with WriteLock(store.directory) as lock:
         writer = store.writer(lock)
-        writer.columns |= {"number": "integer", "third": "boolean"}
         for start, end in zip([0, *ends], ends, strict=False):
             for some in np.array_split(np.arange(start, end), 3):
                 writer.commit([(document(int(n)), [chunk(int(n), vectors[n])]) for n in some])

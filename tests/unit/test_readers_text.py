@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 import time
 from pathlib import Path
 
 import pytest
 
-from trawl.errors import MetadataError, ReadError
+from trawl.errors import ReadError
 from trawl.readers import media_type_of, picture_links, read
 from trawl.types import Passages, Reading
 
@@ -80,7 +81,7 @@ measured: 2024-05-01
 keys: [muon, 7, true]
 instrument:
   name: Cloud
-  site: {lat: 46.2, roof: yes}
+  site: {lat: 46.2, roof: true}
 empty: null
 ---
 # A *first* heading
@@ -153,10 +154,42 @@ def test_rules_around_text_are_not_front_matter(tmp_path: Path) -> None:
         ("? [1, 2]\n: x\ntitle: t", "is not valid YAML|is not a valid name"),
     ],
 )
-def test_bad_front_matter_fails_the_file(tmp_path: Path, front: str, reason: str) -> None:
-    path = written(tmp_path, "a.md", f"---\nfirst: 1\n{front}\n---\ntext")
-    with pytest.raises(MetadataError, match=reason):
-        read(path, "text/markdown")
+def test_bad_front_matter_is_a_notice(tmp_path: Path, front: str, reason: str) -> None:
+    path = written(tmp_path, "a.md", f"---\nfirst: 1\n{front}\n---\nthe text")
+    found = read(path, "text/markdown")
+    assert "the text" in text_of(found)
+    (notice,) = found.notices
+    assert re.search(reason, notice)
+    # Front matter that cannot be parsed is text; otherwise the other keys are kept.
+    assert found.metadata.get("first") == (None if "not valid YAML" in notice else 1)
+
+
+@pytest.mark.parametrize(
+    ("written_as", "value"),
+    [
+        ("NO", "NO"),
+        ("on", "on"),
+        ("01234", "01234"),
+        ("12:30", "12:30"),
+        ("1_000", "1_000"),
+        ("2024-02-30", "2024-02-30"),
+        ("2024-05-01", datetime.date(2024, 5, 1)),
+        ("2024-05-01 10:00:00", datetime.datetime(2024, 5, 1, 10)),
+        ("0o17", 15),
+        ("-3", -3),
+        ("1e3", 1000.0),
+        ("TRUE", True),
+        ("[[x], {y: 1}]", '[["x"], {"y": 1}]'),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("9" * 5000, "9" * 5000),
+        ("-.inf", "-Infinity"),
+    ],
+)
+def test_values_of_front_matter_follow_yaml_1_2(
+    tmp_path: Path, written_as: str, value: object
+) -> None:
+    path = written(tmp_path, "a.md", f"---\nkey: {written_as}\n---\ntext")
+    assert read(path, "text/markdown").metadata == {"key": value}
 
 
 def test_front_matter_with_exponential_aliases_is_bounded(tmp_path: Path) -> None:
@@ -166,8 +199,18 @@ def test_front_matter_with_exponential_aliases_is_bounded(tmp_path: Path) -> Non
         for n in range(1, 9)
     ]
     path = written(tmp_path, "a.md", "---\n" + "\n".join(levels) + "\n---\ntext")
-    with pytest.raises(MetadataError, match="more than 1,000 metadata keys"):
-        read(path, "text/markdown")
+    found = read(path, "text/markdown")
+    assert len(found.metadata) == 1_000
+    assert found.notices == ("more than 1,000 metadata keys; the others are left out",)
+
+
+def test_front_matter_with_an_enormous_list_is_left_out(tmp_path: Path) -> None:
+    levels = ["a0: &a0 [x, y, z]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
+    path = written(tmp_path, "a.md", "---\n" + "\n".join(levels) + "\n---\ntext")
+    found = read(path, "text/markdown")
+    assert all(len(str(value)) < 11_000 for value in found.metadata.values())
+    assert "too large to keep" in found.notices[-1]
 
 
 def test_markdown_without_text_or_images_is_rejected(tmp_path: Path) -> None:

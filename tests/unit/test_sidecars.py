@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trawl.errors import MetadataError, UsageError
+from trawl.errors import UsageError
 from trawl.readers import Sidecar, Sidecars, coerce_option
 from trawl.types import Value
 
@@ -47,7 +47,7 @@ def test_a_sidecar_beside_its_file(tmp_path: Path, suffix: str) -> None:
     assert found.metadata == {
         "year": 2021,
         "taken": datetime.date(2024, 5, 1),
-        "at": "2024-05-01T12:00:00",
+        "at": datetime.datetime(2024, 5, 1, 12),
         "site.name": "CERN",
         "site.geo.lat": 46.2,
         "keys": ["muon", "1", "2.5", "false"],
@@ -67,7 +67,7 @@ def test_yaml_value_types(tmp_path: Path) -> None:
         "a track",
         {
             "taken": datetime.date(2024, 5, 1),
-            "at": "2024-05-01T12:30:00",
+            "at": datetime.datetime(2024, 5, 1, 12, 30),
             "days": ["2024-05-01"],
         },
     )
@@ -133,7 +133,6 @@ def test_a_sidecar_overrides_the_table(tmp_path: Path) -> None:
     ("name", "content", "reason"),
     [
         ("metadata.jsonl", '{"file": "a"}\n{"file": ', "line 2 is not valid JSON"),
-        ("metadata.jsonl", '{"file": "a", "x": NaN}', "NaN is not a number"),
         ("metadata.jsonl", '["a"]', "line 1 is not an object"),
         ("metadata.jsonl", '{"year": 1}', "line 1 names no file"),
         ("metadata.json", "[1]", "object 1 is not an object"),
@@ -171,10 +170,9 @@ def test_an_invalid_table_is_one_problem_and_fails_no_file(
         ("json", '{"a": 1e999}', "not a finite number"),
         ("json", '{"a": "\\ud800"}', "not valid Unicode"),
         ("json", '{"": 1}', "is not a valid name"),
-        ("json", '{"title": ["x"]}', "must be text"),
+        ("json", '{"title": ["x"]}', "the title is a list"),
         ("json", '{"a": 9223372036854775808}', "beyond 64 bits"),
         ("json", "{" + '"a": {' * 40 + "}" * 41, "nested deeper"),
-        ("json", '{"a": ' + "9" * 5000 + "}", "not valid JSON"),
         ("json", "", "is not valid JSON"),
         ("yaml", "a: [b", "'photo.jpg.yaml' is not valid YAML at line"),
         ("yaml", "a: !!binary aGk=", "'a' is a bytes"),
@@ -182,26 +180,26 @@ def test_an_invalid_table_is_one_problem_and_fails_no_file(
         ("yaml", " " * (1024 * 1024 + 1), "1,048,577 bytes"),
     ],
 )
-def test_an_invalid_sidecar_fails_its_file_only(
+def test_an_invalid_sidecar_is_a_notice_for_its_file_only(
     tmp_path: Path, suffix: str, content: str, reason: str
 ) -> None:
     path = photo(tmp_path)
     (tmp_path / f"photo.jpg.{suffix}").write_text(content)
     sidecars = Sidecars()
-    with pytest.raises(MetadataError) as caught:
-        sidecars.metadata_for(path)
-    assert reason in str(caught.value)
+    (notice,) = sidecars.metadata_for(path).notices
+    assert reason in notice
     assert sidecars.metadata_for(photo(tmp_path, "other.jpg")) == Sidecar()
     assert sidecars.problems == ()
 
 
-def test_an_invalid_value_in_a_table_fails_its_file_only(tmp_path: Path) -> None:
+def test_a_value_without_a_type_is_kept_as_json_text(tmp_path: Path) -> None:
     (tmp_path / "metadata.jsonl").write_text(
         '{"file": "photo.jpg", "a": [[1]]}\n{"file": "other.jpg", "a": 1}\n'
     )
     sidecars = Sidecars()
-    with pytest.raises(MetadataError, match="'a' is a list that contains a list"):
-        sidecars.metadata_for(photo(tmp_path))
+    found = sidecars.metadata_for(photo(tmp_path))
+    assert found.metadata == {"a": "[[1]]"}
+    assert found.notices == ("metadata 'a' is a list that contains a list; kept as JSON text",)
     assert sidecars.metadata_for(photo(tmp_path, "other.jpg")).metadata == {"a": 1}
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 
 import numpy as np
 import pytest
 
 from trawl.errors import MetadataError
+from trawl.store.columns import ColumnTypes, column_type, fit_value
 from trawl.store.rows import (
     chunk_rows,
-    column_type,
-    fit_metadata,
     metadata_from_json,
     metadata_to_json,
     span_from_row,
@@ -23,7 +23,7 @@ from trawl.store.schema import (
     metadata_columns,
     metadata_fields,
 )
-from trawl.types import Chunk, ColumnType, Document, Metadata, Space, Span
+from trawl.types import Chunk, ColumnType, Document, Metadata, Space, Span, Value
 
 KEYS = [
     "year",
@@ -66,6 +66,7 @@ METADATA: Metadata = {
     "real": 2.5,
     "yes": True,
     "day": datetime.date(2024, 2, 29),
+    "time": datetime.datetime(2024, 2, 29, 10, 30, tzinfo=datetime.UTC),
     "tags": ["a", "b"],
 }
 
@@ -75,26 +76,44 @@ def test_metadata_survives_json() -> None:
     assert metadata_from_json(None) == {}
 
 
-def test_fitting_enters_new_keys_and_keeps_old_types() -> None:
-    columns: dict[str, ColumnType] = {"real": "real"}
-    assert fit_metadata({"real": 3, "year": 1999}, columns) == {"real": 3.0, "year": 1999}
-    assert columns == {"real": "real", "year": "integer"}
+DAY, NOON = datetime.date(2024, 5, 1), datetime.datetime(2024, 5, 1, 12)
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("values", "kind", "held"),
     [
-        ("1999", "this value is text"),
-        (1999.5, "this value is real"),
-        (True, "boolean"),
-        ([], "texts"),
+        ([4, 4], "integer", [4, 4]),
+        ([4, 4.5], "real", [4.0, 4.5]),
+        ([DAY, NOON], "datetime", [datetime.datetime(2024, 5, 1), NOON]),
+        (["a", ["b", "c"]], "texts", [["a"], ["b", "c"]]),
+        ([4, ["b"], True], "texts", [["4"], ["b"], ["true"]]),
+        ([2021, "n.d."], "text", ["2021", "n.d."]),
+        ([True, 1], "text", ["true", "1"]),
+        ([DAY, 1.5, "x"], "text", ["2024-05-01", "1.5", "x"]),
     ],
 )
-def test_another_type_is_refused_and_changes_nothing(value: object, told: str) -> None:
-    columns: dict[str, ColumnType] = {"year": "integer"}
-    with pytest.raises(MetadataError, match=told):
-        fit_metadata({"new": 1, "year": value}, columns)  # type: ignore[dict-item]
-    assert columns == {"year": "integer"}
+def test_the_type_of_a_column_holds_every_value(
+    values: list[Value], kind: ColumnType, held: list[Value]
+) -> None:
+    for order in itertools.permutations(values):
+        types = ColumnTypes({"key": value} for value in order)
+        assert types.columns() == {"key": kind}
+    assert [fit_value(value, kind) for value in values] == held
+
+
+def test_a_column_returns_to_the_type_of_the_values_left() -> None:
+    types = ColumnTypes([{"year": 2021}, {"year": "n.d."}])
+    types.remove({"year": "n.d."})
+    assert types.columns() == {"year": "integer"}
+    types.remove({"year": 2021})
+    assert types.columns() == {}
+
+
+def test_a_time_with_a_zone_is_held_in_utc() -> None:
+    zone = datetime.timezone(datetime.timedelta(hours=2))
+    assert fit_value(NOON.replace(tzinfo=zone), "datetime") == datetime.datetime(2024, 5, 1, 10)
+    first = datetime.datetime.min.replace(tzinfo=zone)
+    assert fit_value(first, "datetime") == datetime.datetime.min
 
 
 @pytest.mark.parametrize("value", [2**63, float("nan"), float("inf")])

@@ -218,26 +218,34 @@ def status(
     failed: Annotated[
         bool, typer.Option("--failed", help="List the files that could not be read, with reasons.")
     ] = False,
+    notices: Annotated[
+        bool,
+        typer.Option("--notices", help="List what was indexed otherwise than it is in its file."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show counts of documents and chunks, and unreadable files.
+    """Show counts, unreadable files and notices.
+
+    A notice is a metadata value or sidecar that could not be used as it is. The file is
+    indexed.
 
     \b
     Examples:
       trawl status
-      trawl status --failed
+      trawl status --failed --notices
     """
     with open_library(library) as opened:
         found = opened.status()
     if json:
         from trawl.cli.output import status_json
 
-        print_json(status_json(found, with_failures=failed))
+        print_json(status_json(found, with_failures=failed, with_notices=notices))
         return
     from trawl.cli.output import console
     from trawl.cli.render import print_status
 
-    print_status(console(), library_name(library), found, with_failures=failed)
+    name = library_name(library)
+    print_status(console(), name, found, with_failures=failed, with_notices=notices)
 
 
 def serve(

@@ -140,9 +140,11 @@ _HIT = (
 )  # fmt: skip
 _DOCUMENT = (
     "document_id", "uri", "title", "media_type", "size_bytes", "added_at", "metadata", "error",
+    "notices",
 )  # fmt: skip
 _REPORT = (
-    "added", "unchanged", "replaced", "removed", "failed", "skipped", "chunks", "seconds",
+    "added", "unchanged", "replaced", "removed", "failed", "notices", "skipped", "chunks",
+    "seconds",
 )  # fmt: skip
 
 
@@ -193,17 +195,22 @@ def report_json(report: Report) -> dict[str, Any]:
     return _fields(report, _REPORT)
 
 
-def status_json(status: Status, *, with_failures: bool) -> dict[str, Any]:
+def status_json(
+    status: Status, *, with_failures: bool, with_notices: bool = False
+) -> dict[str, Any]:
     """Return the object that ``trawl status`` prints."""
     found: dict[str, Any] = {
         "documents": status.documents,
         "chunks": {name: status.chunks.get(name, 0) for name in ("text", "image", "audio")},
         "failed": len(status.failed),
+        "notices": len(status.notices),
         "spaces": _spaces(status.spaces),
         "version": status.version,
     }
     if with_failures:
         found["failures"] = _failures(status.failed)
+    if with_notices:
+        found["noticed"] = [_fields(one, ("uri", "notice")) for one in status.notices]
     return found
 
 

@@ -17,11 +17,22 @@ from trawl.cli.output import clean
 
 if TYPE_CHECKING:
     from trawl.library.interface import DocumentView
-    from trawl.types import Answer, Failure, Hit, Modality, Moment, Report, Status, StoredChunk
+    from trawl.types import (
+        Answer,
+        Failure,
+        Hit,
+        Modality,
+        Moment,
+        Notice,
+        Report,
+        Status,
+        StoredChunk,
+    )
 
 _INDENT = "    "
 _MARKED = re.compile(r"<mark>(.*?)</mark>", re.DOTALL)
 _SNIPPET_LINES = 3
+_LISTED_NOTICES = 10
 _MODALITIES: tuple[Modality, ...] = ("text", "image", "audio")
 
 
@@ -97,6 +108,8 @@ def print_report(out: Console, report: Report) -> None:
     outcomes = ["added", "unchanged", "replaced", "removed"]
     rows: dict[str, str | Text] = {name: f"{getattr(report, name):,}" for name in outcomes}
     rows["failed"] = Text(f"{len(report.failed):,}", style="bold red" if report.failed else "")
+    if report.notices:
+        rows["notices"] = f"{len(report.notices):,}"
     if report.skipped:
         rows["skipped"] = f"{report.skipped:,}  (unsupported file type)"
     _print_pairs(out, rows)
@@ -107,20 +120,36 @@ def print_report(out: Console, report: Report) -> None:
     if report.failed:
         out.print()
         print_failures(out, report.failed)
+    if report.notices:
+        out.print()
+        print_notices(out, report.notices[:_LISTED_NOTICES])
+        more = len(report.notices) - _LISTED_NOTICES
+        if more > 0:
+            out.print(f"and {more:,} more; list all with: trawl status --notices")
 
 
 def print_failures(out: Console, failed: Iterable[Failure]) -> None:
     """Print each failed file with its reason."""
     for failure in failed:
-        out.print(Text(clean(short_path(failure.uri)), style="red"))
-        for line in textwrap.wrap(
-            clean(failure.reason), out.width - len(_INDENT), break_on_hyphens=False
-        ):
-            out.print(_INDENT + line)
+        _print_reason(out, failure.uri, failure.reason, "red")
 
 
-def print_status(out: Console, library: str, status: Status, *, with_failures: bool) -> None:
-    """Print counts, version and spaces, and the failed files if wanted."""
+def print_notices(out: Console, notices: Iterable[Notice]) -> None:
+    """Print each file that was indexed with a notice."""
+    for one in notices:
+        _print_reason(out, one.uri, one.notice, "yellow")
+
+
+def _print_reason(out: Console, uri: str, reason: str, style: str) -> None:
+    out.print(Text(clean(short_path(uri)), style=style))
+    for line in textwrap.wrap(clean(reason), out.width - len(_INDENT), break_on_hyphens=False):
+        out.print(_INDENT + line)
+
+
+def print_status(
+    out: Console, library: str, status: Status, *, with_failures: bool, with_notices: bool
+) -> None:
+    """Print counts, version and spaces, and the failed files and the notices if wanted."""
     failed = f"{len(status.failed):,}"
     if status.failed and not with_failures:
         failed += "  (list them with --failed)"
@@ -132,6 +161,9 @@ def print_status(out: Console, library: str, status: Status, *, with_failures: b
         "failed": failed,
         "version": f"{status.version:,}",
     }
+    if status.notices:
+        hint = "" if with_notices else "  (list them with --notices)"
+        rows["notices"] = f"{len(status.notices):,}{hint}"
     for space in status.spaces:
         rows[f"space {clean(space.name)}"] = (
             f"{space.dimension} dimensions, {space.metric}, {space.fingerprint[:12]}"
@@ -140,6 +172,9 @@ def print_status(out: Console, library: str, status: Status, *, with_failures: b
     if with_failures and status.failed:
         out.print()
         print_failures(out, status.failed)
+    if with_notices and status.notices:
+        out.print()
+        print_notices(out, status.notices)
 
 
 def print_contents(out: Console, contents: DocumentView, chunk_id: str | None) -> None:
@@ -154,6 +189,8 @@ def print_contents(out: Console, contents: DocumentView, chunk_id: str | None) -
     }
     if document.error:
         rows["error"] = Text(clean(document.error), style="red")
+    if document.notices:
+        rows["notices"] = Text(clean("; ".join(document.notices)), style="yellow")
     for key, value in document.metadata.items():
         rows[clean(key)] = clean(", ".join(value) if isinstance(value, list) else str(value))
     _print_pairs(out, rows)

@@ -183,12 +183,15 @@ def cancel(job_id: str) -> Steps[Job]:
 def documents(
     *,
     failed: bool | None = None,
+    notices: bool | None = None,
     where: str | None = None,
     limit: int = 100,
     offset: int = 0,
 ) -> Steps[DocumentPage]:
     """Return a page of documents, including failed ones, sorted by path."""
-    params = _without_empty({"failed": failed, "where": where, "limit": limit, "offset": offset})
+    params = _without_empty(
+        {"failed": failed, "notices": notices, "where": where, "limit": limit, "offset": offset}
+    )
     reply = yield Call("GET", "/v1/documents", params=params)
     return DocumentPage.from_wire(parse(wire.DocumentPage, reply))
 
@@ -244,13 +247,21 @@ def stats() -> Steps[dict[str, Any]]:
 def status() -> Steps[Status]:
     """Return counts, embedding spaces and the files that could not be read."""
     numbers = parse(wire.Stats, (yield Call("GET", "/v1/stats")))
-    failed: list[Document] = []
+    failed = (yield from _all_documents(failed=True)) if numbers.failed else []
+    noticed = (yield from _all_documents(notices=True)) if numbers.notices else []
+    return status_from_wire(numbers, failed, noticed)
+
+
+def _all_documents(
+    *, failed: bool | None = None, notices: bool | None = None
+) -> Steps[list[Document]]:
+    found: list[Document] = []
     offset: int | None = 0
-    while offset is not None and numbers.failed:
-        page = yield from documents(failed=True, limit=_PAGE, offset=offset)
-        failed += page.documents
+    while offset is not None:
+        page = yield from documents(failed=failed, notices=notices, limit=_PAGE, offset=offset)
+        found += page.documents
         offset = page.next_offset
-    return status_from_wire(numbers, failed)
+    return found
 
 
 def health() -> Steps[dict[str, Any]]:

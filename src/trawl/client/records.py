@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trawl.types import Failure, Metadata, Status, StoredChunk
+from trawl.types import Failure, Metadata, Notice, Status, StoredChunk
 from trawl.wire import DocumentOut, DocumentWithChunks, JobOut, JobReport, Stats
 from trawl.wire import DocumentPage as PageOut
 
@@ -31,6 +31,7 @@ class Job:
     seconds: float
     document_ids: tuple[str, ...]
     error: str | None
+    notices: tuple[Notice, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -56,6 +57,7 @@ class Job:
             seconds=report.seconds,
             document_ids=tuple(file.document_id for file in job.files),
             error=job.error,
+            notices=tuple(Notice(one.source, one.notice) for one in report.notices),
         )
 
 
@@ -72,6 +74,7 @@ class Document:
     error: str | None
     added_at: datetime.datetime
     metadata: Metadata
+    notices: tuple[str, ...] = ()
 
     @classmethod
     def from_wire(cls, document: DocumentOut) -> Document:
@@ -86,6 +89,7 @@ class Document:
             error=document.error,
             added_at=document.added_at,
             metadata=document.metadata,
+            notices=tuple(document.notices),
         )
 
 
@@ -128,12 +132,15 @@ class MediaPart:
     size_bytes: int
 
 
-def status_from_wire(stats: Stats, failed: Iterable[Document]) -> Status:
-    """Combine a library's counts with its failed documents."""
+def status_from_wire(
+    stats: Stats, failed: Iterable[Document], noticed: Iterable[Document] = ()
+) -> Status:
+    """Combine a library's counts with its failed documents, and those with notices."""
     return Status(
         documents=stats.documents,
         chunks=stats.chunks,
         failed=tuple(Failure(one.uri, one.error or "") for one in failed),
         spaces=tuple(space.space() for space in stats.spaces),
         version=stats.version,
+        notices=tuple(Notice(one.uri, notice) for one in noticed for notice in one.notices),
     )

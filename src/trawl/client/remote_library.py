@@ -18,7 +18,7 @@ from trawl.ingest import Item, make_plan
 from trawl.library import Original
 from trawl.query import MediaPart, parse_query
 from trawl.search import SearchKeywords, search_options
-from trawl.types import Answer, Failure, Report, Status
+from trawl.types import Answer, Failure, Notice, Report, Status
 
 _FILES_AT_ONCE = 50
 _BYTES_AT_ONCE = 16 * 2**20
@@ -129,6 +129,7 @@ class RemoteLibrary:
             raise UsageError("--prune requires a local library; omit --server")
         plan = make_plan(paths, dict(metadata or {}))
         failed = [Failure(unread.uri, unread.reason) for unread in plan.unread]
+        notices = [Notice(item.uri, notice) for item in plan.items for notice in item.notices]
         jobs: list[Job] = []
         for batch in _batches(plan.items):
             before = sum(job.files for job in jobs)
@@ -141,6 +142,8 @@ class RemoteLibrary:
             job = self._client.wait(self._submit(batch).job_id, watch=watch)
             jobs.append(job)
             failed += _failures(job, batch)
+            uris = {item.path.name: item.uri for item in batch}
+            notices += [Notice(uris.get(one.uri, one.uri), one.notice) for one in job.notices]
         return Report(
             added=sum(job.added for job in jobs),
             unchanged=sum(job.unchanged for job in jobs),
@@ -150,6 +153,7 @@ class RemoteLibrary:
             chunks=sum(job.chunks for job in jobs),
             seconds=round(sum(job.seconds for job in jobs), 3),
             skipped=len(plan.skipped),
+            notices=tuple(notices),
         )
 
     def _submit(self, batch: Sequence[Item]) -> Job:

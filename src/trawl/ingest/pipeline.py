@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from trawl.encoders import Encoder, TextEncoder
-from trawl.errors import MetadataError, TrawlError
+from trawl.errors import TrawlError
 from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
 from trawl.ingest.embedding import Embedder, Pending
 from trawl.ingest.plan import Item, Plan, Unread, document_id_of, fingerprint
 from trawl.readers import read
-from trawl.store import DocumentRow, Writer, edited, fit_metadata
-from trawl.types import Chunk, Document, Failure, Modality, Reading, Report
+from trawl.store import DocumentRow, Writer, edited
+from trawl.types import Chunk, Document, Failure, Modality, Notice, Reading, Report
 
 # A commit pays off from about a thousand rows. A slow run that is interrupted should lose only
 # a few seconds of work.
@@ -57,6 +57,7 @@ class _Counts:
     replaced: int = 0
     chunks: int = 0
     failed: list[Failure] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
 
 class Ingester:
@@ -105,6 +106,7 @@ class Ingester:
             chunks=self._counts.chunks,
             seconds=round(time.monotonic() - began, 3),
             skipped=len(plan.skipped),
+            notices=tuple(self._counts.notices),
         )
 
     def _prepare(self, items: Sequence[Item]) -> Iterator[_Prepared]:
@@ -201,6 +203,7 @@ class Ingester:
             metadata={**metadata, **item.metadata},
             size_bytes=prepared.size_bytes,
             modified_ns=prepared.modified_ns,
+            notices=(*item.notices, *(reading.notices if reading else ())),
         )
 
     def _commit(self) -> None:
@@ -208,16 +211,16 @@ class Ingester:
         ready: list[tuple[Document, list[Chunk]]] = []
         replaced = 0
         for pending in self._pending:
-            try:
-                if pending.error is not None:
-                    raise MetadataError(pending.error)
-                document = _fitted(pending.document, self._writer)
-            except MetadataError as error:
-                self._fail(pending.document, str(error))
+            document = pending.document
+            if pending.error is not None:
+                self._fail(document, pending.error)
                 continue
             known = self._writer.known.get(document.document_id)
             replaced += known is not None and known.chunks > 0
+            if known is not None:
+                document = replace(document, metadata=edited(document.metadata, known.edits))
             ready.append((document, _chunks(pending)))
+            self._counts.notices += [Notice(document.uri, notice) for notice in document.notices]
         self._writer.commit(ready, self._rows)
         self._counts.added += len(ready) - replaced
         self._counts.replaced += replaced
@@ -233,8 +236,10 @@ class Ingester:
         """
         known = self._writer.known.get(document.document_id)
         kept = known.chunks if known is not None and not document.content_hash else 0
+        metadata = known.metadata if known is not None and kept else {}
+        document = replace(document, metadata=metadata, notices=())
         self._counts.failed.append(Failure(document.uri, reason))
-        self._rows.append(DocumentRow.of(replace(document, metadata={}), kept, error=reason))
+        self._rows.append(DocumentRow.of(document, kept, error=reason))
 
     def _fail_unread(self, unread: Unread) -> None:
         """Record a path that cannot be added; only existing paths become documents."""
@@ -274,13 +279,6 @@ class Ingester:
         ]
         self._writer.remove(gone)
         return len(gone)
-
-
-def _fitted(document: Document, writer: Writer) -> Document:
-    """Return the document with the user's metadata edits, converted to the columns' types."""
-    known = writer.known.get(document.document_id)
-    metadata = document.metadata if known is None else edited(document.metadata, known.edits)
-    return replace(document, metadata=fit_metadata(metadata, writer.columns))
 
 
 def _chunks(pending: Pending) -> list[Chunk]:

@@ -18,7 +18,7 @@ _MARKDOWN = "text/markdown"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file to add, with the metadata from its neighbouring files."""
+    """A file to add, with the metadata from its neighbouring files, and notices about these."""
 
     path: Path
     uri: str
@@ -26,6 +26,7 @@ class Item:
     title: str = ""
     caption: str = ""
     metadata: Metadata = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     @property
     def document_id(self) -> str:
@@ -179,6 +180,7 @@ class _Walk:
                 title=sidecar.title,
                 caption=sidecar.caption,
                 metadata={**sidecar.metadata, **self._metadata},
+                notices=sidecar.notices,
             )
         )
 

@@ -15,7 +15,7 @@ from trawl.library.inputs import join_filters
 from trawl.query import Filter, OneOf, bind, to_sql
 from trawl.readers.values import flat_metadata
 from trawl.store import DocumentRow, Snapshot, Store, filter_column
-from trawl.types import Edits, Facet, Failure, Modality, Space, Status, StoredChunk
+from trawl.types import Edits, Facet, Failure, Modality, Notice, Space, Status, StoredChunk
 
 _ADD_AGAIN = "add it again, or remove the document"
 
@@ -55,6 +55,7 @@ def read_status(store: Store, spaces: Sequence[Space]) -> Status:
     """Return the counts, spaces and failures of the latest version."""
     snapshot = store.refresh()
     failed = store.documents("error IS NOT NULL")
+    noticed = store.documents("notices IS NOT NULL") if store.has_notices() else []
     return Status(
         documents=store.count_documents(),
         chunks=snapshot.counts,
@@ -63,11 +64,17 @@ def read_status(store: Store, spaces: Sequence[Space]) -> Status:
         version=snapshot.version,
         fragments=snapshot.fragments,
         unindexed_rows=snapshot.unindexed_rows,
+        notices=tuple(Notice(row.uri, notice) for row in noticed for notice in row.notices),
     )
 
 
 def list_documents(
-    store: Store, *, failed: bool | None, where: str | None, offset: int, limit: int | None
+    store: Store,
+    failed: bool | None,
+    notices: bool | None,
+    where: str | None,
+    offset: int,
+    limit: int | None,
 ) -> DocumentPage:
     """Return a page of documents, including failed ones unless a filter is given.
 
@@ -75,7 +82,14 @@ def list_documents(
     """
     if offset < 0 or (limit is not None and limit < 0):
         raise UsageError(f"offset {offset} and limit {limit}: neither may be negative")
-    state = {None: None, True: "error IS NOT NULL", False: "error IS NULL"}[failed]
+    conditions = [
+        f"{column} IS {'NOT ' if wanted else ''}NULL"
+        for column, wanted in (("error", failed), ("notices", notices))
+        if wanted is not None
+    ]
+    if notices is not None and not store.has_notices():
+        conditions = ["false"] if notices else conditions[:-1]
+    state = " AND ".join(conditions) or None
     ids = store.document_ids(state)
     condition = _sql(store.snapshot(), where, ())
     if condition is not None:

@@ -345,15 +345,16 @@ class Library:
         self,
         *,
         failed: bool | None = None,
+        notices: bool | None = None,
         where: str | None = None,
         offset: int = 0,
         limit: int | None = None,
     ) -> DocumentPage:
         """Return a page of the documents, sorted by address, and their total number.
 
-        A `where` filter excludes failed documents. Raises `FilterError`.
+        `failed` and `notices` select by error and notices; `where` excludes failed ones.
         """
-        return list_documents(self._store, failed=failed, where=where, offset=offset, limit=limit)
+        return list_documents(self._store, failed, notices, where, offset, limit)
 
     def facets(
         self,

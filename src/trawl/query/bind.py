@@ -6,12 +6,13 @@ import datetime
 import difflib
 import math
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from trawl.errors import FilterError
-from trawl.query.conditions import typed
+from trawl.query.conditions import as_datetime, typed
 from trawl.query.tree import (
     And,
     Comparison,
@@ -20,11 +21,12 @@ from trawl.query.tree import (
     Filter,
     Not,
     OneOf,
+    Operator,
     Or,
     Scalar,
     Untyped,
 )
-from trawl.types import ColumnType, Value
+from trawl.types import ColumnType, Value, plain_text, utc_datetime
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_LISTED = 20
@@ -35,6 +37,7 @@ _TYPE_NAMES: dict[ColumnType, str] = {
     "real": "a real number",
     "boolean": "true or false",
     "date": "a date",
+    "datetime": "a date and time",
     "texts": "a list of text",
 }
 _EXAMPLES: dict[ColumnType, str] = {
@@ -43,10 +46,12 @@ _EXAMPLES: dict[ColumnType, str] = {
     "real": "1.5",
     "boolean": "true",
     "date": "'2024-05-01'",
+    "datetime": "'2024-05-01T10:00'",
     "texts": "contains 'word'",
 }
 Condition: TypeAlias = Comparison | OneOf | Contains | Exists | Untyped
 
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -60,7 +65,9 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 def bind(filter_: Filter, columns: Mapping[str, ColumnType]) -> Filter:
     """Check every key against `columns` and convert each literal to its column's type.
 
-    Whole numbers convert to reals and back (2.0, not 2.5), and ISO text to dates.
+    Whole numbers convert to reals and back (2.0, not 2.5), and ISO text to dates. On a
+    column that was widened, literals of the narrower type are valid too: a number or a date
+    on text, a date on datetimes, and `=` with an item on lists.
     Raises `FilterError` for a key that is not a column (with similar names), and for a
     literal or an operator that does not fit the column's type. If the filter was parsed
     from text, the error points at the place.
@@ -81,16 +88,20 @@ def _bound(condition: Condition, columns: Mapping[str, ColumnType]) -> Filter:
     with _pointing(spot.at_key if spot else None):
         kind = _kind(condition, columns)
     match condition:
-        case Comparison(_, op, value):
+        case Comparison(_, op, value, numeric=numeric):
             with _pointing(spot.at_key if spot else None):
                 if kind == "boolean" and op not in ("=", "!="):
                     raise FilterError(
                         f'"{key}" is true or false; compare it with = or !=, not {op}'
                     )
             with _pointing(spot.at_value if spot else None):
-                return Comparison(key, op, _coerce(key, kind, value))
+                return condition if numeric else _compared(key, op, kind, value)
         case OneOf(_, values):
-            return OneOf(key, tuple(_item(condition, kind, n) for n in range(len(values))))
+            if kind in ("texts", "datetime") or (
+                kind == "text" and not all(isinstance(value, str) for value in values)
+            ):
+                return Or(tuple(_item(condition, kind, n) for n in range(len(values))))
+            return OneOf(key, tuple(_scalar(condition, kind, n) for n in range(len(values))))
         case Contains(_, value):
             with _pointing(spot.at_key if spot else None):
                 if kind not in ("text", "texts"):
@@ -118,10 +129,39 @@ def _kind(condition: Condition, columns: Mapping[str, ColumnType]) -> ColumnType
         raise FilterError(f"{error}{word}") from None
 
 
-def _item(condition: OneOf, kind: ColumnType, number: int) -> Scalar:
+def _item(condition: OneOf, kind: ColumnType, number: int) -> Filter:
+    spot, value = condition.spot, condition.values[number]
+    with _pointing((lambda what: spot.at_value(what, number)) if spot else None):
+        return _compared(condition.key, "=", kind, value)
+
+
+def _scalar(condition: OneOf, kind: ColumnType, number: int) -> Scalar:
     spot, value = condition.spot, condition.values[number]
     with _pointing((lambda what: spot.at_value(what, number)) if spot else None):
         return _coerce(condition.key, kind, value)
+
+
+def _compared(key: str, op: Operator, kind: ColumnType, value: Scalar) -> Filter:
+    """Return a comparison with a literal, converted to the column's type."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if op == "!=" and (kind in ("texts", "datetime") or (kind == "text" and is_number)):
+        return And((Exists(key), Not(_compared(key, "=", kind, value))))
+    if kind == "texts" and op == "=":
+        return Contains(key, _text(key, plain_text(value)), item=True)
+    if kind == "text" and isinstance(value, int | float) and is_number:
+        return Comparison(key, op, _finite(key, value), numeric=True)
+    if kind == "text" and not isinstance(value, str):
+        return Comparison(key, op, plain_text(value))
+    if kind != "datetime":
+        return Comparison(key, op, _coerce(key, kind, value))
+    day = _as_date(value)
+    if day is None:
+        return Comparison(key, op, _coerce(key, kind, value))
+    first = utc_datetime(day)
+    last = datetime.datetime.combine(day, datetime.time.max)
+    if op == "=":
+        return And((Comparison(key, ">=", first), Comparison(key, "<=", last)))
+    return Comparison(key, op, last if op in (">", "<=") else first)
 
 
 @contextmanager
@@ -142,6 +182,9 @@ def matches(filter_: Filter, metadata: Mapping[str, Value]) -> bool:
     both; the readers reject it.
     """
     match filter_:
+        case Comparison(key, op, value, numeric=True):
+            number = _NUMBER.fullmatch(str(metadata.get(key, "")))
+            return number is not None and _COMPARE[op](float(number[0]), value)
         case Comparison(key, op, value):
             return key in metadata and _COMPARE[op](metadata[key], value)
         case OneOf(key, values):
@@ -196,9 +239,13 @@ def _coerce(key: str, kind: ColumnType, value: Scalar) -> Scalar:
             found = _as_date(value)
             if found is not None:
                 return found
+        case "datetime":
+            moment = as_datetime(value) if isinstance(value, str) else value
+            if isinstance(moment, datetime.datetime):
+                return utc_datetime(moment)
         case "texts":
             raise FilterError(
-                f'"{key}" is a list of text, which is not compared as a whole; '
+                f'"{key}" is a list of text, which has no order; '
                 f"match an item: {key} contains 'word'"
             )
         case _:

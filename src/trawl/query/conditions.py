@@ -23,8 +23,8 @@ from trawl.query.places import (
     text_of,
     unescaped,
 )
-from trawl.query.tree import And, Comparison, Contains, Filter, Operator, Untyped
-from trawl.types import ColumnType
+from trawl.query.tree import And, Comparison, Contains, Filter, Not, Operator, Or, Untyped
+from trawl.types import ColumnType, utc_datetime
 
 if TYPE_CHECKING:
     from lark import Token
@@ -131,7 +131,8 @@ def typed(condition: Untyped, kind: ColumnType) -> Filter:
     """Return the condition on a column of `kind`, not yet bound.
 
     On a list of text, ``=`` matches an item. A date may be a year or a month: ``=`` then
-    matches any of its days, ``<`` days before the first and ``>`` days after the last.
+    matches any of its days, ``<`` days before the first and ``>`` days after the last. In
+    text, numbers are ordered by value.
     Raises `FilterError` for text that is not a value of that type.
     """
     key, op, text = condition.key, condition.op, condition.text
@@ -141,7 +142,7 @@ def typed(condition: Untyped, kind: ColumnType) -> Filter:
         return Contains(key, text)
     match kind:
         case "text":
-            return Comparison(key, op, text)
+            return _compare_text(key, op, text)
         case "texts":
             if op != "=":
                 raise FilterError(
@@ -154,11 +155,32 @@ def typed(condition: Untyped, kind: ColumnType) -> Filter:
             if text.lower() not in _BOOLEANS:
                 raise _wrong_type(key, text, "true or false", f"{key}:true")
             return Comparison(key, op, _BOOLEANS[text.lower()])
-        case "date":
+        case "date" | "datetime":
+            if kind == "datetime" and (moment := as_datetime(text)) is not None:
+                return Comparison(key, op, moment)
             first, last = _days(key, text)
             if op == "=" and first != last:
                 return And((Comparison(key, ">=", first), Comparison(key, "<=", last)))
             return Comparison(key, op, last if op in (">", "<=") else first)
+
+
+def _compare_text(key: str, op: Operator, text: str) -> Filter:
+    """Compare text: numbers with numbers by value, and other text that begins with a digit."""
+    whole = Comparison(key, op, text)
+    if op in ("=", "!=") or not (_INTEGER.fullmatch(text) or _REAL.fullmatch(text)):
+        return whole
+    number = Or((Comparison(key, "<", 0, numeric=True), Comparison(key, ">=", 0, numeric=True)))
+    dates = And((whole, Comparison(key, ">=", "0"), Comparison(key, "<", ":"), Not(number)))
+    return Or((Comparison(key, op, float(text), numeric=True), dates))
+
+
+def as_datetime(text: str) -> datetime.datetime | None:
+    """Return ISO 8601 text of a date and time as a datetime in UTC, None for other text."""
+    try:
+        moment = datetime.datetime.fromisoformat(text) if len(text) > 10 else None
+    except ValueError:
+        return None
+    return None if moment is None else utc_datetime(moment)
 
 
 def _number(key: str, text: str) -> int | float:

@@ -47,8 +47,12 @@ def to_sql(filter_: Filter, column_of: Callable[[str], str]) -> str:
 
     def sql(node: Filter) -> str:
         match node:
-            case Comparison(key, op, value):
-                return f"{column(key)} {op} {_literal(value)}"
+            case Comparison(key, op, value, numeric=numeric):
+                name = column(key)
+                if numeric:  # the engine also takes "inf" and "nan" for numbers
+                    number = f"try_cast({name} as double)"
+                    return f"(lower({name}) not like '%n%' and {number} {op} {_literal(value)})"
+                return f"{name} {op} {_literal(value)}"
             case OneOf(key, values):
                 if not values:
                     return "false"
@@ -91,6 +95,8 @@ def _literal(value: Scalar) -> str:
             if not math.isfinite(value):
                 raise FilterError("numbers in a filter must be finite")
             return repr(value)
+        case datetime.datetime():
+            return f"timestamp '{value.isoformat(sep=' ')}'"
         case datetime.date():
             return f"date '{value.isoformat()}'"
         case _:

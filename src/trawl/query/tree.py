@@ -26,12 +26,16 @@ Operator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`key op value`. Text is ordered by code point; booleans have no order."""
+    """`key op value`. Text is ordered by code point; booleans have no order.
+
+    With `numeric`, which `bind` sets, text is compared as a number; other text does not match.
+    """
 
     key: str
     op: Operator
     value: Scalar
     spot: Spot | None = field(default=None, compare=False, repr=False)
+    numeric: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

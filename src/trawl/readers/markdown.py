@@ -18,7 +18,7 @@ from trawl.errors import MetadataError, ReadError
 from trawl.readers.formats import MIB, Format, Limits, read_bytes, stem_title
 from trawl.readers.markup import html_text
 from trawl.readers.text import decode
-from trawl.readers.values import as_text, flat_metadata
+from trawl.readers.values import as_text, lenient_metadata
 from trawl.readers.yaml_text import load_yaml
 from trawl.types import Metadata, Passages, Reading
 
@@ -36,6 +36,7 @@ _MAX_INLINE_LEVELS = 20
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
+_AS_TEXT = "it is indexed as text"
 _FIRST_KEY = re.compile(r"\s*(?:#[^\n]*\n\s*)*[^\s#:-][^:\n]*:(?:\s|\Z)")
 _CELL_OPEN = frozenset({"td_open", "th_open"})
 _CELL_CLOSE = frozenset({"td_close", "th_close"})
@@ -67,7 +68,8 @@ def read_markdown(path: Path, limits: Limits) -> Reading:
     if not page.text and not page.pictures:
         raise ReadError("contains no text")
     parts = (Passages(page.text),) if page.text else ()
-    return Reading("text/markdown", page.title or stem_title(path), parts, page.metadata)
+    title = page.title or stem_title(path)
+    return Reading("text/markdown", title, parts, page.metadata, page.notices)
 
 
 def picture_links(path: Path, text: str | None = None) -> list[PictureLink]:
@@ -94,14 +96,15 @@ class _Page:
     title: str
     metadata: Metadata
     pictures: list[tuple[str, str, str]]
+    notices: tuple[str, ...] = ()
 
 
 def _parse(source: str) -> _Page:
-    metadata, title, body = _front_matter(source)
+    metadata, title, body, notices = _front_matter(source)
     tokens = _parser().parse(body)
     pictures: list[tuple[str, str, str]] = []
     text = _render(tokens, pictures)
-    return _Page(text, title or _first_heading(tokens), metadata, pictures)
+    return _Page(text, title or _first_heading(tokens), metadata, pictures, notices)
 
 
 def _parser() -> MarkdownIt:
@@ -137,22 +140,27 @@ def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return True
 
 
-def _front_matter(source: str) -> tuple[Metadata, str, str]:
-    """Return the front matter's metadata, its title, and the rest of the document.
+def _front_matter(source: str) -> tuple[Metadata, str, str, tuple[str, ...]]:
+    """Return the front matter's metadata, its title, the rest of the document, and notices.
 
-    Text between two rules that is not a mapping is part of the document. A mapping that is not
-    valid YAML raises `MetadataError`.
+    Text between two rules that is not a mapping, or not valid YAML, is part of the document.
     """
     match = _FRONT_MATTER.match(source)
     if not match or not _FIRST_KEY.match(match[1]):
-        return {}, "", source
+        return {}, "", source, ()
     if len(match[1]) > MAX_FRONT_MATTER_CHARS:
-        raise MetadataError(f"the front matter exceeds {MAX_FRONT_MATTER_CHARS:,} characters")
-    mapping = load_yaml(match[1], "front matter")
+        notice = f"the front matter exceeds {MAX_FRONT_MATTER_CHARS:,} characters; {_AS_TEXT}"
+        return {}, "", source, (notice,)
+    try:
+        mapping = load_yaml(match[1], "front matter")
+    except MetadataError as error:
+        return {}, "", source, (f"{error}; {_AS_TEXT}",)
     if not isinstance(mapping, dict):
-        return {}, "", source
-    title = as_text(mapping.pop("title", None))
-    return flat_metadata(mapping), title, source[match.end() :]
+        return {}, "", source, ()
+    title, notice = as_text(mapping.pop("title", None))
+    metadata, notices = lenient_metadata(mapping)
+    notices = (notice, *notices) if notice else notices
+    return metadata, title, source[match.end() :], notices
 
 
 def _first_heading(tokens: Sequence[Token]) -> str:

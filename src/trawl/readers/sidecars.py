@@ -17,12 +17,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from trawl.errors import MetadataError, ReadError
 from trawl.readers.formats import MIB, read_bytes
 from trawl.readers.text import decode
-from trawl.readers.values import as_text, flat_metadata, typed_cell
+from trawl.readers.values import as_text, lenient_metadata, typed_column
 from trawl.readers.yaml_text import load_yaml
 from trawl.types import Failure, Metadata
 
@@ -42,11 +42,15 @@ Table = dict[str, Row]
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """The metadata of one file. `title` and `caption` are "" if there is none."""
+    """The metadata of one file. `title` and `caption` are "" if there is none.
+
+    `notices` state what could not be used as it is, or at all.
+    """
 
     title: str = ""
     caption: str = ""
     metadata: Metadata = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 class Sidecars:
@@ -73,22 +77,24 @@ class Sidecars:
         return path.suffix in _SUFFIXES and path.with_suffix("").is_file()
 
     def metadata_for(self, path: Path) -> Sidecar:
-        """Return the merged metadata of one file.
-
-        Raises `MetadataError` if its sidecar cannot be parsed or a value has an unsupported
-        type.
-        """
+        """Return the merged metadata of one file. A sidecar that cannot be parsed is left out."""
         name = _normalized(path.name)
         rows = [table[name] for table in self._tables_of(path.parent) if name in table]
-        rows += _sidecar_rows(path)
-        title, caption, metadata = "", "", Metadata()
+        notices: list[str] = []
+        rows += _sidecar_rows(path, notices)
+        metadata = Metadata()
+        words = dict.fromkeys(("title", *_CAPTION_KEYS), "")
         for row in rows:
             rest = {key: value for key, value in row.items() if value is not None}
-            title = as_text(rest.pop("title", None)) or title
-            for key in _CAPTION_KEYS[::-1]:
-                caption = as_text(rest.pop(key, None)) or caption
-            metadata |= flat_metadata(rest)
-        return Sidecar(title, caption, metadata)
+            for key in words:
+                text, notice = as_text(rest.pop(key, None), key)
+                words[key] = text or words[key]
+                notices += [notice] if notice else []
+            values, found = lenient_metadata(rest)
+            metadata |= values
+            notices += found
+        caption = next((words[key] for key in _CAPTION_KEYS if words[key]), "")
+        return Sidecar(words["title"], caption, metadata, tuple(notices))
 
     def _tables_of(self, folder: Path) -> list[Table]:
         with self._lock:
@@ -113,8 +119,11 @@ class Sidecars:
             return tables
 
 
-def _sidecar_rows(path: Path) -> Iterator[Row]:
-    """Yield the mappings of a file's sidecars, in increasing order of precedence."""
+def _sidecar_rows(path: Path, notices: list[str]) -> Iterator[Row]:
+    """Yield the mappings of a file's sidecars, in increasing order of precedence.
+
+    Adds a notice for each sidecar that cannot be used.
+    """
     for suffix in _SUFFIXES:
         sidecar = path.with_name(path.name + suffix)
         if not os.path.lexists(sidecar):
@@ -122,12 +131,16 @@ def _sidecar_rows(path: Path) -> Iterator[Row]:
         name = f"sidecar {sidecar.name!r}"
         try:
             text = decode(read_bytes(sidecar, MAX_SIDECAR_BYTES))
+            content = _json(text, name) if suffix == ".json" else load_yaml(text, name)
+        except MetadataError as error:
+            notices.append(f"{error}; it is left out")
         except ReadError as error:
-            raise MetadataError(f"{name}: {error}") from error
-        content = _json(text, name) if suffix == ".json" else load_yaml(text, name)
-        if not isinstance(content, dict):
-            raise MetadataError(f"{name} is not a mapping of keys to values")
-        yield content
+            notices.append(f"{name}: {error}; it is left out")
+        else:
+            if isinstance(content, dict):
+                yield content
+            else:
+                notices.append(f"{name} is not a mapping of keys to values; it is left out")
 
 
 def _read_table(path: Path) -> tuple[Table, str]:
@@ -149,7 +162,12 @@ def _read_table(path: Path) -> tuple[Table, str]:
 
 
 def _csv_rows(text: str) -> Iterator[tuple[str, str, Row]]:
-    """Yield (place, file name, row) of a CSV with a header (RFC 4180)."""
+    """Yield (place, file name, row) of a CSV with a header (RFC 4180).
+
+    Each column has one type: text, unless all of its cells are numbers, booleans or dates.
+    """
+    found: list[tuple[str, str, dict[str, Any]]] = []
+    columns: dict[str, list[dict[str, Any]]] = {}
     try:
         lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         header = [name.strip() for name in next(lines, [])]
@@ -163,19 +181,18 @@ def _csv_rows(text: str) -> Iterator[tuple[str, str, Row]]:
                 )
             full = dict(zip(header, cells, strict=False))
             if cells:
-                name, row = _named(full, where)
-                words = {"title", *_CAPTION_KEYS}
-                yield (
-                    where,
-                    name,
-                    {
-                        key: cell if key in words else typed_cell(cell)
-                        for key, cell in row.items()
-                        if cell.strip()
-                    },
-                )
+                name, named = _named(full, where)
+                row = {key: cell for key, cell in named.items() if cell.strip()}
+                found.append((where, name, row))
+                for key in row:
+                    columns.setdefault(key, []).append(row)
     except csv.Error as error:
         raise MetadataError(f"not CSV at line {lines.line_num}: {error}") from error
+    for key in columns.keys() - {"title", *_CAPTION_KEYS}:
+        rows = columns[key]
+        for row, value in zip(rows, typed_column([row[key] for row in rows]), strict=True):
+            row[key] = value
+    yield from found
 
 
 def _jsonl_rows(text: str) -> Iterator[tuple[str, str, Row]]:
@@ -212,9 +229,9 @@ def _named(row: Any, where: str) -> tuple[str, Row]:
 
 
 def _json(text: str, what: str) -> Any:
-    """Parse JSON without Infinity and NaN (RFC 8259). Raises `MetadataError`."""
+    """Parse JSON. Raises `MetadataError`."""
     try:
-        return json.loads(text, parse_constant=_reject_constant)
+        return json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
         raise MetadataError(
             f"{what} is not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}"
@@ -223,8 +240,11 @@ def _json(text: str, what: str) -> Any:
         raise MetadataError(f"{what} is not valid JSON: {error}") from error
 
 
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number in JSON")
+def _integer(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:  # over 4,300 digits
+        return digits
 
 
 def _normalized(name: str) -> str:

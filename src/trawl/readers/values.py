@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from trawl.errors import MetadataError, UsageError
@@ -13,33 +15,58 @@ from trawl.types import Metadata, Value
 
 MAX_KEYS = 1_000
 MAX_DEPTH = 16
+MAX_JSON_CHARS = 10_000
+"""Longest JSON text that is kept for a value of no library type."""
+
 _INT64 = range(-(2**63), 2**63)
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9]\d*)", re.ASCII)  # "007" is a name, not a number
 _REAL = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATETIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|z|[-+]\d{2}:?\d{2})?", re.ASCII
+)
 _BOOLEANS = {"true": True, "false": False}
+_NO_VALUE = "kept as JSON text"
 
 
 def flat_metadata(mapping: Mapping[Any, Any]) -> Metadata:
     """Flatten nested mappings to dotted keys, and convert every value to a library type.
 
-    Dates, and text such as ``2024-05-01``, become dates. Lists of scalars become lists of
-    text. Null values are dropped. Times become ISO text. Raises `MetadataError`, with the
+    Dates and times, and text such as ``2024-05-01``, become dates and datetimes. Lists of
+    scalars become lists of text. Null values are dropped. Raises `MetadataError`, with the
     key, for anything else.
     """
-    metadata: Metadata = {}
-    for key, raw in _leaves(mapping, "", 0):
-        if key in metadata:
-            raise MetadataError(f"duplicate metadata key {key!r}")
-        metadata[key] = _value(key, raw)
-        if len(metadata) > MAX_KEYS:
-            raise MetadataError(f"more than {MAX_KEYS:,} metadata keys")
+    metadata, notices = lenient_metadata(mapping)
+    if notices:
+        raise MetadataError(notices[0].removesuffix(f"; {_NO_VALUE}"))
     return metadata
 
 
+def lenient_metadata(mapping: Mapping[Any, Any]) -> tuple[Metadata, tuple[str, ...]]:
+    """Convert like `flat_metadata`, and keep what has no library type as JSON text.
+
+    Returns the metadata, and a notice for each value that was not kept as it is.
+    """
+    metadata: Metadata = {}
+    notices: list[str] = []
+    for key, raw in _leaves(mapping, "", 0, notices):
+        if key in metadata:
+            notices.append(f"duplicate metadata key {key!r:.80}; the first value is kept")
+        elif len(metadata) == MAX_KEYS:
+            notices.append(f"more than {MAX_KEYS:,} metadata keys; the others are left out")
+            break
+        else:
+            value, problem = _value(raw)
+            if problem:
+                notices.append(f"metadata {key!r:.80} is {problem}")
+            if value is not None:
+                metadata[key] = value
+    return metadata, tuple(notices)
+
+
 def typed_cell(text: str) -> Value:
-    """Convert a cell's text to an integer, real, boolean, date or text."""
+    """Convert a cell's text to an integer, real, boolean, date, datetime or text."""
     text = text.strip()
     if text.lower() in _BOOLEANS:
         return _BOOLEANS[text.lower()]
@@ -49,6 +76,20 @@ def typed_cell(text: str) -> Value:
     if _REAL.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return _date_or_text(text)
+
+
+def typed_column(cells: Sequence[str]) -> list[Value]:
+    """Convert the cells of one column, as text unless all of them have the same type.
+
+    Integers and reals count as one type, and so do dates and datetimes.
+    """
+    values = [typed_cell(cell) for cell in cells]
+    for types in ((bool,), (int, float), (datetime.date,)):
+        if all(isinstance(value, types) for value in values) and (
+            types == (bool,) or not any(isinstance(value, bool) for value in values)
+        ):
+            return values
+    return [cell.strip() for cell in cells]
 
 
 def coerce_option(option: str) -> tuple[str, Value]:
@@ -62,67 +103,125 @@ def coerce_option(option: str) -> tuple[str, Value]:
     return key, typed_cell(text)
 
 
-def as_text(value: Any) -> str:
-    """Return a title or caption as one line of text, "" for null. Raises `MetadataError`."""
+def as_text(value: Any, key: str = "title") -> tuple[str, str]:
+    """Return a title or caption as one line of text, "" for null, and a notice or ""."""
     if value is None:
-        return ""
-    if isinstance(value, (str, int, float, datetime.date)):
-        text = " ".join(str(value).split())
-        if _encodable(text):
-            return text
-    raise MetadataError(f"a title or caption must be text, not {value!r:.80}")
+        return "", ""
+    notice = ""
+    if isinstance(value, (list, tuple)) and all(_is_scalar(item) for item in value):
+        notice = f"the {key} is a list; its items are joined"
+        value = ", ".join(_plain(item) for item in value)
+    elif not _is_scalar(value):
+        value = _json_text(value) or ""
+        notice = f"the {key} is not text; {_NO_VALUE}"
+    text = " ".join(_plain(value).split())
+    if not _encodable(text):
+        text, notice = _valid(text), f"the {key} is not valid Unicode"
+    return text, notice
 
 
-def _leaves(mapping: Mapping[Any, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
+def _leaves(
+    mapping: Mapping[Any, Any], prefix: str, depth: int, notices: list[str]
+) -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) of every leaf that is not null, in order."""
-    if depth > MAX_DEPTH:  # YAML aliases can be recursive
-        raise MetadataError(f"metadata nested deeper than {MAX_DEPTH}, at {prefix[:80]!r}")
     for name, value in mapping.items():
-        if not isinstance(name, (str, int)) or isinstance(name, bool) or str(name).strip() == "":
-            raise MetadataError(f"metadata key {name!r:.80} is not a valid name")
-        if not _encodable(str(name)):
-            raise MetadataError(f"metadata key {name!r:.80} is not valid Unicode")
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{key}.", depth + 1)
+        text = _plain(name) if _is_scalar(name) else ""
+        if not text.strip():
+            notices.append(f"metadata key {name!r:.80} is not a valid name; it is left out")
+            continue
+        if not _encodable(text):
+            notices.append(f"metadata key {name!r:.80} is not valid Unicode; it is changed")
+            text = _valid(text)
+        key = f"{prefix}{text}"
+        # YAML aliases can be recursive.
+        if isinstance(value, Mapping) and depth < MAX_DEPTH:
+            yield from _leaves(value, f"{key}.", depth + 1, notices)
         elif value is not None:
             yield key, value
 
 
-def _value(key: str, raw: Any) -> Value:
-    if isinstance(raw, (list, tuple)):
-        return [_item(key, item) for item in raw if item is not None]
+def _value(raw: Any) -> tuple[Value | None, str]:
+    """Return a value of a library type, and what it is if it had to be changed."""
     if isinstance(raw, str):
         if not _encodable(raw):
-            raise MetadataError(f"metadata {key!r} is not valid Unicode (a lone surrogate)")
-        return _date_or_text(raw)
+            return _valid(raw), f"not valid Unicode (a lone surrogate); {_NO_VALUE}"
+        return _date_or_text(raw), ""
     if isinstance(raw, bool):
-        return raw
+        return raw, ""
     if isinstance(raw, int):
-        if raw not in _INT64:
-            raise MetadataError(f"metadata {key!r} is an integer beyond 64 bits; write it as text")
-        return raw
+        if raw in _INT64:
+            return raw, ""
+        return _digits(raw), f"an integer beyond 64 bits; {_NO_VALUE}"
     if isinstance(raw, float):
-        if not math.isfinite(raw):
-            raise MetadataError(f"metadata {key!r} is {raw}, not a finite number")
-        return raw
-    if isinstance(raw, (datetime.datetime, datetime.time)):
-        return raw.isoformat()
+        if math.isfinite(raw):
+            return raw, ""
+        return json.dumps(raw), f"{raw}, not a finite number; {_NO_VALUE}"
     if isinstance(raw, datetime.date):
-        return raw
-    raise MetadataError(f"metadata {key!r} is a {type(raw).__name__}, which is not supported")
+        return raw, ""
+    if isinstance(raw, datetime.time):
+        return raw.isoformat(), ""
+    if isinstance(raw, set):  # in an order that does not depend on the process
+        raw = sorted(raw, key=str)
+    if isinstance(raw, (list, tuple)):
+        items = [item for item in raw if item is not None]
+        wrong = next((item for item in items if not _is_scalar(item)), None)
+        if wrong is None:
+            return [_valid(_plain(item)) for item in items], ""
+        what = f"a list that contains a {type(wrong).__name__}"
+    elif isinstance(raw, Mapping):
+        what = f"nested deeper than {MAX_DEPTH}"
+    else:
+        what = f"a {type(raw).__name__}, which is not supported"
+    text = _json_text(raw)
+    if text is None:
+        return None, f"{what}, and too large to keep as JSON text; it is left out"
+    return text, f"{what}; {_NO_VALUE}"
 
 
-def _item(key: str, raw: Any) -> str:
-    if isinstance(raw, bool):
-        return "true" if raw else "false"
-    if isinstance(raw, (str, int, float)) and _encodable(str(raw)):
-        return str(raw)
-    if isinstance(raw, datetime.date):
-        return raw.isoformat()
-    raise MetadataError(
-        f"metadata {key!r} is a list that contains a {type(raw).__name__}; lists contain plain text"
-    )
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (str, int, float, datetime.date, datetime.time))
+
+
+def _plain(value: Any) -> str:
+    """Return a scalar as text, as YAML and JSON write it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, int):
+        return _digits(value)
+    return str(value)
+
+
+def _digits(number: int) -> str:
+    try:
+        return str(number)
+    except ValueError:  # over 4,300 digits
+        return hex(number)
+
+
+def _json_text(value: Any) -> str | None:
+    """Return JSON text of at most `MAX_JSON_CHARS`, None if it would be longer or endless."""
+    pieces: list[str] = []
+    size = 0
+    try:
+        # Piece by piece, since YAML aliases can make a small file an enormous value.
+        for piece in json.JSONEncoder(ensure_ascii=False, default=_json_default).iterencode(value):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_JSON_CHARS:
+                return None
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return _valid("".join(pieces))
+
+
+def _json_default(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Iterable):
+        return list(value)
+    return str(value)
 
 
 def _date_or_text(text: str) -> Value:
@@ -131,6 +230,11 @@ def _date_or_text(text: str) -> Value:
             return datetime.date.fromisoformat(text)
         except ValueError:
             return text  # such as 2024-02-31
+    if _DATETIME.fullmatch(text):
+        try:
+            return datetime.datetime.fromisoformat(text.upper().replace(" ", "T"))
+        except ValueError:
+            return text
     return text
 
 
@@ -141,3 +245,8 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _valid(text: str) -> str:
+    """Replace lone surrogates by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

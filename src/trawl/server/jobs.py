@@ -131,6 +131,7 @@ class JobStore:
             "chunks": report.chunks,
             "seconds": report.seconds,
             "failed": [{"uri": one.uri, "reason": one.reason} for one in report.failed],
+            "notices": [{"uri": one.uri, "notice": one.notice} for one in report.notices],
         }
         self._change(
             job_id,

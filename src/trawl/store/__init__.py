@@ -12,7 +12,7 @@ import os
 # It reads this variable when it is imported.
 os.environ.setdefault("LANCE_LOG", "error")
 
-from trawl.store.rows import DocumentRow, edited, fit_metadata
+from trawl.store.rows import DocumentRow, edited
 from trawl.store.schema import BUILT_IN_COLUMNS, filter_column, row_is_one_of
 from trawl.store.snapshot import BM25, Sample, Snapshot, Words
 from trawl.store.store import Store
@@ -30,6 +30,5 @@ __all__ = [
     "Writer",
     "edited",
     "filter_column",
-    "fit_metadata",
     "row_is_one_of",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from trawl.errors import MetadataError
+from trawl.store.columns import fit_value
 from trawl.store.schema import (
     DOCUMENTS,
     MEDIA,
@@ -24,7 +24,6 @@ from trawl.store.schema import (
 )
 from trawl.types import (
     Chunk,
-    ColumnType,
     Document,
     Edits,
     Metadata,
@@ -33,8 +32,6 @@ from trawl.types import (
     Value,
     Vectors,
 )
-
-_INT64 = 2**63
 
 STORED_COLUMNS = [
     "chunk_id",
@@ -57,7 +54,7 @@ class DocumentRow:
 
     A document whose file could not be opened keeps its earlier chunks: `error` is set and
     `chunks` is not 0. `metadata` includes the `edits`, which are also stored apart so that
-    they survive a change of the file.
+    they survive a change of the file. `notices` state what differs from the file.
     """
 
     document_id: str
@@ -72,6 +69,7 @@ class DocumentRow:
     added_at: datetime.datetime
     modified_ns: int | None = None
     edits: Edits = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, document: Document, chunks: int, error: str | None = None) -> DocumentRow:
@@ -88,6 +86,7 @@ class DocumentRow:
             error=error,
             added_at=datetime.datetime.now(datetime.UTC),
             modified_ns=document.modified_ns,
+            notices=document.notices,
         )
 
 
@@ -97,6 +96,7 @@ def document_rows(table: pa.Table) -> list[DocumentRow]:
     for row in table.to_pylist():
         row["metadata"] = metadata_from_json(row["metadata"])
         row["edits"] = dict(metadata_from_json(row.get("edits")))
+        row["notices"] = tuple(row.get("notices") or ())
         rows.append(DocumentRow(**row))
     return sorted(rows, key=lambda row: row.uri)
 
@@ -108,56 +108,11 @@ def document_table(rows: Sequence[DocumentRow]) -> pa.Table:
         | {
             "metadata": metadata_to_json(row.metadata),
             "edits": metadata_to_json(row.edits) if row.edits else None,
+            "notices": list(row.notices) or None,
         }
         for row in rows
     ]
     return pa.Table.from_pylist(plain, schema=DOCUMENTS)
-
-
-def column_type(key: str, value: Value) -> ColumnType:
-    """Return the column type of `value`. Raises `MetadataError` if no column type holds it."""
-    match value:
-        case bool():
-            return "boolean"
-        case int():
-            if not -_INT64 <= value < _INT64:
-                raise MetadataError(f"metadata {key!r}: {value} does not fit 64 bits")
-            return "integer"
-        case float():
-            if not np.isfinite(value):
-                raise MetadataError(f"metadata {key!r}: {value} is not a number")
-            return "real"
-        case str():
-            return "text"
-        case datetime.date():
-            return "date"
-        case list():
-            return "texts"
-
-
-def fit_metadata(metadata: Metadata, columns: dict[str, ColumnType]) -> Metadata:
-    """Convert `metadata` to the library's column types, and add its new keys to `columns`.
-
-    Whole numbers fit a column of reals. Raises `MetadataError` if the type of a value
-    differs from its column's; `columns` is then unchanged.
-    """
-    fitted: Metadata = {}
-    new: dict[str, ColumnType] = {}
-    for key, value in metadata.items():
-        kind = column_type(key, value)
-        wanted = columns.get(key)
-        if wanted is None:
-            new[key] = kind
-        elif wanted == "real" and isinstance(value, int) and kind == "integer":
-            value = float(value)
-        elif kind != wanted:
-            raise MetadataError(
-                f"metadata {key!r} has type {wanted} in this library, but this value is {kind} "
-                f"({value!r}); change the value, or use another key"
-            )
-        fitted[key] = value
-    columns.update(new)
-    return fitted
 
 
 def edited(metadata: Metadata, edits: Edits) -> Metadata:
@@ -168,8 +123,8 @@ def edited(metadata: Metadata, edits: Edits) -> Metadata:
 def with_metadata(chunks: pa.Table, metadata: Metadata) -> pa.Table:
     """Replace the metadata in rows of ``chunks``, all of one document."""
     values: dict[str, Value | None] = {"metadata": metadata_to_json(metadata)}
-    for key in metadata_columns(chunks.schema):
-        values[metadata_column(key)] = metadata.get(key)
+    for key, kind in metadata_columns(chunks.schema).items():
+        values[metadata_column(key)] = fit_value(metadata.get(key), kind)
     for name, value in values.items():
         field = chunks.schema.field(name)
         column = pa.array([value] * chunks.num_rows, field.type)
@@ -178,7 +133,7 @@ def with_metadata(chunks: pa.Table, metadata: Metadata) -> pa.Table:
 
 
 def metadata_to_json(metadata: Mapping[str, Value | None]) -> str:
-    """Return metadata or edits as JSON; a date is ``{"$date": ISO text}``."""
+    """Return metadata or edits as JSON; a date or datetime is ``{"$date": ISO text}``."""
     return json.dumps(
         {
             key: {"$date": value.isoformat()} if isinstance(value, datetime.date) else value
@@ -191,9 +146,14 @@ def metadata_to_json(metadata: Mapping[str, Value | None]) -> str:
 def metadata_from_json(text: str | None) -> Metadata:
     """Parse the JSON of `metadata_to_json`."""
     return {
-        key: datetime.date.fromisoformat(value["$date"]) if isinstance(value, dict) else value
+        key: _date(value["$date"]) if isinstance(value, dict) else value
         for key, value in json.loads(text or "{}").items()
     }
+
+
+def _date(text: str) -> datetime.date:
+    kind = datetime.datetime if "T" in text else datetime.date
+    return kind.fromisoformat(text)
 
 
 def span_from_row(row: dict[str, Any] | None) -> Span:
@@ -229,9 +189,9 @@ def chunk_rows(
     for source in sorted({name for _, chunk in pairs for name in chunk.vectors}):
         name = vector_column(source)
         columns[name] = _vectors([chunk.vectors.get(source) for _, chunk in pairs], schema, name)
-    for key in metadata_columns(schema):
+    for key, kind in metadata_columns(schema).items():
         name = metadata_column(key)
-        values = [document.metadata.get(key) for document, _ in pairs]
+        values = [fit_value(document.metadata.get(key), kind) for document, _ in pairs]
         columns[name] = pa.array(values, schema.field(name).type)
     columns |= null_columns(set(schema.names) - set(columns), schema, len(pairs))
     return pa.table([columns[name] for name in schema.names], schema=schema)

@@ -33,6 +33,7 @@ _ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
     "real": pa.float64(),
     "boolean": pa.bool_(),
     "date": pa.date32(),
+    "datetime": pa.timestamp("us"),
     "texts": pa.list_(pa.string()),
 }
 
@@ -74,6 +75,7 @@ DOCUMENTS = pa.schema(
         # Older libraries lack these columns; the next writer adds them.
         pa.field("modified_ns", pa.int64()),
         pa.field("edits", pa.string()),
+        pa.field("notices", pa.list_(pa.string())),
     ]
 )
 
@@ -131,6 +133,21 @@ def metadata_fields(columns: Mapping[str, ColumnType]) -> pa.Schema:
             for key, kind in columns.items()
         ]
     )
+
+
+def rewritten_column(key: str) -> str:
+    """Return the name of a metadata column while it is rewritten, which no reader uses."""
+    return "new_" + _safe(key)
+
+
+def replaced_column(key: str) -> str:
+    """Return the name of a metadata column after it was rewritten, until it is dropped."""
+    return "old_" + _safe(key)
+
+
+def is_leftover(column: str) -> bool:
+    """Return whether a column is left over from a writer that was killed."""
+    return column.startswith(("new_", "old_"))
 
 
 def metadata_columns(schema: pa.Schema) -> dict[str, ColumnType]:

@@ -170,6 +170,10 @@ class Store:
         """Return the rows of ``documents``, with failed ones; `where` is SQL of this package."""
         return document_rows(self._open("documents").to_table(filter=where))
 
+    def has_notices(self) -> bool:
+        """Return whether ``documents`` has the column `notices`, which older libraries lack."""
+        return "notices" in self._open("documents").schema.names
+
     def document_ids(self, where: str | None = None) -> list[str]:
         """Return the ids of documents, ordered by `uri`; `where` is SQL of this package."""
         table = self._open("documents").to_table(columns=["document_id", "uri"], filter=where)

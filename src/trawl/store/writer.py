@@ -19,6 +19,7 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from trawl.errors import LibraryLockedError
+from trawl.store.columns import ColumnTypes, common_type, fit_value
 from trawl.store.maintenance import keep_up, maintain
 from trawl.store.rows import (
     DocumentRow,
@@ -26,12 +27,21 @@ from trawl.store.rows import (
     document_rows,
     document_table,
     edited,
-    fit_metadata,
     media_rows,
+    metadata_from_json,
     metadata_to_json,
     with_metadata,
 )
-from trawl.store.schema import DOCUMENTS, metadata_columns, metadata_fields, one_of
+from trawl.store.schema import (
+    DOCUMENTS,
+    is_leftover,
+    metadata_column,
+    metadata_columns,
+    metadata_fields,
+    one_of,
+    replaced_column,
+    rewritten_column,
+)
 from trawl.types import Chunk, ColumnType, Document, Edits
 
 _IDS_PER_DELETE = 500
@@ -80,9 +90,9 @@ class WriteLock:
 class Writer:
     """The writer of a library, valid while its lock is held.
 
-    `known` maps document ids to rows. `columns` has the metadata columns that exist and
-    those that the next commit adds. With `recover`, chunks without a document are deleted
-    and unfinished edits applied.
+    `known` maps document ids to rows. Metadata columns are added and widened as the
+    documents need it, and narrowed or dropped by `maintain`. With `recover`, chunks without
+    a document are deleted and unfinished edits applied.
     """
 
     def __init__(
@@ -97,11 +107,12 @@ class Writer:
         self._documents = documents
         self._media = media
         self.known = {row.document_id: row for row in document_rows(documents.to_table())}
-        self.columns: dict[str, ColumnType] = metadata_columns(chunks.schema)
+        self._types = ColumnTypes(row.metadata for row in self.known.values())
         newer = [field for field in DOCUMENTS if field.name not in documents.schema.names]
         if newer:
             documents.add_columns(pa.schema(newer))
         if recover:
+            self._drop([name for name in chunks.schema.names if is_leftover(name)])
             self._clear_orphans()
             for row in self.known.values():
                 if row.edits and row.chunks > 0:
@@ -127,36 +138,34 @@ class Writer:
             for row in failed
             if row.chunks == 0 and self._has_chunks(row.document_id)
         ]
+        rows += map(self._keeping_edits, failed)
+        self._remember(rows)
         if documents:
-            self._add_columns()
+            self._widen_columns()
             media = media_rows(chunk for _, chunks in documents for chunk in chunks)
             _upsert(self._media, media, "chunk_id", replaced)
             table = chunk_rows(documents, self._chunks.schema)
             _upsert(self._chunks, table, "chunk_id", replaced)
             keep_up(self._chunks)
         self._delete_chunks(dropped)
-        rows += map(self._keeping_edits, failed)
         if rows:
             _upsert(self._documents, document_table(rows), "document_id", ())
-            self.known.update({row.document_id: row for row in rows})
 
     def edit(self, document_id: str, edits: Edits) -> DocumentRow:
         """Change metadata of a document and, in one commit, of all its chunks.
 
         The document's row is written first; if the writer is killed before it writes the
-        chunks, the next writer does. Raises `MetadataError` for a value that fits no column.
+        chunks, the next writer does.
         """
         row = self.known[document_id]
-        fitted = fit_metadata(edited({}, edits), self.columns)
-        edits = {key: fitted.get(key) for key in edits}
         new = replace(row, metadata=edited(row.metadata, edits), edits={**row.edits, **edits})
+        self._remember([new])
         _upsert(self._documents, document_table([new]), "document_id", ())
-        self.known[document_id] = new
         self._set_metadata(new)
         return new
 
     def _set_metadata(self, row: DocumentRow) -> None:
-        self._add_columns()
+        self._widen_columns()
         chunks = self._chunks.to_table(filter=one_of("document_id", [row.document_id]))
         if set(chunks["metadata"].to_pylist()) == {metadata_to_json(row.metadata)}:
             return
@@ -173,23 +182,89 @@ class Writer:
             self._documents.delete(one_of("document_id", batch))
         self._delete_chunks(document_ids)
         for document_id in document_ids:
-            self.known.pop(document_id, None)
+            row = self.known.pop(document_id, None)
+            if row is not None:
+                self._types.remove(row.metadata)
 
     def maintain(self) -> None:
-        """Compact and index the tables. Cheap if there is nothing to do."""
+        """Settle the columns, compact and index the tables. Cheap if there is nothing to do."""
+        self._settle_columns()
         maintain(self._chunks, self._documents, self._media)
 
     def _has_chunks(self, document_id: str) -> bool:
         row = self.known.get(document_id)
         return row is not None and row.chunks > 0
 
-    def _add_columns(self) -> None:
+    def _remember(self, rows: Iterable[DocumentRow]) -> None:
+        """Take rows into `known` and count the types of their values."""
+        for row in rows:
+            self._types.add(row.metadata)
+            known = self.known.get(row.document_id)
+            if known is not None:
+                self._types.remove(known.metadata)
+            self.known[row.document_id] = row
+
+    def _widen_columns(self) -> None:
+        """Add missing columns, and rewrite those that do not hold the values of all documents."""
         existing = metadata_columns(self._chunks.schema)
-        new: Mapping[str, ColumnType] = {
-            key: kind for key, kind in self.columns.items() if key not in existing
+        wanted = {
+            key: common_type({kind, existing.get(key, kind)})
+            for key, kind in self._types.columns().items()
         }
+        self._change_columns(existing, wanted)
+
+    def _settle_columns(self) -> None:
+        """Rewrite columns whose type a removed document determined; drop those without values."""
+        existing = metadata_columns(self._chunks.schema)
+        wanted = self._types.columns()
+        self._change_columns(existing, wanted)
+        self._drop([metadata_column(key) for key in existing if key not in wanted])
+
+    def _change_columns(
+        self, existing: Mapping[str, ColumnType], wanted: Mapping[str, ColumnType]
+    ) -> None:
+        new = {key: kind for key, kind in wanted.items() if key not in existing}
         if new:
             self._chunks.add_columns(metadata_fields(new))
+        changed = {key: kind for key, kind in wanted.items() if existing.get(key, kind) != kind}
+        if changed:
+            self._rewrite_columns(changed)
+
+    def _rewrite_columns(self, columns: Mapping[str, ColumnType]) -> None:
+        """Write columns in other types from the chunks' metadata.
+
+        One commit puts the new columns in the place of the old ones, so that a reader sees
+        either.
+        """
+        fields = [
+            field.with_name(rewritten_column(key))
+            for key, field in zip(columns, metadata_fields(columns), strict=True)
+        ]
+        schema = pa.schema(fields)
+
+        def convert(batch: pa.RecordBatch) -> pa.RecordBatch:
+            rows = [metadata_from_json(text) for text in batch["metadata"].to_pylist()]
+            arrays = [
+                pa.array([fit_value(row.get(key), kind) for row in rows], field.type)
+                for (key, kind), field in zip(columns.items(), fields, strict=True)
+            ]
+            return pa.record_batch(arrays, schema=schema)
+
+        if self._chunks.count_rows():
+            transform = lance.batch_udf(output_schema=schema)(convert)
+            self._chunks.add_columns(transform, read_columns=["metadata"])
+        else:
+            self._chunks.add_columns(schema)
+        renamed: list[tuple[str, str]] = []
+        for key in columns:
+            renamed.append((metadata_column(key), replaced_column(key)))
+            renamed.append((rewritten_column(key), metadata_column(key)))
+        self._chunks.alter_columns(*({"path": old, "name": name} for old, name in renamed))
+        self._drop([replaced_column(key) for key in columns])
+
+    def _drop(self, columns: Sequence[str]) -> None:
+        if columns:
+            self._chunks.drop_columns(list(columns))
 
     def _delete_chunks(self, document_ids: Sequence[str]) -> None:
         for batch in _batches(document_ids):

@@ -32,6 +32,9 @@ class DocumentOut(BaseModel):
     size_bytes: int = Field(examples=[48_213])
     chunks: int = Field(description="Number of searchable chunks.", examples=[1])
     error: str | None = Field(description="Why the file could not be read, or null.")
+    notices: list[str] = Field(
+        default=[], description="What differs from the file, such as a value kept as text."
+    )
     added_at: datetime.datetime
     metadata: dict[str, Any] = Field(examples=[{"topic": "physics", "year": 2019}])
 
@@ -46,6 +49,7 @@ class DocumentOut(BaseModel):
             size_bytes=row.size_bytes,
             chunks=row.chunks,
             error=without_paths(row.error) if row.error is not None else None,
+            notices=[without_paths(notice) for notice in row.notices],
             added_at=row.added_at,
             metadata=row.metadata,
             **more,
@@ -137,6 +141,7 @@ class Stats(BaseModel):
 
     documents: int
     failed: int = Field(description="Number of files that could not be read.")
+    notices: int = Field(0, description="Number of notices about files that were indexed.")
     chunks: dict[Modality, int]
     spaces: list[SpaceOut]
     columns: dict[str, str] = Field(
@@ -151,6 +156,7 @@ class Stats(BaseModel):
         return cls(
             documents=status.documents,
             failed=len(status.failed),
+            notices=len(status.notices),
             chunks=dict(status.chunks),
             spaces=status.spaces,  # type: ignore[arg-type]
             columns=dict(columns),
@@ -172,6 +178,13 @@ class JobFailure(BaseModel):
     reason: str
 
 
+class JobNotice(BaseModel):
+    """What differs from a file that was indexed."""
+
+    source: str
+    notice: str
+
+
 class JobReport(BaseModel):
     """The outcome of a job."""
 
@@ -179,6 +192,9 @@ class JobReport(BaseModel):
     unchanged: int = Field(description="Files that were already in the library.")
     replaced: int = Field(description="Files that replaced an older version.")
     failed: list[JobFailure]
+    notices: list[JobNotice] = Field(
+        default=[], description="What differs from the files that were added."
+    )
     chunks: int = Field(description="Number of chunks added.")
     seconds: float
 

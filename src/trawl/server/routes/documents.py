@@ -78,6 +78,9 @@ async def documents(
         bool | None,
         Query(description="Only failed documents (true), or only those that were added (false)."),
     ] = None,
+    notices: Annotated[
+        bool | None, Query(description="Only documents with (true) or without notices (false).")
+    ] = None,
     where: Where = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of documents.")] = 100,
     offset: Annotated[
@@ -89,7 +92,12 @@ async def documents(
     Failed files have no metadata, so a filter never matches them.
     """
     page = await service.pool.run(
-        service.library.document_page, failed=failed, where=where, offset=offset, limit=limit
+        service.library.document_page,
+        failed=failed,
+        notices=notices,
+        where=where,
+        offset=offset,
+        limit=limit,
     )
     end = offset + limit
     return DocumentPage(

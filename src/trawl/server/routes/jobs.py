@@ -25,7 +25,7 @@ from trawl.server.openapi import LINES, documents_body
 from trawl.server.schemas import MOST_FILES, MOST_LINES, MOST_METADATA, LineBody
 from trawl.server.service import ServiceOf, root_path
 from trawl.server.uploads import Upload, UploadStore, metadata_object
-from trawl.wire import JobFailure, JobFile, JobOut, JobReport, file_name, without_paths
+from trawl.wire import JobFailure, JobFile, JobNotice, JobOut, JobReport, file_name, without_paths
 
 router = APIRouter(prefix="/v1", tags=["Adding"])
 
@@ -166,7 +166,11 @@ def _out(job: Job) -> JobOut:
             JobFailure(source=file_name(one["uri"]), reason=without_paths(one["reason"]))
             for one in job.report["failed"]
         ]
-        report = JobReport(**{**job.report, "failed": failed})
+        notices = [
+            JobNotice(source=file_name(one["uri"]), notice=without_paths(one["notice"]))
+            for one in job.report.get("notices", [])
+        ]
+        report = JobReport(**{**job.report, "failed": failed, "notices": notices})
     return JobOut(
         id=job.job_id,
         state=job.state,
