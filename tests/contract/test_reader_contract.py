@@ -8,7 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import av
 import numpy as np
+import pillow_heif
 import pytest
 import soundfile
 from PIL import Image
@@ -44,6 +46,26 @@ def _sound(container: str, subtype: str) -> Callable[[Path], None]:
     return write
 
 
+def _heic(path: Path) -> None:
+    image = Image.new("RGB", (64, 48), (200, 10, 10))
+    image.paste((10, 10, 200), (32, 0, 64, 48))
+    with path.open("wb") as stream:
+        pillow_heif.from_pillow(image).save(stream)
+
+
+def _aac(container: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        wave = np.sin(np.arange(16_000) / 9).astype(np.float32)[None] / 2
+        with path.open("wb") as file, av.open(file, "w", format=container) as out:
+            stream = out.add_stream("aac", rate=16_000, layout="mono")
+            frame = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
+            frame.sample_rate = 16_000
+            out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+
+    return write
+
+
 SAMPLES: dict[str, Callable[[Path], None]] = {
     "text/plain": _text,
     "text/markdown": _text,
@@ -59,11 +81,14 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     "image/bmp": _picture("BMP"),
     "image/webp": _picture("WEBP"),
     "image/avif": _picture("AVIF"),
+    "image/heic": _heic,
     "image/tiff": _picture("TIFF"),
     "audio/wav": _sound("WAV", "PCM_16"),
     "audio/flac": _sound("FLAC", "PCM_16"),
     "audio/ogg": _sound("OGG", "VORBIS"),
     "audio/mpeg": _sound("MP3", "MPEG_LAYER_III"),
+    "audio/mp4": _aac("ipod"),
+    "audio/aac": _aac("adts"),
 }
 SUFFIX = {format_.media_type: min(format_.suffixes) for format_ in FORMATS}
 ONLY_IF_TEXT = {format_.media_type: format_.only_if_text for format_ in FORMATS}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trawl.errors import ReadError
-from trawl.readers import markdown, pictures, records, sounds, source, text
+from trawl.readers import coded_sounds, markdown, pictures, records, sounds, source, text
 from trawl.readers.containers import head_behind_tag
 from trawl.readers.formats import Format, Limits, Reader, opened, read_head, short_reason
 from trawl.readers.markdown import PictureLink, picture_links
@@ -40,6 +40,7 @@ FORMATS: tuple[Format, ...] = (
     *records.FORMATS,
     *pictures.FORMATS,
     *sounds.FORMATS,
+    *coded_sounds.FORMATS,
 )
 
 READERS: dict[str, Reader] = {format_.media_type: format_.read for format_ in FORMATS}
@@ -53,7 +54,7 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x1f\x8b", "gzip data"),
     (0, b"\x7fELF", "a program"),
-    (4, b"ftyp", "a file of the MP4 family (video, HEIC or AVIF)"),
+    (4, b"ftyp", "a file of the MP4 family (such as video)"),
     (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
 )
 
@@ -84,7 +85,8 @@ def media_type_of(path: Path) -> str | None:
     detected = next((f for f in FORMATS if f.matches is not None and f.matches(head)), None)
     if detected is None:
         if claimed is not None:
-            _reject_foreign(head, suffix)
+            if claimed.media_type != "audio/mp4":  # of the MP4 family, like videos
+                _reject_foreign(head, suffix)
             if claimed.only_if_text:
                 return None
         return claimed.media_type if claimed else None

@@ -1,4 +1,4 @@
-"""Images: PNG, JPEG, GIF, BMP, WebP, AVIF and TIFF, decoded to RGB and scaled down.
+"""Images: PNG, JPEG, GIF, BMP, WebP, AVIF, HEIC and TIFF, decoded to RGB and scaled down.
 
 An image is decoded once and scaled to at most `MAX_SIDE_PX` on its longest side. No encoder uses
 more, and a batch of photographs then takes only megabytes. JPEG is decoded at a reduced scale.
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_PAGES = 1_000
 """Pages of one TIFF that are read."""
 MAX_BLANK_FRAMES = 100
+_AVIF = frozenset({b"avif", b"avis"})
+_HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _ANIMATED = frozenset({"image/gif", "image/webp", "image/png", "image/avif"})
 
 # Tags of EXIF 2.32 (CIPA DC-008), tables 3 to 8.
@@ -39,13 +41,14 @@ _TURNED = frozenset({5, 6, 7, 8})
 """Orientations that swap width and height."""
 
 _PLUGINS: dict[str, tuple[str, str]] = {
-    "image/png": ("PngImagePlugin", "PngImageFile"),
-    "image/jpeg": ("JpegImagePlugin", "JpegImageFile"),
-    "image/gif": ("GifImagePlugin", "GifImageFile"),
-    "image/bmp": ("BmpImagePlugin", "BmpImageFile"),
-    "image/webp": ("WebPImagePlugin", "WebPImageFile"),
-    "image/avif": ("AvifImagePlugin", "AvifImageFile"),
-    "image/tiff": ("TiffImagePlugin", "TiffImageFile"),
+    "image/png": ("PIL.PngImagePlugin", "PngImageFile"),
+    "image/jpeg": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "image/gif": ("PIL.GifImagePlugin", "GifImageFile"),
+    "image/bmp": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "image/webp": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "image/avif": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "image/heic": ("pillow_heif.as_plugin", "HeifImageFile"),
+    "image/tiff": ("PIL.TiffImagePlugin", "TiffImageFile"),
 }
 
 
@@ -78,6 +81,9 @@ def read_picture(path: Path, limits: Limits, *, media_type: str) -> Reading:
                 if is_uniform(part.image):
                     part = _first_visible(picture, part, limits)
                 notices.append(f"an animation: one of its {frames:,} frames is indexed")
+            images = _frame_count(picture) if media_type == "image/heic" else 1
+            if images > 1:
+                notices.append(f"one of its {images:,} images is indexed")
             if is_uniform(part.image):
                 notices.append("the image is of one colour")
             parts = (part,)
@@ -216,7 +222,12 @@ class _Pages(Sequence[Picture]):
 
 def _plugin(media_type: str) -> Callable[..., ImageFile]:
     module, name = _PLUGINS[media_type]
-    plugin: Callable[..., ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), name)
+    try:
+        plugin: Callable[..., ImageFile] = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise ReadError(
+            "HEIC needs pillow-heif; install it with: pip install 'trawl-multimodal[heic]'"
+        ) from error
     return plugin
 
 
@@ -282,9 +293,19 @@ def _is_bmp(head: bytes) -> bool:
 
 
 def _is_avif(head: bytes) -> bool:
-    """Return whether a file starts with a file type box that lists an AVIF brand."""
-    brands = head[8 : min(int.from_bytes(head[:4], "big"), 256)]
-    return head[4:8] == b"ftyp" and any(brand in brands for brand in (b"avif", b"avis"))
+    return not _AVIF.isdisjoint(_brands(head))
+
+
+def _is_heic(head: bytes) -> bool:
+    return not _HEIC.isdisjoint(_brands(head)) and not _is_avif(head)
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """Return the brands in the file type box of HEIF, AVIF and MP4 (ISO/IEC 14496-12, 4.3)."""
+    if head[4:8] != b"ftyp":
+        return []
+    end = min(int.from_bytes(head[:4], "big"), 256)
+    return [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
 
 
 def _format(
@@ -310,6 +331,7 @@ FORMATS = (
         {".webp"},
         lambda h: h[:4] == b"RIFF" and h[8:12] == b"WEBP",
     ),
+    _format("image/heic", "a HEIC image", {".heic", ".heif", ".hif"}, _is_heic),
     _format("image/avif", "an AVIF image", {".avif"}, _is_avif),
     _format(
         "image/tiff",

@@ -86,11 +86,14 @@ class SoundFileRecording:
     def _window(self, samples: NDArray[np.float32], start: int) -> tuple[float, Sound]:
         return start / self.sample_rate_hz, Sound(samples.copy(), self.sample_rate_hz)
 
+    def _decoded(self, stream: Stream) -> Iterator[NDArray[np.float32]]:
+        return _decoded_blocks(self.path, stream)
+
     def _blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield mono float32 [n] in -1..1. Raises `ReadError` if samples are missing."""
         decoded = 0
         for stream in self.streams:
-            for block in _decoded_blocks(self.path, stream):
+            for block in self._decoded(stream):
                 mono = _mono(block[: self.frames - decoded])
                 if not np.isfinite(mono).all():
                     bad = decoded + int(np.flatnonzero(~np.isfinite(mono))[0])
