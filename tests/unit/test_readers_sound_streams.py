@@ -154,6 +154,7 @@ def test_mp3_in_a_wav(tmp_path: Path) -> None:
         (bytes(1000), b""),
         (b"a" * 300, b""),
         (b"\xff\xfb" * 500, b""),
+        (b"\xff\x00" * 20_000, b""),
         (ID3, b""),
         (ID3 + ID3, b""),
         (b"ID3\3\0\0\0\0\0\x64" + bytes(3100), b""),
@@ -187,6 +188,15 @@ def test_junk_between_the_frames_of_an_mp3(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(data[:middle] + b"\xff\xf3junk" * 5_000 + data[middle:])
     assert_tone(path)
+
+
+def test_the_number_of_gaps_in_an_mp3_is_bounded(tmp_path: Path) -> None:
+    data = bare_mp3(tmp_path, tone())
+    frames = data[: 3 * frame_bytes(data[:4])]
+    path = tmp_path / "a.mp3"
+    path.write_bytes((frames + b"ID3 junk") * 1_100)
+    with pytest.raises(ReadError, match="more than 1,000 gaps"):
+        reading(path)
 
 
 def test_tags_in_front_of_flac_and_ogg_and_padding_behind(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ import mmap
 import struct
 from dataclasses import dataclass, field
 
+from trawl.errors import ReadError
 from trawl.readers.spliced import Piece
 
+MAX_GAPS = 1_000
+"""Places of a file at which frames are searched for, to bound the time."""
 _XING_FRAMES = 0x1
 _KBITS = {  # ISO/IEC 11172-3, 2.4.2.3, and ISO/IEC 13818-3, 2.4.2.3, by (version 1, layer)
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -53,8 +56,12 @@ class MpegStream:
 
 
 def mpeg_streams(data: mmap.mmap, start: int, end: int) -> tuple[list[MpegStream], int]:
-    """Return the streams in a range of a file, and the bytes of an incomplete last frame."""
+    """Return the streams in a range of a file, and the bytes of an incomplete last frame.
+
+    Raises `ReadError` if junk interrupts the frames more than `MAX_GAPS` times.
+    """
     streams: list[MpegStream] = []
+    gaps = 0
     at, tag, cut_bytes = start, None, 0
     current: MpegStream | None = None
     while at < end:
@@ -67,6 +74,9 @@ def mpeg_streams(data: mmap.mmap, start: int, end: int) -> tuple[list[MpegStream
         following = data[at + length : min(at + length + 4, end)]
         alike = current is not None and _kind(head) == _kind(current.first)
         if not length or not (alike or at + length >= end or _kind(following) == _kind(head)):
+            gaps += 1
+            if gaps > MAX_GAPS:
+                raise ReadError(f"more than {MAX_GAPS:,} gaps between frames of MPEG audio")
             at = _next_frame(data, at + 1, end, current.first if current else None)
             continue
         if at + length > end:
@@ -138,23 +148,27 @@ def _append(stream: MpegStream, at: int, length: int, head: bytes) -> None:
 
 def _next_frame(data: mmap.mmap, at: int, end: int, like: bytes | None) -> int:
     """Return the next position of three frames in a row, or of an ID3 tag; `end` if none."""
-    tag = data.find(b"ID3", at, end)
-    while (at := data.find(b"\xff", at, end)) >= 0:
-        if 0 <= tag < at:
+    found = at
+    while (found := data.find(b"\xff", found, end)) >= 0:
+        if _frames_follow(data, found, end, like):
             break
-        head, position = data[at : at + 4], at
-        kind = _kind(like or head)
-        for _ in range(3):
-            head = data[position : position + 4]
-            if kind == (0, 0) or _kind(head) != kind:
-                break
-            position += frame_bytes(head)
-            if position >= end:
-                return at
-        else:
-            return at
-        at += 1
-    return tag if tag >= 0 else end
+        found += 1
+    found = found if found >= 0 else end
+    tag = data.find(b"ID3", at, found)
+    return tag if tag >= 0 else found
+
+
+def _frames_follow(data: mmap.mmap, at: int, end: int, like: bytes | None) -> bool:
+    """Return whether three frames of one kind follow each other, or frames up to the end."""
+    kind = _kind(like or data[at : at + 4])
+    for _ in range(3):
+        head = data[at : at + 4]
+        if kind == (0, 0) or _kind(head) != kind:
+            return False
+        at += frame_bytes(head)
+        if at >= end:
+            break
+    return True
 
 
 def _side_info_bytes(head: bytes) -> int:
