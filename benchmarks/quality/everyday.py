@@ -1,6 +1,6 @@
 """Small and mixed libraries: what a new user sees first, measured offline.
 
-    python benchmarks/quality/everyday.py [--held-out] [--quick]
+    python benchmarks/quality/everyday.py [--held-out]
 
 Libraries of 12 to 600 documents, a third each of photos, notes and sounds, drawn from the
 development collection (``everyday_data.py``). Every list is ranked by raw cosine, RRF,

@@ -165,10 +165,11 @@ def test_responses_match_their_models(library: Library, tmp_path: Path) -> None:
     library.add(tmp_path / "red.png", metadata={"day": datetime.date(2021, 5, 4), "n": 1})
     with TestClient(create_app(library)) as client:
         plain = client.get("/search", params={"query": "muon"})
-        detailed = client.post("/v1/search", json={"text": "muon", "facets": ["day"]})
-    for response, model in ((plain, SearchResponse), (detailed, DetailedResponse)):
+        detailed = client.post("/v1/search", json={"text": "muon", "facets": ["day"], "all": True})
+    assert plain.json()["more"] == 1
+    for response, model, count in ((plain, SearchResponse, 1), (detailed, DetailedResponse, 2)):
         assert response.status_code == 200, response.text
-        assert len(response.json()["results"]) == 2
+        assert len(response.json()["results"]) == count
         assert json.loads(model.model_validate_json(response.text).model_dump_json()) == (
             response.json()
         )

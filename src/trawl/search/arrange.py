@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from trawl.errors import FilterError
 from trawl.ranking import Fused, Fusion, balance, by_quota, deal_out
 from trawl.search.options import SearchOptions
+from trawl.search.request import SearchRequest
+from trawl.search.snippets import snippet
 from trawl.store import Snapshot, filter_column
-from trawl.types import ColumnType, Facet, Modality, Value
+from trawl.types import ColumnType, Facet, Hit, Modality, Moment, StoredChunk, Value
 
 # The number of best hits that are sorted, diversified or limited per document.
 _ARRANGED = 200
@@ -187,6 +189,44 @@ def _cosines(items: Sequence[Fused], snapshot: Snapshot) -> NDArray[np.float64]:
             grid = np.ix_(places, places)
             alike[grid] = np.maximum(alike[grid], matrix @ matrix.T)
     return alike
+
+
+def hits_of(request: SearchRequest, snapshot: Snapshot, page: Page) -> tuple[Hit, ...]:
+    """Load the chunks of a page and return its hits."""
+    moments = [moment for item in page.items for moment in page.moments.get(item.row, ())]
+    rows = [item.row for item in (*page.items, *moments)]
+    chunks = dict(zip(rows, snapshot.take(rows), strict=True))
+    return tuple(
+        _hit(rank, item, chunks, page.moments.get(item.row, ()), request.text)
+        for rank, item in enumerate(page.items, start=request.options.offset + 1)
+    )
+
+
+def _hit(
+    rank: int,
+    item: Fused,
+    chunks: Mapping[int, StoredChunk],
+    moments: Sequence[Fused],
+    query: str,
+) -> Hit:
+    chunk = chunks[item.row]
+    return Hit(
+        rank=rank,
+        score=item.score,
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        uri=chunk.uri,
+        modality=chunk.modality,
+        title=chunk.title,
+        snippet=snippet(chunk.text, query),
+        span=chunk.span,
+        metadata=chunk.metadata,
+        evidence=item.evidence,
+        detail=chunk.detail,
+        moments=tuple(
+            Moment(chunks[one.row].chunk_id, one.score, chunks[one.row].span) for one in moments
+        ),
+    )
 
 
 def count_facets(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> tuple[Facet, ...]:

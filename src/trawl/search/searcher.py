@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from trawl.encoders import Model, encode_query, load_reranker, tokens_cut
 from trawl.errors import QueryError, UsageError
 from trawl.query import Comparison, bind, to_sql
-from trawl.ranking import Fused, Fusion, Method, Null, Prior, answer_odds, fuse
-from trawl.search.arrange import Page, arrange, count_facets
+from trawl.ranking import Fusion, Method, Null, Prior, answer_odds, fuse
+from trawl.search.arrange import Page, arrange, count_facets, hits_of
 from trawl.search.caches import Nulls, QueryVectors
 from trawl.search.options import MAX_RESULTS
 from trawl.search.request import Like, QueryPart, SearchRequest
 from trawl.search.rerank import Reranker, rerank
-from trawl.search.snippets import content_stems, snippet
+from trawl.search.snippets import content_stems
 from trawl.store import BM25, Snapshot, Words, filter_column, row_is_one_of
 from trawl.telemetry import events
-from trawl.types import MODALITIES, Answer, Hit, Modality, Moment, Ranking, StoredChunk
+from trawl.types import MODALITIES, Answer, Modality, Ranking
 
 # Candidates per source. More than a page shows, since a chunk that is good in two
 # sources may have a low rank in each.
@@ -131,7 +131,7 @@ class Searcher:
             with _timed(timings, "hydrate"):
                 listed = options.nearest or not fused.no_good_match
                 page = arrange(options, snapshot, fused) if listed else Page([], {})
-                hits = _hits(request, snapshot, page)
+                hits = hits_of(request, snapshot, page)
                 counted = fused if options.all else fused.likely()
                 facets = count_facets(options, snapshot, counted) if listed else ()
         return Answer(
@@ -367,43 +367,6 @@ def _notices(models: Sequence[Model], request: SearchRequest, sources: Set[str])
         if cut:
             notices.append(f"{model.card.name} ignored the last {cut} tokens of the query")
     return tuple(notices)
-
-
-def _hits(request: SearchRequest, snapshot: Snapshot, page: Page) -> tuple[Hit, ...]:
-    moments = [moment for item in page.items for moment in page.moments.get(item.row, ())]
-    rows = [item.row for item in (*page.items, *moments)]
-    chunks = dict(zip(rows, snapshot.take(rows), strict=True))
-    return tuple(
-        _hit(rank, item, chunks, page.moments.get(item.row, ()), request.text)
-        for rank, item in enumerate(page.items, start=request.options.offset + 1)
-    )
-
-
-def _hit(
-    rank: int,
-    item: Fused,
-    chunks: Mapping[int, StoredChunk],
-    moments: Sequence[Fused],
-    query: str,
-) -> Hit:
-    chunk = chunks[item.row]
-    return Hit(
-        rank=rank,
-        score=item.score,
-        chunk_id=chunk.chunk_id,
-        document_id=chunk.document_id,
-        uri=chunk.uri,
-        modality=chunk.modality,
-        title=chunk.title,
-        snippet=snippet(chunk.text, query),
-        span=chunk.span,
-        metadata=chunk.metadata,
-        evidence=item.evidence,
-        detail=chunk.detail,
-        moments=tuple(
-            Moment(chunks[one.row].chunk_id, one.score, chunks[one.row].span) for one in moments
-        ),
-    )
 
 
 @contextmanager
