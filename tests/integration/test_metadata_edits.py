@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from pathlib import Path
 
 import lance
@@ -161,3 +162,15 @@ def test_values_are_counted_by_documents(library: Library, muon: Path) -> None:
     assert none.counts == ()
     assert len(library.facets(["year"], limit=2)[0].counts) == 2
     assert library.facets(["year"], modality=["image"])[0].counts == ()
+
+
+def test_a_document_is_named_by_id_or_path(library: Library, muon: Path) -> None:
+    odd = muon.parent / os.fsdecode(b"caf\xe9.txt")
+    odd.write_text("Latin text", "utf-8")
+    library.add(muon.parent)
+    assert library.set_metadata(str(muon), {"star": 5}).metadata["star"] == 5
+    assert only(library, muon).metadata["star"] == 5
+    assert library.set_metadata(str(odd), {"star": 4}).metadata == {"star": 4}
+    assert library.show(str(odd)).document.metadata == {"star": 4}
+    with pytest.raises(NotFoundError):
+        library.show(os.fsdecode(b"none\xe9.txt"))

@@ -183,7 +183,9 @@ def rm(
 
 
 def edit(
-    document_id: Annotated[str, typer.Argument(metavar="ID", help="Document id.")],
+    document_id: Annotated[
+        str, typer.Argument(metavar="ID|PATH", help="Document id, or path of a file.")
+    ],
     changes: Annotated[
         list[str],
         typer.Argument(metavar="KEY=VALUE|KEY=", help="Values to set; KEY= deletes a key."),
@@ -196,7 +198,7 @@ def edit(
     \b
     Examples:
       trawl edit 3f2a9c0e5b7d41c8a6e0f913 year=2024 speaker="Marie Curie"
-      trawl edit 3f2a9c0e5b7d41c8a6e0f913 draft=
+      trawl edit papers/muon.md draft=
     """
     from trawl.readers.values import coerce_option
 

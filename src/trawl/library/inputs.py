@@ -178,8 +178,8 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
 
 def candidate_ids(name: str) -> list[str]:
     """Return the document ids that a name (an id or a path) may mean, likeliest first."""
-    found = [name, name.partition(":")[0], document_id_of(name)]
-    return found + [document_id_of(uri) for uri in _path_uris(name)]
+    found = [name, name.partition(":")[0]] if name.isascii() else []  # ids are ASCII
+    return [*found, document_id_of(name), *map(document_id_of, _path_uris(name))]
 
 
 def matching_ids(names: Iterable[str | Path], rows: Iterable[DocumentRow]) -> list[str]:

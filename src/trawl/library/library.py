@@ -173,13 +173,13 @@ class Library:
         edits = metadata_edits(changes)
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
             writer = self._store.writer(lock)
-            row = writer.known.get(document_id)
+            row = next(filter(None, map(writer.known.get, candidate_ids(document_id))), None)
             if row is None:
                 raise NotFoundError(f"no document {document_id!r} in {self.path}")
             if check is not None:
                 check(row)
             if edits:
-                row = writer.edit(document_id, edits)
+                row = writer.edit(row.document_id, edits)
                 writer.maintain()
         self._store.refresh()
         return row
