@@ -14,7 +14,8 @@ from everyday_data import Collection, Item
 
 from common import Rows, Vectors, nearest
 from trawl.ranking import Null, measure_null
-from trawl.search.snippets import _FUNCTION_WORDS, stem
+from trawl.search.snippets import _FUNCTION_WORDS
+from trawl.words import fold, stem
 from trawl.types import MODALITIES, Modality, Ranking
 
 _WORD = re.compile(r"[^\W_]+")
@@ -22,7 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 def tokens(text: str) -> list[str]:
     """Return the stems of a text, about as the full-text index has them."""
-    return [stem(word) for word in _WORD.findall(text) if word.lower() not in _FUNCTION_WORDS]
+    return [stem(fold(word)) for word in _WORD.findall(text) if word.lower() not in _FUNCTION_WORDS]
 
 
 class World:

@@ -17,7 +17,7 @@ from trawl.store import Store, WriteLock
 from trawl.types import Modality, Space
 
 _IDENTITY = "library.json"
-_FORMAT = 1
+_FORMAT = 2
 _DEFAULT_PROFILE = "mini"
 
 
@@ -95,7 +95,8 @@ def _read(path: Path) -> dict[str, Any]:
     if not is_known:
         raise LibraryError(
             f"the library at {path} has format {identity['format']}; this version of Trawl "
-            f"reads format {_FORMAT}. Open it with the version that created it"
+            f"reads format {_FORMAT}. Create a new library and add the files to it, or open "
+            "this one with the version that created it"
         )
     return dict(identity)
 

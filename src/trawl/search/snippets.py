@@ -4,42 +4,27 @@ from __future__ import annotations
 
 import html
 import re
-import threading
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
-import Stemmer
+from trawl.words import ranked, tokens
 
-_WORD = re.compile(r"\w+")
 # A full stop ends a sentence where white space and a capital, a digit or a quote follow.
 _SENTENCE_END = re.compile(r"(?:[.!?…][\"'”’)\]]*\s+(?=[^\W_a-z]|[\"'“‘(\[])|[。！？])")
 # The stop words of the full-text index, and some more that say little about a passage.
-_FUNCTION_WORDS = frozenset(
-    _WORD.findall(
-        "a about after again against all also am an and any are as at be because been before being "
-        "below between both but by can could did do does doing down each few for from further had "
-        "has have having he her here hers herself him himself his how i if in into is it its "
-        "itself just me more most my myself no not now of off on one or other our ours out over "
-        "own same she should so some such than that the their theirs them then there these they "
-        "this those through to too under until up was we were what when where which while who "
-        "whom whose why will with would you your yours"
-    )
+_ENGLISH = (
+    "a about after again against all also am an and any are as at be because been before being "
+    "below between both but by can could did do does doing down each few for from further had "
+    "has have having he her here hers herself him himself his how i if in into is it its "
+    "itself just me more most my myself no not now of off on one or other our ours out over "
+    "own same she should so some such than that the their theirs them then there these they "
+    "this those through to too under until up was we were what when where which while who "
+    "whom whose why will with would you your yours"
 )
+_FUNCTION_WORDS = frozenset(_ENGLISH.split())
 _MARK, _END = "<mark>", "</mark>"
 _LENGTH = 200
-
-
-class _Stemmers(threading.local):
-    """The stemmer of the full-text index, one per thread: a `Stemmer` is not thread-safe."""
-
-    def __init__(self) -> None:
-        self.english = Stemmer.Stemmer("english")
-
-
-_stemmers = _Stemmers()
 
 
 class _Match(NamedTuple):
@@ -47,20 +32,14 @@ class _Match(NamedTuple):
 
     start: int
     end: int
-    stem: str
+    term: str
 
 
-@lru_cache(maxsize=1 << 16)
-def stem(word: str) -> str:
-    """Return a word as the full-text index stores it: lower case, no accents, stemmed."""
-    folded = unicodedata.normalize("NFKD", word.lower())
-    plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
-    return str(_stemmers.english.stemWord(plain))
-
-
-def content_stems(text: str) -> set[str]:
-    """Return the stems of the words that the full-text index looks up for a query."""
-    return {stem(word) for word in _WORD.findall(text) if word.lower() not in _FUNCTION_WORDS}
+def content_stems(query: str) -> set[str]:
+    """Return the stems of a query's words, without function words if it has others."""
+    every = tokens(query)
+    content = [token for token in every if token.text not in _FUNCTION_WORDS]
+    return {term for term, _ in ranked(content or every)}
 
 
 def snippet(text: str, query: str) -> str:
@@ -71,27 +50,23 @@ def snippet(text: str, query: str) -> str:
     white space are replaced by single spaces.
     """
     text = " ".join(text.split())
-    words = _WORD.findall(query)
-    # Function words are marked only if the query has no others.
-    content = [word for word in words if word.lower() not in _FUNCTION_WORDS]
-    matches = _matches(text, {stem(word) for word in content or words})
-    start, end = _window(text, matches)
-    inside = [match for match in matches if match.start >= start and match.end <= end]
+    found = _matches(text, content_stems(query))
+    start, end = _window(text, found)
+    inside = [match for match in found if match.start >= start and match.end <= end]
     shown = _marked(text, start, end, inside)
     return ("… " if start > 0 else "") + shown + (" …" if end < len(text) else "")
 
 
 def _matches(text: str, wanted: set[str]) -> list[_Match]:
-    """Return the words of `text` whose stem is in `wanted`, in order.
-
-    A stem has the first letter of its word, so only words with such a letter are stemmed.
-    """
-    initials = {word[:1] for word in wanted}
-    return [
-        _Match(*word.span(), stem(word[0]))
-        for word in _WORD.finditer(text)
-        if (word[0][0].lower() in initials or not word[0][0].isascii()) and stem(word[0]) in wanted
-    ]
+    """Return the terms of `text` that are in `wanted`, in order."""
+    found: list[_Match] = []
+    for term, parts in ranked(tokens(text)):
+        # A single character of an unspaced script matches within each pair.
+        for name, span in [(term, parts), *((part.text, (part,)) for part in parts)]:
+            if name in wanted and (span is parts or parts[0].joined is not None):
+                found.append(_Match(span[0].start, span[-1].end, name))
+                break
+    return found
 
 
 def _window(text: str, matches: Sequence[_Match]) -> tuple[int, int]:
@@ -121,7 +96,7 @@ def _best_start(text: str, matches: Sequence[_Match], sentences: Sequence[int]) 
             if start == sentence and not fits:
                 continue
             inside = matches[first : bisect_right(starts, start + _LENGTH * 3 // 4)]
-            value = len({match.stem for match in inside}), start == sentence, len(inside)
+            value = len({match.term for match in inside}), start == sentence, len(inside)
             if value > most:
                 best, most = start, value
     return best if most[1] else _word_start(text, max(0, best - _LENGTH // 8))
@@ -136,9 +111,20 @@ def _word_start(text: str, position: int) -> int:
 
 def _marked(text: str, start: int, end: int, matches: Iterable[_Match]) -> str:
     out, position = [], start
-    for a, b, _ in matches:
+    for a, b in _merged(matches):
         out += [html.escape(text[position:a], quote=False), _MARK]
         out += [html.escape(text[a:b], quote=False), _END]
         position = b
     out.append(html.escape(text[position:end], quote=False))
     return "".join(out)
+
+
+def _merged(matches: Iterable[_Match]) -> list[tuple[int, int]]:
+    """Return the spans to mark; pairs of characters that overlap are one."""
+    spans: list[tuple[int, int]] = []
+    for start, end, _ in matches:
+        if spans and start < spans[-1][1]:
+            spans[-1] = spans[-1][0], max(end, spans[-1][1])
+        else:
+            spans.append((start, end))
+    return spans

@@ -11,12 +11,12 @@ in 100,000 chunks. Small segments are merged when there are many.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import lance
 
-from trawl.store.schema import WORDS_COLUMN
+from trawl.store.schema import TERMS_COLUMN, WORDS_COLUMN
 
 _INDEXED_FROM = 10_000
 _QUANTISED_FROM = 500_000
@@ -50,16 +50,16 @@ def maintain(*tables: lance.LanceDataset) -> None:
 
 def keep_up(table: lance.LanceDataset) -> None:
     """Index the words of new rows during a run, for concurrent searches."""
-    _refresh_indexes(table, _MAX_UNINDEXED_ROWS, WORDS_COLUMN)
+    _refresh_indexes(table, _MAX_UNINDEXED_ROWS, (WORDS_COLUMN, TERMS_COLUMN))
 
 
 def _refresh_indexes(
-    table: lance.LanceDataset, max_unindexed: int, only: str | None = None
+    table: lance.LanceDataset, max_unindexed: int, only: Collection[str] = ()
 ) -> None:
-    """Update the indexes, or the one on column `only`, with more than `max_unindexed` new rows."""
+    """Update the indexes with more than `max_unindexed` new rows, or those on columns `only`."""
     rows = table.count_rows()
     for index in table.describe_indices():
-        if only not in (None, *index.field_names):
+        if only and not set(index.field_names) & set(only):
             continue
         if rows - index.num_rows_indexed > max_unindexed:
             merged = segments_to_merge([segment.size_bytes or 0 for segment in index.segments])

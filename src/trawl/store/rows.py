@@ -12,11 +12,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from trawl import words
 from trawl.store.columns import fit_value
 from trawl.store.schema import (
     DOCUMENTS,
     MEDIA,
     SPAN,
+    TERMS_COLUMN,
+    WORDS_COLUMN,
     metadata_column,
     metadata_columns,
     null_columns,
@@ -170,6 +173,7 @@ def chunk_rows(
 ) -> pa.Table:
     """Return the rows of ``chunks`` for some documents, in the schema of the table."""
     pairs = [(document, chunk) for document, chunks in documents for chunk in chunks]
+    indexed = [full_text(document.title, document.uri, chunk.text) for document, chunk in pairs]
     columns: dict[str, pa.Array] = {
         "chunk_id": pa.array([chunk.chunk_id for _, chunk in pairs], pa.string()),
         "document_id": pa.array([chunk.document_id for _, chunk in pairs], pa.string()),
@@ -179,7 +183,8 @@ def chunk_rows(
         "title": pa.array([document.title for document, _ in pairs], pa.string()),
         "media_type": pa.array([document.media_type for document, _ in pairs], pa.string()),
         "text": pa.array([chunk.text for _, chunk in pairs], pa.string()),
-        "words": pa.array([_words(document, chunk) for document, chunk in pairs], pa.string()),
+        WORDS_COLUMN: pa.array([exact for exact, _ in indexed], pa.string()),
+        TERMS_COLUMN: pa.array([terms for _, terms in indexed], pa.string()),
         "detail": pa.array([chunk.detail for _, chunk in pairs], pa.string()),
         "span": pa.array([chunk.span.as_dict() for _, chunk in pairs], SPAN),
         "metadata": pa.array(
@@ -197,10 +202,10 @@ def chunk_rows(
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def _words(document: Document, chunk: Chunk) -> str:
-    name = document.uri.rpartition("/")[2]
-    lines = [document.title, name if name != document.title else "", chunk.text]
-    return "\n".join(line for line in lines if line)
+def full_text(title: str, uri: str, text: str) -> tuple[str, str]:
+    """Return the columns `words` and `terms` of a chunk."""
+    name = uri.rpartition("/")[2]
+    return words.indexed(field for field in (title, name if name != title else "", text) if field)
 
 
 def _vectors(

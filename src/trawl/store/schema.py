@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pyarrow as pa
 
@@ -47,7 +48,20 @@ BUILT_IN_COLUMNS: Mapping[str, ColumnType] = {
 """The columns that every library can filter by. They hide metadata keys of the same name."""
 
 WORDS_COLUMN = "words"
-"""The column with the full-text index."""
+"""The full-text column for phrases and exact and fuzzy words (`trawl.words`)."""
+
+TERMS_COLUMN = "terms"
+"""The full-text column for BM25."""
+
+AS_ANALYSED: Mapping[str, Any] = {
+    "base_tokenizer": "whitespace",
+    "max_token_length": 1_000_000,
+    "lower_case": False,
+    "stem": False,
+    "remove_stop_words": False,
+    "ascii_folding": False,
+}
+"""The options of both full-text indexes, which leave the words as `trawl.words` wrote them."""
 
 SPAN = pa.struct(
     [
@@ -99,8 +113,9 @@ def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
         pa.field("title", pa.string()),
         pa.field("media_type", pa.string()),
         pa.field("text", pa.string()),
-        # The text for BM25: the title, the file name, and the passage or caption.
+        # The words of the title, the file name, and the passage or caption.
         pa.field(WORDS_COLUMN, pa.string()),
+        pa.field(TERMS_COLUMN, pa.string()),
         pa.field("detail", pa.string()),
         pa.field("span", SPAN),
         pa.field("metadata", pa.string()),

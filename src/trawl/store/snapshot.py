@@ -16,10 +16,12 @@ import pyarrow.compute as pc
 from lance.query import BooleanQuery, FullTextQuery, MatchQuery, Occur, PhraseQuery
 from numpy.typing import NDArray
 
+from trawl.errors import QueryError
 from trawl.store.resident import Counts, Resident
 from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
 from trawl.store.schema import (
     BUILT_IN_COLUMNS,
+    TERMS_COLUMN,
     WORDS_COLUMN,
     may_have,
     metadata_columns,
@@ -37,6 +39,7 @@ from trawl.types import (
     Value,
     Vectors,
 )
+from trawl.words import phrase_terms, ranking_terms
 
 BM25 = "bm25"
 """The name of the full-text source."""
@@ -46,6 +49,9 @@ _NPROBES = 32
 _REFINE_FACTOR = 3
 
 _MAX_FILTERS = 16
+
+# The engine takes the first of the words that are near enough, in alphabetical order.
+_MAX_EXPANSIONS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,23 @@ class Words:
     def as_query(self) -> FullTextQuery | None:
         """Return the engine's query, or None if this is empty."""
         parts: list[FullTextQuery] = []
-        if self.text.strip():
-            parts.append(MatchQuery(self.text, WORDS_COLUMN))
-        parts += [PhraseQuery(phrase, WORDS_COLUMN) for phrase in self.phrases]
-        parts += [MatchQuery(word, WORDS_COLUMN, fuzziness=letters) for word, letters in self.fuzzy]
+        ranking, exact = ranking_terms(self.text)
+        if ranking:
+            parts.append(MatchQuery(" ".join(ranking), TERMS_COLUMN))
+        if exact:
+            parts.append(MatchQuery(" ".join(exact), WORDS_COLUMN))
+        phrases = [phrase_terms(phrase) for phrase in self.phrases]
+        parts += [PhraseQuery(phrase, WORDS_COLUMN) for phrase in phrases if phrase]
+        parts += [
+            MatchQuery(
+                phrase_terms(word),
+                WORDS_COLUMN,
+                fuzziness=letters,
+                max_expansions=_MAX_EXPANSIONS,
+            )
+            for word, letters in self.fuzzy
+            if phrase_terms(word)
+        ]
         if len(parts) <= 1:
             return parts[0] if parts else None
         return BooleanQuery([(Occur.SHOULD, part) for part in parts])
@@ -277,10 +296,16 @@ class Snapshot:
         return Ranking(BM25, rows[order], scores[order], self.size(BM25))
 
     def holding(self, phrase: str) -> NDArray[np.int64]:
-        """Return the row ids, ascending, of the chunks that contain a word or phrase."""
+        """Return the row ids, ascending, of the chunks that contain a word or phrase.
+
+        Raises `QueryError` if it has neither letters nor digits.
+        """
+        exact = phrase_terms(phrase)
+        if not exact:
+            raise QueryError(f"{phrase!r} has no letters or digits to look for")
         table = self._dataset.to_table(
             columns=["_score"],
-            full_text_query=PhraseQuery(phrase, WORDS_COLUMN),
+            full_text_query=PhraseQuery(exact, WORDS_COLUMN),
             limit=self.size(BM25),
             with_row_id=True,
         )

@@ -14,7 +14,16 @@ import lance
 from trawl.errors import QueryError
 from trawl.store.resident import Counts, Reader, Resident
 from trawl.store.rows import DocumentRow, document_rows
-from trawl.store.schema import DOCUMENTS, MEDIA, WORDS_COLUMN, chunks_schema, one_of, quoted
+from trawl.store.schema import (
+    AS_ANALYSED,
+    DOCUMENTS,
+    MEDIA,
+    TERMS_COLUMN,
+    WORDS_COLUMN,
+    chunks_schema,
+    one_of,
+    quoted,
+)
 from trawl.store.snapshot import Snapshot
 from trawl.store.writer import WriteLock, Writer
 from trawl.telemetry import logger
@@ -61,7 +70,10 @@ class Store:
                 schema.empty_table(), str(directory / f"{name}.lance"), schema=schema
             )
         chunks = lance.dataset(str(directory / f"{CHUNKS}.lance"))
-        chunks.create_scalar_index(WORDS_COLUMN, "INVERTED", with_position=True)
+        for column in (WORDS_COLUMN, TERMS_COLUMN):
+            chunks.create_scalar_index(
+                column, "INVERTED", with_position=column == WORDS_COLUMN, **AS_ANALYSED
+            )
         return cls(directory, sources)
 
     def snapshot(self) -> Snapshot:
