@@ -15,8 +15,8 @@ from everyday_data import Collection, Item
 from common import Rows, Vectors, nearest
 from trawl.ranking import Null, measure_null
 from trawl.search.snippets import _FUNCTION_WORDS
-from trawl.words import fold, stem
 from trawl.types import MODALITIES, Modality, Ranking
+from trawl.words import fold, stem
 
 _WORD = re.compile(r"[^\W_]+")
 

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import lance
 import numpy as np
 import pyarrow as pa
-from lance.query import MatchQuery
 
 from common import (
     DEPTH,
@@ -38,7 +37,10 @@ from common import (
 )
 from trawl.encoders import load_model
 from trawl.ranking import GOOD_MATCH, fuse, measure_null
+from trawl.store import Words
+from trawl.store.schema import AS_ANALYSED, TERMS_COLUMN, WORDS_COLUMN
 from trawl.types import Ranking
+from trawl.words import indexed
 
 Rankings = list[Ranking]
 Backgrounds = dict[str, Background]
@@ -48,15 +50,19 @@ DENSE, WORDS = "dense.text", "bm25"
 
 
 def words_index(documents: list[str], folder: str) -> lance.LanceDataset:
-    dataset = lance.write_dataset(pa.table({"words": documents}), folder)
-    dataset.create_scalar_index("words", "INVERTED", with_position=True)
+    columns = zip(*(indexed([document]) for document in documents), strict=True)
+    dataset = lance.write_dataset(
+        pa.table(dict(zip((WORDS_COLUMN, TERMS_COLUMN), map(list, columns), strict=True))), folder
+    )
+    for column in (WORDS_COLUMN, TERMS_COLUMN):
+        dataset.create_scalar_index(column, "INVERTED", with_position=True, **AS_ANALYSED)
     return dataset
 
 
 def by_words(dataset: lance.LanceDataset, query: str, depth: int = DEPTH) -> Ranking:
     found = dataset.to_table(
         columns=["_score"],
-        full_text_query=MatchQuery(query, "words"),
+        full_text_query=Words(query).as_query(),
         limit=depth,
         with_row_id=True,
     )

@@ -137,10 +137,13 @@ def tokens(text: str) -> list[Token]:
 
 
 def indexed(fields: Iterable[str]) -> tuple[str, str]:
-    """Return the exact and the ranking column of some fields, as terms between spaces."""
+    """Return the exact and the ranking column of some fields, as terms between spaces.
+
+    The exact column also begins and ends with a space.
+    """
     found = [tokens(field) for field in fields]
     exact = f" {_FIELD} ".join(" ".join(_exact(each)) for each in found)
-    return exact, " ".join(
+    return f" {exact} ", " ".join(
         term for each in found for term, parts in ranked(each) if parts[0].text not in _STOP_WORDS
     )
 

@@ -157,7 +157,7 @@ def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
     assert ends[-1] == ROWS
     assert bits.unindexed_rows == 0
     segments = [len(index.segments) for index in bits._dataset.describe_indices()]
-    assert len(segments) == 3
+    assert len(segments) == 4
     assert max(segments) > 1
     assert max(segments) <= 6
     for words in (

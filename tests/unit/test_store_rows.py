@@ -133,7 +133,8 @@ def _rows(vector: list[float]) -> object:
 
 def test_rows_hold_words_from_title_name_and_text() -> None:
     (row,) = _rows([1, 0, 0, 0]).to_pylist()  # type: ignore[attr-defined]
-    assert row["words"] == "Title\nb.txt\nwords"
+    assert row["words"] == " title || b txt || words "
+    assert row["terms"] == "titl b txt word"
     assert row["v_m_2etext"] == [1, 0, 0, 0]
     assert row["v_m_2eimage"] is None
     assert span_from_row(row["span"]) == Span(0, 5)

@@ -21,7 +21,7 @@ from trawl.search.options import MAX_RESULTS
 from trawl.search.request import Like, QueryPart, SearchRequest
 from trawl.search.rerank import Reranker, rerank
 from trawl.search.snippets import content_stems
-from trawl.store import BM25, Snapshot, Words, filter_column, row_is_one_of
+from trawl.store import BM25, Snapshot, Words, filter_column
 from trawl.telemetry import events
 from trawl.types import MODALITIES, Answer, Modality, Ranking
 
@@ -337,9 +337,9 @@ def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
     if request.where is not None:
         conditions.append(to_sql(bind(request.where, snapshot.columns), filter_column))
     for phrase in request.options.required:
-        conditions.append(row_is_one_of(snapshot.holding(phrase).tolist()))
+        conditions.append(snapshot.holding(phrase))
     for phrase in request.options.excluded:
-        conditions.append(f"NOT ({row_is_one_of(snapshot.holding(phrase).tolist())})")
+        conditions.append(f"NOT ({snapshot.holding(phrase)})")
     for part in request.parts:
         if isinstance(part.media, Like) and part.weight > 0:
             # Exclude the chunk's own document: windows of one recording overlap.

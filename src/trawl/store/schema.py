@@ -220,6 +220,11 @@ def row_is_one_of(rows: Iterable[int]) -> str:
     return f"_rowid IN ({listed})" if listed else "1 = 0"
 
 
+def contains_phrase(exact: str) -> str:
+    """Return the condition that the words of a chunk contain `trawl.words.phrase_terms`."""
+    return f"contains({WORDS_COLUMN}, {quoted(f' {exact} ')})"
+
+
 def may_have(source: str) -> str:
     """Return the condition that a chunk may have a source's vector, without reading vectors."""
     modality = source.rpartition(".")[2]
