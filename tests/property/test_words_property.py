@@ -114,7 +114,7 @@ def library(tmp_path_factory: pytest.TempPathFactory, texts: Sequence[Text]) -> 
 
 
 def found(library: Library, **options: Sequence[str]) -> set[int]:
-    hits = library.search("zebra", limit=100, **options).hits  # type: ignore[arg-type]
+    hits = library.search("zebra", limit=100, all=True, **options).hits  # type: ignore[arg-type]
     return {int(Path(hit.uri).stem) for hit in hits}
 
 
