@@ -24,15 +24,16 @@ _UNSPACED = (
     r"ーｰﾞﾟ]--\p{N}--\p{So}]|〇"
 )
 # Marks and invisible characters are part of a run: a decomposed accent does not end a word.
+# Letters that are written for an apostrophe separate words, as an apostrophe does.
 _RUN = regex.compile(
     r"(?P<plain>[A-Za-z0-9]++(?![^\x00-\x7f]))"
-    rf"|(?P<unspaced>(?:(?:{_UNSPACED})[\p{{M}}\p{{Cf}}]*)+)"
-    r"|(?P<word>(?:(?!" + _UNSPACED + r")[\p{L}\p{N}][\p{M}\p{Cf}ـ]*)+)"
+    rf"|(?P<unspaced>(?:(?:{_UNSPACED})[\p{{M}}\p{{Cf}}]*+)++)"
+    r"|(?P<word>(?:(?!" + _UNSPACED + r")[[\p{L}\p{N}]--[ʹʻʼ]][\p{M}\p{Cf}ـ]*+)++)"
     r"|(?P<symbol>\p{So})",
     regex.V1,
 )
 _GRAPHEME = regex.compile(r"\X")
-_SEPARATORS = regex.compile(r"[^\p{L}\p{M}\p{N}]+")
+_SEPARATORS = regex.compile(r"[[^\p{L}\p{M}\p{N}]ʹʻʼ]+", regex.V1)
 _PICTOGRAPH = regex.compile(r"[\p{Extended_Pictographic}--[\x00-\u22ff]]", regex.V1)
 _HANGUL = regex.compile(r"\p{Hangul}")
 
@@ -45,8 +46,8 @@ _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i"}
     | {"æ": "ae", "œ": "oe", "þ": "th"}
 )
+# No text has these tokens, so no phrase matches across them.
 _BREAK, _FIELD = "|", "||"
-"""Tokens that no text has: no phrase matches across them."""
 
 # The list of the engine's English analyzer. BM25 leaves these words out.
 _ENGLISH = (
@@ -65,8 +66,8 @@ _STOP_WORDS = frozenset(_ENGLISH.split())
 class Token(NamedTuple):
     """A folded word, or a character of an unspaced script, and its place in the text.
 
-    `joined` is None for a word, and tells of a character whether it follows the token
-    before it directly.
+    `joined` is None for a word. For a character it is true if the token before it is the
+    character to its left.
     """
 
     text: str
@@ -92,7 +93,6 @@ class _Stemmers(threading.local):
 _stemmers = _Stemmers()
 
 
-@lru_cache(maxsize=1 << 17)
 def fold(text: str) -> str:
     """Return text in NFKC and lower case, without accents and invisible characters."""
     if text.isascii():
@@ -106,9 +106,9 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", kept.translate(_LETTERS))
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
-    """Return the English stem of a folded word; other scripts have none."""
+    """Return the English stem of a folded word. Words of other scripts have none."""
     return str(_stemmers.english.stemWord(word)) if word.isascii() else word
 
 
@@ -207,7 +207,7 @@ def _digit(character: str) -> str:
     return str(unicodedata.decimal(character))
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 16)
 def _words(run: str) -> tuple[str, ...]:
     """Return the words of a run. A compatibility character such as ½ can be two."""
     return tuple(word for word in _SEPARATORS.split(fold(run)) if word)

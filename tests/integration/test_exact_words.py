@@ -136,6 +136,10 @@ def test_fuzzy_words_are_compared_with_words_not_stems(library: Library, slip: s
     assert "slips" in matched(library, f"{slip}~")
 
 
+def test_fuzzy_words_of_unspaced_scripts_are_exact(library: Library) -> None:
+    assert matched(library, "寿司~") == {"zh"}
+
+
 def test_bm25_matches_stems_characters_and_stop_words(library: Library) -> None:
     assert {"notrun", "runs", "slips"} <= matched(library, "runs")
     assert matched(library, "北京") == {"zh"}

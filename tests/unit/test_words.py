@@ -36,6 +36,7 @@ from trawl.words import indexed, phrase_terms, ranking_terms, tokens
         ("ｶﾞｲﾄﾞ がか ー", "ガ イ ド | が か | ー"),
         ("ต้มยำ ตม", "ต้ ม ยํ า | ต ม"),
         ("iPhone15を ㍿", "iphone15 を 株 式 会 社"),
+        ("don\u02bct don\u2019t ŉ", "don t don t n"),
         ("... --- ~", ""),
     ],
 )

@@ -12,9 +12,10 @@ import os
 # It reads this variable when it is imported.
 os.environ.setdefault("LANCE_LOG", "error")
 
+from trawl.store.full_text import Words
 from trawl.store.rows import DocumentRow, edited
 from trawl.store.schema import BUILT_IN_COLUMNS, filter_column, row_is_one_of
-from trawl.store.snapshot import BM25, Sample, Snapshot, Words
+from trawl.store.snapshot import BM25, Sample, Snapshot
 from trawl.store.store import Store
 from trawl.store.writer import WriteLock, Writer
 

@@ -13,15 +13,15 @@ import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from lance.query import BooleanQuery, FullTextQuery, MatchQuery, Occur, PhraseQuery
+from lance.query import PhraseQuery
 from numpy.typing import NDArray
 
 from trawl.errors import QueryError
+from trawl.store.full_text import Words
 from trawl.store.resident import Counts, Resident
 from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
 from trawl.store.schema import (
     BUILT_IN_COLUMNS,
-    TERMS_COLUMN,
     WORDS_COLUMN,
     contains_phrase,
     may_have,
@@ -40,7 +40,7 @@ from trawl.types import (
     Value,
     Vectors,
 )
-from trawl.words import phrase_terms, ranking_terms
+from trawl.words import phrase_terms
 
 BM25 = "bm25"
 """The name of the full-text source."""
@@ -55,45 +55,12 @@ _MAX_FILTERS = 16
 # 100,000 chunks takes a third of one.
 _MAX_LISTED = 5_000
 
+# Rows that a filter lists by id. Tens of thousands take seconds to parse; reading the words of
+# 100,000 chunks takes a third of one.
+_MAX_LISTED = 5_000
+
 # The engine takes the first of the words that are near enough, in alphabetical order.
 _MAX_EXPANSIONS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A full-text query.
-
-    Every word of `text` counts on its own, every phrase of `phrases` as a whole. `fuzzy`
-    has words with the number of letters that may differ. The scores of all are added.
-    """
-
-    text: str = ""
-    phrases: tuple[str, ...] = ()
-    fuzzy: tuple[tuple[str, int], ...] = ()
-
-    def as_query(self) -> FullTextQuery | None:
-        """Return the engine's query, or None if this is empty."""
-        parts: list[FullTextQuery] = []
-        ranking, exact = ranking_terms(self.text)
-        if ranking:
-            parts.append(MatchQuery(" ".join(ranking), TERMS_COLUMN))
-        if exact:
-            parts.append(MatchQuery(" ".join(exact), WORDS_COLUMN))
-        phrases = [phrase_terms(phrase) for phrase in self.phrases]
-        parts += [PhraseQuery(phrase, WORDS_COLUMN) for phrase in phrases if phrase]
-        parts += [
-            MatchQuery(
-                phrase_terms(word),
-                WORDS_COLUMN,
-                fuzziness=letters,
-                max_expansions=_MAX_EXPANSIONS,
-            )
-            for word, letters in self.fuzzy
-            if phrase_terms(word)
-        ]
-        if len(parts) <= 1:
-            return parts[0] if parts else None
-        return BooleanQuery([(Occur.SHOULD, part) for part in parts])
 
 
 @dataclass(frozen=True, slots=True)
