@@ -173,7 +173,7 @@ def test_phrases_and_misspelt_words_match(client: TestClient) -> None:
         }
 
     assert by_words({"text": "xyzzy"}) == set()
-    fuzzy = {"text": "xyzzy", "fuzzy": [{"word": "stret", "letters": 1}]}
+    fuzzy = {"text": "xyzzy", "fuzzy": [{"word": "strets", "letters": 1}]}
     assert by_words(fuzzy) == {"life.txt"}
 
 

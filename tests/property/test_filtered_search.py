@@ -101,7 +101,9 @@ def test_a_filter_lets_by_all_that_match_and_nothing_else(
         for name, metadata in filled.documents.items()
         if matches(where, metadata) and modality in (None, metadata["modality"])
     }
-    hits = filled.library.search(" ".join(words), where=where, limit=limit, modality=modality).hits
+    hits = filled.library.search(
+        " ".join(words), where=where, limit=limit, modality=modality, all=True
+    ).hits
     found = [Path(hit.uri).name for hit in hits]
     assert set(found) <= right
     assert len(found) == len(set(found)) == min(limit, len(right))
@@ -117,7 +119,9 @@ def test_a_filtered_list_is_in_the_order_of_the_similarities(
     modality: Modality = "image" if n % 3 == 0 else "text"
     (document,) = [d for d in filled.library.documents() if Path(d.uri).name == name]
     part = filled.library.like(f"{document.document_id}:0")
-    every = filled.library.search(parts=[part], modality=modality, limit=100).hits
-    narrow = filled.library.search(parts=[part], modality=modality, where=where, limit=100).hits
+    every = filled.library.search(parts=[part], modality=modality, limit=100, all=True).hits
+    narrow = filled.library.search(
+        parts=[part], modality=modality, where=where, limit=100, all=True
+    ).hits
     kept = [hit.chunk_id for hit in every if matches(where, filled.documents[Path(hit.uri).name])]
     assert [hit.chunk_id for hit in narrow] == kept
