@@ -138,7 +138,8 @@ class Settings(BaseSettings):
     )
     rate_limit: str = Field(
         "100/minute",
-        description="Maximum requests per API key or client address; empty for no limit.",
+        description="Maximum requests per API key or client address; empty for no limit. "
+        "Without keys, requests from this machine are not limited.",
     )
     limits_store: str | None = Field(
         None,
@@ -146,7 +147,12 @@ class Settings(BaseSettings):
         description="Store of rate-limit counters: `memory` or a Redis URL; as `cache` if unset.",
     )
     trusted_proxies: list[str] = Field(
-        [], description="Proxy addresses or networks whose X-Forwarded-For header is trusted."
+        [], description="Proxy addresses or networks whose X-Forwarded-* headers are trusted."
+    )
+    root_path: str = Field(
+        "",
+        pattern="^(/[A-Za-z0-9._~-]+)*$",
+        description="Path prefix of the server behind a proxy, such as /trawl; none if empty.",
     )
     cors_origins: list[str] = Field(
         [],

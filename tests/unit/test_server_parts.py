@@ -14,10 +14,11 @@ from trawl import errors
 from trawl.errors import OverloadedError, SettingsError
 from trawl.search.snippets import snippet
 from trawl.server import limits
-from trawl.server.auth import Keyring, Proxies, hash_key, new_key, presented_key
+from trawl.server.auth import Keyring, hash_key, new_key, presented_key
 from trawl.server.cache import MemoryStore, ResponseCache
 from trawl.server.errors import KINDS, kind_of
 from trawl.server.limits import RateLimiter, Verdict, WorkPool
+from trawl.server.proxy import Proxies
 from trawl.settings import ApiKey, load_settings
 from trawl.wire import file_name, plain_text, without_paths
 

@@ -264,6 +264,12 @@ def serve(
         int | None,
         typer.Option("--workers", metavar="N", help="Number of processes.  [default: 1]"),
     ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option(
+            "--root-path", metavar="PATH", help="Path prefix behind a proxy, such as /trawl."
+        ),
+    ] = None,
     insecure: Annotated[
         bool,
         typer.Option("--insecure", help="Allow a public address without API keys."),
@@ -293,7 +299,15 @@ def serve(
             typer.echo("stop with Ctrl-C")
 
     gc.enable()
-    run(library, host, port, announce=announce, workers=workers, insecure=insecure or None)
+    run(
+        library,
+        host,
+        port,
+        announce=announce,
+        workers=workers,
+        root_path=root_path,
+        insecure=insecure or None,
+    )
 
 
 def mcp(library: LibraryOption = DEFAULT_LIBRARY) -> None:

@@ -35,6 +35,7 @@ _ERRORS: Mapping[str, type[TrawlError]] = {
     "gone": errors.GoneError,
     "unreadable": errors.ReadError,
     "metadata": errors.MetadataError,
+    "read-only": errors.LibraryReadOnlyError,
     "library-locked": errors.LibraryLockedError,
     "space-mismatch": errors.SpaceMismatchError,
     "library-unavailable": errors.LibraryError,

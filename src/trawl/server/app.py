@@ -14,12 +14,20 @@ from fastapi.middleware.cors import CORSMiddleware
 from trawl import __version__
 from trawl.library import Library
 from trawl.server import errors, openapi
-from trawl.server.auth import Keyring, Proxies
+from trawl.server.auth import Keyring
 from trawl.server.job_process import Ingester
 from trawl.server.jobs import JobRunner, JobStore
 from trawl.server.limits import RateLimiter, SharedCount, WorkPool
 from trawl.server.metrics import Metrics
-from trawl.server.middleware import AccessControl, BodyLimit, LoadShedding, RequestContext
+from trawl.server.middleware import (
+    AccessControl,
+    BodyLimit,
+    HeadRequests,
+    LoadShedding,
+    RequestContext,
+)
+from trawl.server.parameters import known_parameters
+from trawl.server.proxy import Forwarding, Proxies
 from trawl.server.routes import documents, jobs, operation, search
 from trawl.server.service import Service
 from trawl.server.uploads import UploadStore
@@ -41,6 +49,34 @@ _COSTS = {
     ("POST", "/v1/search/audio"): 2,
     ("POST", "/v1/documents"): 5,
 }
+_CORS_METHODS = ["GET", "HEAD", "POST", "PATCH", "DELETE"]
+# All that the documentation names, except those that browsers always send or expose.
+_CORS_REQUEST = [
+    "Authorization",
+    "Content-Type",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "Range",
+    "Traceparent",
+    "X-API-Key",
+    "X-Request-ID",
+]
+_CORS_RESPONSE = [
+    "Accept-Ranges",
+    "Allow",
+    "Cache-Status",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+]
 _SEARCHES = ("/search", "/v1/search")
 _MEASURE_S = 5.0
 _EXEMPT = ("/health", "/docs", "/openapi.json", "/metrics", "/v1/jobs/")
@@ -101,8 +137,9 @@ def create_app(
     _add_middleware(app, settings, metrics, tracing, count, service.pool)
     errors.install(app, library.path, metrics.rejected)
     openapi.install(app, has_keys=bool(settings.api_keys))
-    for routes in (search, documents, jobs, operation):
-        app.include_router(routes.router)
+    for routes in (search, documents, jobs):
+        app.include_router(routes.router, dependencies=[known_parameters])
+    app.include_router(operation.router)
     return app
 
 
@@ -150,6 +187,7 @@ def _add_middleware(
     count: SharedCount | None,
     searching: WorkPool,
 ) -> None:
+    proxies = Proxies(settings.trusted_proxies)
     # The last one added is the outermost.
     app.add_middleware(
         BodyLimit,
@@ -157,6 +195,7 @@ def _add_middleware(
         max_json_bytes=settings.max_json_bytes,
         timeout_s=settings.upload_timeout_s,
     )
+    app.add_middleware(HeadRequests)
     app.add_middleware(
         LoadShedding, paths=_SEARCHES, overload=searching.overload, rejected=metrics.rejected
     )
@@ -164,7 +203,7 @@ def _add_middleware(
         AccessControl,
         keyring=Keyring(settings.api_keys),
         limiter=RateLimiter(settings.rate_limit, count),
-        proxies=Proxies(settings.trusted_proxies),
+        proxies=proxies,
         exempt=_exempt,
         cost=_cost,
         rejected=metrics.rejected,
@@ -176,10 +215,11 @@ def _add_middleware(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "X-API-Key", "X-Request-ID", "Content-Type"],
-            expose_headers=["X-Request-ID", "Cache-Status", "RateLimit", "Retry-After", "Location"],
+            allow_methods=_CORS_METHODS,
+            allow_headers=_CORS_REQUEST,
+            expose_headers=_CORS_RESPONSE,
         )
+    app.add_middleware(Forwarding, proxies=proxies, root_path=settings.root_path)
 
 
 def _tracing(settings: Settings) -> Tracing | None:

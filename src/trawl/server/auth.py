@@ -12,7 +12,6 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from fastapi import Depends, Request, Security
@@ -70,42 +69,6 @@ def hash_key(key: str) -> str:
 
 def new_key() -> str:
     return _PREFIX + secrets.token_urlsafe(32)
-
-
-class Proxies:
-    """Finds the address of a client behind trusted proxies."""
-
-    def __init__(self, trusted: list[str]) -> None:
-        self._trusted = [ip_network(network, strict=False) for network in trusted]
-
-    def client(self, peer: str, forwarded_for: str) -> str:
-        """Return the client's address: the last one in the chain that is not a trusted proxy.
-
-        Addresses further left in `X-Forwarded-For` could be forged by the client. An IPv6
-        address is returned as its /64 network, since its holder has all of it.
-        """
-        chain = [peer]
-        if forwarded_for:
-            chain += [part.strip() for part in reversed(forwarded_for.split(","))]
-        found = peer
-        for step in chain:
-            address = _address(step)
-            if address is None:
-                break
-            found = step
-            if not any(address in network for network in self._trusted):
-                break
-        address = _address(found)
-        if isinstance(address, IPv6Address):
-            return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
-        return found
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
 
 
 _bearer = HTTPBearer(

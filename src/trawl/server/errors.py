@@ -23,6 +23,7 @@ from starlette.types import Scope
 
 from trawl import errors
 from trawl.errors import OverloadedError as OverloadedError
+from trawl.server.proxy import route_path
 from trawl.telemetry import logger
 
 MEDIA_TYPE = "application/problem+json"
@@ -49,6 +50,11 @@ KINDS: Mapping[type[errors.TrawlError], Kind] = {
     errors.GoneError: Kind("gone", "The document's file is gone or has changed"),
     errors.MetadataError: Kind("metadata", "The metadata does not fit the library"),
     errors.ReadError: Kind("unreadable", "The file cannot be read"),
+    errors.LibraryReadOnlyError: Kind(
+        "read-only",
+        "The library is read-only",
+        "The server cannot write to this library; it can only be searched.",
+    ),
     errors.LibraryLockedError: Kind(
         "library-locked",
         "The library is locked",
@@ -83,14 +89,14 @@ HTTP_KINDS: Mapping[int, Kind] = {
     408: Kind("too-slow", "The request took too long to arrive"),
     412: Kind("changed", "The document has changed"),
     413: Kind("too-large", "The request is too large"),
-    415: Kind("unreadable", "The file cannot be read"),
+    415: Kind("unreadable", "The type or encoding of the body is not supported"),
     416: Kind("range", "Range not satisfiable"),
     507: Kind("full", "The server's disk is full"),
     429: Kind("too-many-requests", "Rate limit exceeded"),
 }
 """Errors of the request itself, by status."""
 
-INVALID = Kind("invalid", "A parameter is missing or out of range")
+INVALID = Kind("invalid", "A parameter is missing, unknown or invalid")
 INVALID_STATUS = 422
 INTERNAL = KINDS[errors.TrawlError]
 
@@ -244,6 +250,8 @@ def install(app: FastAPI, library: Path, rejected: Callable[[str], None]) -> Non
             rejected(error.reason)
         elif isinstance(error, errors.LibraryLockedError):
             rejected("library_locked")
+        elif isinstance(error, errors.LibraryReadOnlyError):
+            logger.warning("%s", error)
         elif kind_of(error).detail is not None:
             logger.error("%s", error, exc_info=error)
         return problem_of(error, request.scope, hidden)
@@ -262,7 +270,7 @@ def install(app: FastAPI, library: Path, rejected: Callable[[str], None]) -> Non
         headers = dict(error.headers or {})
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             # Starlette lists the methods of one route; an address may have several.
-            methods = sorted(_methods(app, request))
+            methods = sorted(set(_methods(app, request)))
             headers["Allow"] = ", ".join(methods) or headers.get("Allow", "GET")
         return problem(kind, status, detail, request.scope, headers=headers)
 
@@ -271,8 +279,10 @@ def _methods(app: FastAPI, request: Request) -> Iterator[str]:
     """Yield the methods that the OpenAPI document has for the address of a request."""
     for path, operations in app.openapi()["paths"].items():
         pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))
-        if re.fullmatch(pattern, request.url.path):
+        if re.fullmatch(pattern, route_path(request.scope)):
             yield from (method.upper() for method in operations)
+            if "get" in operations:
+                yield "HEAD"
 
 
 def _invalid_parameters(found: Sequence[Any], limit: int = 20) -> list[InvalidParameter]:

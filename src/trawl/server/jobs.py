@@ -20,7 +20,7 @@ from typing import Any
 import anyio.to_thread
 from filelock import FileLock, Timeout
 
-from trawl.errors import LibraryLockedError, TrawlError
+from trawl.errors import LibraryLockedError, LibraryReadOnlyError, TrawlError
 from trawl.server.errors import kind_of
 from trawl.server.job_process import StoppedError
 from trawl.server.service import Service
@@ -78,10 +78,15 @@ class JobStore:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=10)) as connection, connection:
-            connection.row_factory = sqlite3.Row
-            connection.execute(_SCHEMA)
-            yield connection
+        try:
+            with closing(sqlite3.connect(self._path, timeout=10)) as connection, connection:
+                connection.row_factory = sqlite3.Row
+                connection.execute(_SCHEMA)
+                yield connection
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+                raise LibraryReadOnlyError(f"{self._path}: {error}") from error
+            raise
 
     def add(self, files: Sequence[str], metadata: Mapping[str, Any]) -> Job:
         job_id, now = uuid.uuid4().hex, time.time()
@@ -94,6 +99,8 @@ class JobStore:
         return Job(job_id, "queued", now, now, tuple(files), metadata, 0, None, None)
 
     def get(self, job_id: str) -> Job | None:
+        if not self._path.exists():
+            return None
         with self._connected() as connection:
             row = connection.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         return _job(row) if row is not None else None

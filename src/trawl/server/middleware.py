@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from trawl.errors import OverloadedError
-from trawl.server.auth import Client, Keyring, Proxies, presented_key
+from trawl.server.auth import Client, Keyring, presented_key
 from trawl.server.errors import HTTP_KINDS, INTERNAL, REQUEST_ID_HEADER, problem, problem_of
 from trawl.server.limits import RateLimiter, RefusalDelay
 from trawl.server.metrics import Metrics
+from trawl.server.proxy import Proxies, is_loopback, route_path
 from trawl.telemetry import logger
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ _REFUSALS = frozenset({429, 503})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Recently answered searches are not refused under load: their responses may be cached.
 _MOST_ANSWERED = 1_000
+# nginx's status of a request whose client left before it was answered.
+_CLIENT_LEFT = 499
 # A form's boundaries, part headers and fields, beside the file that it carries.
 _FORM_OVERHEAD_BYTES = 64 * 1024
 
@@ -78,12 +82,19 @@ class RequestContext:
         own = [(_REQUEST_ID, request_id.encode("latin-1")), *self._headers]
         began = time.perf_counter()
         status = 0
+        left = False
+
+        async def receive_noticing() -> Message:
+            nonlocal left
+            message = await receive()
+            left = left or (message["type"] == "http.disconnect" and not status)
+            return message
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                if status in _REFUSALS and not self._undelayed(str(scope["path"])):
+                if status in _REFUSALS and not self._undelayed(route_path(scope)):
                     await self._delay.wait(scope.get("client"))
                 given = list(message.get("headers", ()))
                 names = {name.lower() for name, _ in given}
@@ -93,14 +104,19 @@ class RequestContext:
         span: Span | None
         with self._tracing.request(scope) if self._tracing else nullcontext() as span:
             try:
-                await self._app(scope, receive, send_with_headers)
+                await self._app(scope, receive_noticing, send_with_headers)
+            except ClientDisconnect:
+                left = True
             except Exception:
+                if left and not status:
+                    return  # the error is that the request is incomplete
                 logger.exception("request failed", extra={"request_id": request_id})
                 if status:
                     raise  # part of the response was sent, so the connection is closed
                 response = problem(INTERNAL, 500, INTERNAL.detail or "", scope)
                 await response(scope, receive, send_with_headers)
             finally:
+                status = _CLIENT_LEFT if left else status
                 self._record(scope, status, time.perf_counter() - began, span)
 
     def _record(self, scope: Scope, status: int, seconds: float, span: Span | None) -> None:
@@ -163,10 +179,11 @@ class LoadShedding:
         self._answered: LRUCache[tuple[str, bytes], None] = LRUCache(_MOST_ANSWERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in self._paths:
+        path = route_path(scope) if scope["type"] == "http" else ""
+        if path not in self._paths or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        address = (str(scope["path"]), bytes(scope["query_string"]))
+        address = (path, bytes(scope["query_string"]))
         error = self._overload() if address not in self._answered else None
         if error is not None:
             self._rejected(error.reason)
@@ -182,8 +199,46 @@ class LoadShedding:
         await self._app(scope, receive, send_recording)
 
 
+class HeadRequests:
+    """Answers HEAD like GET, without the body. A response that streams is not continued."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        get = {**scope, "method": "GET"}
+        ended = False
+
+        async def send_head(message: Message) -> None:
+            nonlocal ended
+            if message["type"] != "http.response.body":
+                await send(message)
+            elif not ended:
+                ended = True
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                if message.get("more_body", False):
+                    raise _AnsweredError
+
+        try:
+            await self._app(get, receive, send_head)
+        except* _AnsweredError:
+            pass
+        finally:
+            if "route" in get:
+                scope["route"] = get["route"]
+
+
+class _AnsweredError(Exception):
+    """Ends a response that streams, once its head was sent."""
+
+
 class AccessControl:
     """Identifies the client by key or address, and applies its rate limit.
+
+    Without keys, requests that come from this machine are not limited.
 
     The `Client` is stored in the request's state. An invalid key is refused here (401), so
     that guesses count against the rate limit of the address.
@@ -214,13 +269,16 @@ class AccessControl:
             return
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else "unknown"
-        address = self._proxies.client(peer, ",".join(headers.getlist("x-forwarded-for")))
+        forwarded_for = ",".join(headers.getlist("x-forwarded-for"))
+        address = self._proxies.client(peer, forwarded_for)
         key = presented_key(headers.get("authorization", ""), headers.get("x-api-key", ""))
         client, invalid_key = self._client(address, key)
         scope.setdefault("state", {})["client"] = client
-        path = str(scope["path"])
+        path = route_path(scope)
         verdict = None
-        if invalid_key or not self._exempt(path):
+        # A proxy on this machine passes on the requests of others.
+        is_own = not self._keyring and not forwarded_for and is_loopback(peer)
+        if invalid_key or not (is_own or self._exempt(path)):
             verdict = await self._limiter.check(client.name, self._cost(scope["method"], path))
         if verdict is not None and not verdict.allowed:
             self._rejected("rate")
@@ -268,6 +326,8 @@ class AccessControl:
 class BodyLimit:
     """Bounds the size of a request's body and the time it takes to arrive.
 
+    A compressed body is refused (415).
+
     A form may carry a file of `max_upload_bytes`, which is streamed to disk; any other body
     is held in memory and bounded by `max_json_bytes`. Reading the body raises 413 or 408.
     """
@@ -285,6 +345,14 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        encoding = headers.get("content-encoding", "identity").strip()
+        if encoding.lower() not in ("identity", ""):
+            detail = f"Content-Encoding {encoding[:50]!r} is not supported; send the body as it is"
+            accepted = {"Accept-Encoding": "identity"}
+            await problem(HTTP_KINDS[415], 415, detail, scope, headers=accepted)(
+                scope, receive, send
+            )
+            return
         is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
         limit = self._max_form_bytes if is_form else self._max_json_bytes
         declared = headers.get("content-length", "")

@@ -17,7 +17,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ import uvicorn
 from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess, Process
 
 from trawl.errors import LibraryError, SettingsError, TrawlError
+from trawl.server.proxy import is_loopback
 from trawl.settings import Settings, load_settings
 from trawl.telemetry import logger
 
@@ -98,7 +98,7 @@ def run(
 
 def _check_public(settings: Settings) -> None:
     """Raise `SettingsError` for a server without keys that other machines can reach."""
-    if settings.api_keys or settings.insecure or _is_loopback(settings.host):
+    if settings.api_keys or settings.insecure or is_loopback(settings.host):
         return
     raise SettingsError(
         f"{settings.host} can be reached from other machines, and no keys are set: anyone there "
@@ -114,13 +114,6 @@ def _check_extras(settings: Settings) -> None:
             from trawl.server.redis import check_redis
 
             check_redis(store)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

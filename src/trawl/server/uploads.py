@@ -11,7 +11,7 @@ import shutil
 import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from trawl.errors import ReadError, UsageError
+from trawl.errors import LibraryReadOnlyError, ReadError, UsageError
 from trawl.readers import media_type_of, read
 from trawl.server.schemas import MOST_KEYS, LineBody
 from trawl.types import Modality, Passages, Picture, Sound
@@ -157,9 +157,12 @@ class UploadStore:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise HTTPException(507, "the server's disk is full; nothing was added") from error
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise LibraryReadOnlyError(f"{self._folder}: {error.strerror}") from error
             raise
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # of a read-only file system, which has no such file
+                part.unlink()
         return str(path)
 
     def delete(self, uri: str) -> None:

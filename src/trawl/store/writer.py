@@ -8,6 +8,7 @@ belong to no document, and the next writer deletes them when it starts.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from trawl.errors import LibraryLockedError
+from trawl.errors import LibraryLockedError, LibraryReadOnlyError
 from trawl.store.columns import ColumnTypes, common_type, fit_value
 from trawl.store.maintenance import keep_up, maintain
 from trawl.store.rows import (
@@ -45,14 +46,16 @@ from trawl.store.schema import (
 from trawl.types import Chunk, ColumnType, Document, Edits
 
 _IDS_PER_DELETE = 500
+_READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class WriteLock:
     """The lock of a library's writer, on a local disk; the system releases a killed process's.
 
-    Raises `LibraryLockedError` if another process holds it for longer than `wait_s`. Once
-    the lock is held, `unfinished` is true if the last writer was killed or failed, and the
-    library needs recovery.
+    Raises `LibraryLockedError` if another process holds it for longer than `wait_s`, and
+    `LibraryReadOnlyError` if the directory cannot be written. Once the lock is held,
+    `unfinished` is true if the last writer was killed or failed, and the library needs
+    recovery.
     """
 
     def __init__(self, directory: Path, wait_s: float = 10.0) -> None:
@@ -69,9 +72,24 @@ class WriteLock:
                 f"another process is writing to the library at {self._marker.parent}; "
                 f"it did not finish within {self._wait_s:g} s, so try again later"
             ) from None
+        except OSError as error:
+            self._raise_if_read_only(error)
+            raise
         self.unfinished = self._marker.exists()
-        self._marker.touch()
+        try:
+            self._marker.touch()
+        except OSError as error:
+            self._lock.release()
+            self._raise_if_read_only(error)
+            raise
         return self
+
+    def _raise_if_read_only(self, error: OSError) -> None:
+        if error.errno in _READ_ONLY:
+            raise LibraryReadOnlyError(
+                f"the library at {self._marker.parent} is read-only: {error.strerror}; "
+                "it can only be searched, or copied to a place that can be written"
+            ) from error
 
     def __exit__(
         self,

@@ -320,8 +320,6 @@ _MEDIA: dict[str, Any] = {
 }
 
 
-# The last decorator is the first to be listed.
-@router.head("/v1/chunks/{chunk_id}/media", **{**_MEDIA, "summary": "Get the headers of that file"})
 @router.get("/v1/chunks/{chunk_id}/media", **_MEDIA)
 async def media(
     request: Request,

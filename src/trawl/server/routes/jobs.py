@@ -22,6 +22,7 @@ from trawl.server.auth import reads, writes
 from trawl.server.errors import OverloadedError, documented
 from trawl.server.jobs import FINAL, Job, JobRunner, JobStore
 from trawl.server.openapi import LINES, documents_body
+from trawl.server.parameters import check_names
 from trawl.server.schemas import MOST_FILES, MOST_LINES, MOST_METADATA, LineBody
 from trawl.server.service import ServiceOf, root_path
 from trawl.server.uploads import Upload, UploadStore, metadata_object
@@ -205,6 +206,7 @@ async def _received(request: Request) -> AsyncIterator[tuple[list[Upload], Mappi
                 for name, one in form.multi_items()
                 if name == "files" and isinstance(one, UploadFile)
             ]
+            check_names("body", form, ("files", "metadata"))
             if not 1 <= len(uploads) <= MOST_FILES:
                 raise _invalid("files", f"there must be 1 to {MOST_FILES} files")
             yield uploads, _metadata(form.get("metadata"))

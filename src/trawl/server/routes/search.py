@@ -20,6 +20,7 @@ from trawl.server.auth import reads
 from trawl.server.cache import with_query
 from trawl.server.errors import documented
 from trawl.server.openapi import FORM_FIELD, search_body
+from trawl.server.parameters import check_fields
 from trawl.server.schemas import (
     MODALITY,
     MOST_PARTS,
@@ -114,6 +115,7 @@ async def search_by_image(
 
     The picture is not stored.
     """
+    await check_fields(request, "file", "modality", "top_k")
     check_size(file, service.settings.max_upload_bytes)
 
     def load() -> list[QueryPart]:
@@ -198,6 +200,7 @@ async def search_by_audio(
     limit: Annotated[int, Form(ge=1, le=1000, description=_LIMIT)] = 10,
 ) -> Response:
     """Search by the first minute of a sound. The sound is not stored."""
+    await check_fields(request, "file", "modality", "limit")
     check_size(file, service.settings.max_upload_bytes)
     found = await service.search_media(
         _query(modality, limit),
