@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trawl.display import Presented
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -352,7 +354,7 @@ class Facet:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Presented):
     """The hits of one search, best first, and the milliseconds of each stage.
 
     `confidence` is the probability, 0..1, that the library contains an answer to the
@@ -360,7 +362,8 @@ class Answer:
     neighbours. `more` is the number of further hits of the page that are not listed because
     they are unlikely to match. `notices` state where the search differs from the request, such as a
     truncated query. `version` is the version of the library that was searched. `cursor`
-    continues with the next page; it is None on the last.
+    continues with the next page; it is None on the last. `thumbnail` returns the JPEG file of
+    a chunk, by id, for notebooks.
     """
 
     hits: tuple[Hit, ...]
@@ -372,6 +375,7 @@ class Answer:
     version: int = 0
     cursor: str | None = None
     more: int = 0
+    thumbnail: Callable[[str], bytes] | None = field(default=None, repr=False, compare=False)
 
 
 # --- reports -------------------------------------------------------------------------

@@ -241,7 +241,7 @@ def test_unknown_addresses_and_methods_are_problems(client: TestClient) -> None:
     problem(client.get("/nothing"), 404, "no-such-address")
     response = client.delete("/search")
     problem(response, 405, "method")
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, HEAD"
 
 
 def test_a_valid_request_id_is_kept_and_a_bad_one_replaced(client: TestClient) -> None:

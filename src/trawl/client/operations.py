@@ -283,7 +283,7 @@ def _without_empty(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _safe(name: str) -> str:
-    return quote(name, safe=":")
+    return quote(name, safe=":", errors="backslashreplace")
 
 
 def _base64(media: str | Path | bytes | None) -> str | None:

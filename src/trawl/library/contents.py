@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from trawl.errors import FilterError, GoneError, UsageError
 from trawl.ingest import path_of
-from trawl.library.inputs import join_filters
+from trawl.library.inputs import as_mapping, join_filters, kind_of, names_of
 from trawl.query import Filter, OneOf, bind, to_sql
 from trawl.readers.values import flat_metadata
 from trawl.store import DocumentRow, Snapshot, Store, filter_column
@@ -80,6 +80,9 @@ def list_documents(
 
     Raises `FilterError`, and `UsageError` if `offset` or `limit` is negative.
     """
+    for name, number in (("offset", offset), ("limit", limit)):
+        if not isinstance(number, int | None):
+            raise UsageError(f"{name} must be a number, not {kind_of(number)}")
     if offset < 0 or (limit is not None and limit < 0):
         raise UsageError(f"offset {offset} and limit {limit}: neither may be negative")
     conditions = [
@@ -115,6 +118,7 @@ def count_values(
     Each facet holds the `limit` most frequent values. Raises `FilterError`.
     """
     snapshot = store.snapshot()
+    keys = names_of(keys)
     for key in keys:
         if key not in snapshot.columns:
             raise FilterError(
@@ -140,6 +144,7 @@ def metadata_edits(changes: Mapping[str, Any]) -> Edits:
     Nested objects are flattened and values typed in the same way as a file's metadata.
     Raises `MetadataError` if no column type fits a value.
     """
+    changes = as_mapping(changes, "changes")
     return {**flat_metadata(changes), **dict.fromkeys(_deleted_keys(changes, ""))}
 
 

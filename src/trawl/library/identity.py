@@ -47,7 +47,17 @@ def open_models(path: Path, settings: Settings, *, create: bool) -> list[Model]:
     return models
 
 
+def _check_encoding(path: Path) -> None:
+    try:
+        str(path.absolute()).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise LibraryError(
+            f"cannot create a library at {path}: the path is not valid UTF-8; choose another"
+        ) from error
+
+
 def _create(path: Path, settings: Settings) -> None:
+    _check_encoding(path)
     profile = canonical_profile(settings.profile or _DEFAULT_PROFILE)
     models = load_profile(profile, settings.model_dir)
     try:

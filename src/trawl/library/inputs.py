@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, get_args
 
-from trawl.errors import NotFoundError, QueryError, ReadError
+from trawl.errors import FilterError, NotFoundError, QueryError, UsageError
 from trawl.ingest import document_id_of, uri_of
+from trawl.library.media import AudioInput, ImageInput, load_picture, load_sound
 from trawl.query import And, Filter, ParsedQuery, Term, parse_filter, parse_query
-from trawl.readers import media_type_of, read
 from trawl.search import QueryPart, SearchOptions, search_options
 from trawl.store import DocumentRow
-from trawl.types import Part, Passages, Picture, Recording, Sound
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-_AUDIO_QUERY_S = 60.0
+_FILTERS = get_args(Filter)
 _CURSOR = re.compile(r"v(\d{1,18})-(\d{1,6})")
 
 
@@ -49,21 +46,21 @@ class QueryInputs:
     def parts(
         self,
         text: str | None = None,
-        image: str | Path | Image | None = None,
-        audio: str | Path | Sound | None = None,
+        image: ImageInput | None = None,
+        audio: AudioInput | None = None,
         like: str | None = None,
         parts: Sequence[QueryPart] = (),
     ) -> tuple[QueryPart, ...]:
         """Return all query parts. Raises `QueryError`, and what `like` raises."""
-        found = list(parts)
+        found = _checked_parts(parts)
         if text is not None:
-            found.insert(0, QueryPart("text", text))
+            found.insert(0, QueryPart("text", check_text(text)))
         if image is not None:
             found.append(QueryPart("image", load_picture(image, self._max_pixels)))
         if audio is not None:
             found.append(QueryPart("audio", load_sound(audio, self._max_pixels)))
         if like is not None:
-            found.append(self._like(like, 1.0))
+            found.append(self._like(check_text(like, "like"), 1.0))
         return tuple(found)
 
     def line(self, line: str, options: SearchOptions, *, files: bool = True) -> LineQuery:
@@ -72,7 +69,7 @@ class QueryInputs:
         With `files` off, the line may not name files. Raises `QueryError`, `FilterError`,
         and what `like` raises.
         """
-        parsed = parse_query(line)
+        parsed = parse_query(check_text(line, "line"))
         if not files and any(term.kind in ("image", "audio") for term in parsed.terms):
             raise QueryError("image: and audio: name files, which this query may not open")
         return LineQuery(
@@ -113,48 +110,48 @@ def _combine(parsed: ParsedQuery, options: SearchOptions) -> SearchOptions:
 
 
 def join_filters(*filters: str | Filter | None) -> Filter | None:
-    """Parse the filters that are text, and return the conjunction of all that are not None."""
-    parsed = [parse_filter(one) if isinstance(one, str) else one for one in filters]
-    given = tuple(one for one in parsed if one is not None)
-    return And(given) if len(given) > 1 else next(iter(given), None)
+    """Parse the filters that are text, and return the conjunction of all that are not None.
+
+    Raises `FilterError`.
+    """
+    given = []
+    for one in filters:
+        if isinstance(one, str):
+            given.append(parse_filter(one))
+        elif one is not None:
+            if not isinstance(one, _FILTERS):
+                raise FilterError(f'a filter is text such as "year >= 2020", not {kind_of(one)}')
+            given.append(one)
+    return And(tuple(given)) if len(given) > 1 else next(iter(given), None)
 
 
-def load_picture(image: str | Path | Image, max_pixels: int) -> Image:
-    """Return the picture in RGB. Raises `QueryError` if a file is not a picture."""
-    if not isinstance(image, str | Path):
-        return image.convert("RGB")
-    for part in _read(Path(image), max_pixels):
-        if isinstance(part, Picture):
-            return part.image
-    raise QueryError(f"{image} is not a picture; an image query needs one")
+def check_text(value: object, name: str = "text") -> str:
+    """Return a text argument. Raises `QueryError` if it has another type."""
+    if isinstance(value, str):
+        return str(value)
+    hint = "; pass media as image= or audio=" if name == "text" else ""
+    raise QueryError(f"{name} must be text, not {kind_of(value)}{hint}")
 
 
-def load_sound(audio: str | Path | Sound, max_pixels: int) -> Sound:
-    """Return the first minute of a sound file. Raises `QueryError` if it is not a sound."""
-    if isinstance(audio, Sound):
-        return audio
-    for part in _read(Path(audio), max_pixels):
-        if not isinstance(part, Passages | Picture):
-            return _first_minute(part)
-    raise QueryError(f"{audio} is not a sound; an audio query needs one")
+def as_mapping(value: object, name: str) -> dict[str, Any]:
+    """Return a mapping, or an empty one for None. Raises `UsageError`."""
+    if value is not None and not isinstance(value, Mapping):
+        raise UsageError(f"{name} must be a dict, not {kind_of(value)}")
+    return dict(value or {})
 
 
-def _read(path: Path, max_pixels: int) -> Sequence[Part]:
-    try:
-        media_type = media_type_of(path)
-        if media_type is None:
-            raise ReadError("unsupported file type")
-        return read(path, media_type, max_pixels=max_pixels).parts
-    except OSError as error:
-        raise QueryError(f"cannot read {path}: {error.strerror or error}") from error
-    except ReadError as error:
-        raise QueryError(f"cannot search with {path}: {error}") from error
+def _checked_parts(parts: Any) -> list[QueryPart]:
+    if not isinstance(parts, list | tuple):
+        raise QueryError(f"parts must be a list of QueryPart objects, not {kind_of(parts)}")
+    for one in parts:
+        if not isinstance(one, QueryPart):
+            raise QueryError(f"a part must be a QueryPart, not {kind_of(one)}")
+    return list(parts)
 
 
-def _first_minute(recording: Recording) -> Sound:
-    for _, sound in recording.windows(_AUDIO_QUERY_S, _AUDIO_QUERY_S):
-        return sound
-    raise QueryError("the sound is empty")
+def kind_of(value: object) -> str:
+    """Return the type of a wrong argument, in words."""
+    return f"a {type(value).__name__}"
 
 
 # --- cursors -------------------------------------------------------------------------
@@ -180,6 +177,20 @@ def candidate_ids(name: str) -> list[str]:
     """Return the document ids that a name (an id or a path) may mean, likeliest first."""
     found = [name, name.partition(":")[0]] if name.isascii() else []  # ids are ASCII
     return [*found, document_id_of(name), *map(document_id_of, _path_uris(name))]
+
+
+def name_of(target: object) -> str:
+    """Return a document id or a path as text; a path may be bytes. Raises `UsageError`."""
+    if not isinstance(target, str | bytes | os.PathLike):
+        raise UsageError(f"expected an id or a path, not {kind_of(target)}")
+    return os.fsdecode(target)
+
+
+def names_of(targets: object) -> list[str]:
+    """Return one id or path, or an iterable of them, as a list. Raises `UsageError`."""
+    if isinstance(targets, Iterable) and not isinstance(targets, str | bytes | Mapping):
+        return [name_of(one) for one in targets]
+    return [name_of(targets)]
 
 
 def matching_ids(names: Iterable[str | Path], rows: Iterable[DocumentRow]) -> list[str]:

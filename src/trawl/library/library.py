@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from trawl.encoders import load_reranker
 from trawl.errors import NotFoundError, QueryError
 from trawl.ingest import Ingester, Progress, make_plan
-from trawl.library import identity
+from trawl.library import identity, inputs
 from trawl.library.contents import (
     DocumentContents,
     DocumentPage,
@@ -23,15 +23,7 @@ from trawl.library.contents import (
     open_original,
     read_status,
 )
-from trawl.library.inputs import (
-    LineQuery,
-    QueryInputs,
-    candidate_ids,
-    format_cursor,
-    join_filters,
-    matching_ids,
-    parse_cursor,
-)
+from trawl.library.media import AudioInput, ImageInput
 from trawl.query import Filter
 from trawl.search import (
     MAX_RESULTS,
@@ -46,11 +38,9 @@ from trawl.search import (
 )
 from trawl.settings import Settings, load_settings
 from trawl.store import DocumentRow, Snapshot, Store, WriteLock
-from trawl.types import Answer, Facet, Modality, Report, Sound, Status
+from trawl.types import Answer, Facet, Modality, Report, Status
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from trawl.encoders.cross_encoder import CrossEncoder
 
 
@@ -79,11 +69,14 @@ class Library:
             self.path, identity.sources_of(self._models), freshness_s=self.settings.freshness_s
         )
         self._searcher_lock = Lock()
-        self._inputs = QueryInputs(self.settings.max_pixels, self.like)
+        self._inputs = inputs.QueryInputs(self.settings.max_pixels, self.like)
         self._rerankers: dict[str, CrossEncoder] = {}
 
     def __enter__(self) -> Library:
         return self
+
+    def __repr__(self) -> str:
+        return f"Library({str(self.path)!r})"
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -126,9 +119,8 @@ class Library:
         called with (done, total, address). Unreadable files are reported and skipped.
         Raises `LibraryLockedError` while another process writes.
         """
-        targets = [paths] if isinstance(paths, str | Path) else paths
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
-            plan = make_plan(targets, dict(metadata or {}))
+            plan = make_plan(inputs.names_of(paths), inputs.as_mapping(metadata, "metadata"))
             ingester = Ingester(
                 self._store.writer(lock),
                 identity.encoders_of(self._models),
@@ -145,10 +137,9 @@ class Library:
         Returns the number of documents removed. Raises `NotFoundError` if a target matches
         nothing, before anything is removed.
         """
-        names = [targets] if isinstance(targets, str | Path) else targets
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
             writer = self._store.writer(lock)
-            ids = matching_ids(names, writer.known.values())
+            ids = inputs.matching_ids(inputs.names_of(targets), writer.known.values())
             writer.remove(ids)
             writer.maintain()
         self._store.refresh()
@@ -190,8 +181,8 @@ class Library:
         self,
         text: str | None = None,
         *,
-        image: str | Path | Image | None = None,
-        audio: str | Path | Sound | None = None,
+        image: ImageInput | None = None,
+        audio: AudioInput | None = None,
         like: str | None = None,
         parts: Sequence[QueryPart] = (),
         where: str | Filter | None = None,
@@ -204,7 +195,8 @@ class Library:
 
             library.search("muon decay", modality="image", limit=5, where="year >= 2020")
 
-        `like` is a chunk id; `parts` are further query parts with weights of their own.
+        `image` and `audio` are a file, its bytes, or decoded (`trawl.library.media` lists the
+        types). `like` is a chunk id; `parts` are further query parts with weights of their own.
         `where` is a filter as text or parsed. The other keywords are the fields of
         `SearchOptions`, and change `options` if that is given too. `rerank` is the name or
         the directory of a cross-encoder. A `cursor` from an answer returns the next page,
@@ -215,14 +207,14 @@ class Library:
         """
         chosen = search_options(options, **changes)
         query = self._inputs.parts(text, image, audio, like, parts)
-        return self._search(query, join_filters(chosen.where, where), chosen)
+        return self._search(query, inputs.join_filters(chosen.where, where), chosen)
 
     def query(
         self,
         line: str,
         *,
-        image: str | Path | Image | None = None,
-        audio: str | Path | Sound | None = None,
+        image: ImageInput | None = None,
+        audio: AudioInput | None = None,
         like: str | None = None,
         parts: Sequence[QueryPart] = (),
         where: str | Filter | None = None,
@@ -243,7 +235,7 @@ class Library:
         query = parsed.parts + self._inputs.parts(None, image, audio, like, parts)
         if not query:
             raise QueryError("the query only filters; add a word, an image or a sound")
-        narrowed = join_filters(parsed.where, chosen.where, where)
+        narrowed = inputs.join_filters(parsed.where, chosen.where, where)
         return self._search(query, narrowed, parsed.options)
 
     def _search(
@@ -251,16 +243,17 @@ class Library:
     ) -> Answer:
         snapshot = self._store.snapshot()
         if options.cursor is not None:
-            version, offset = parse_cursor(options.cursor)
+            version, offset = inputs.parse_cursor(options.cursor)
             snapshot = self._store.snapshot_at(version)
             options = search_options(options, offset=offset)
         answer = self._open_searcher().search(SearchRequest(query, where, options), snapshot)
         end = options.offset + options.limit
         # A page with quotas may lack results of one modality and still not be the last.
         is_last = len(answer.hits) < (1 if options.quotas else options.limit)
+        answer = replace(answer, thumbnail=self.thumbnail)
         if is_last or end + options.limit > MAX_RESULTS:
             return answer
-        return replace(answer, cursor=format_cursor(answer.version, end))
+        return replace(answer, cursor=inputs.format_cursor(answer.version, end))
 
     def similar(
         self,
@@ -285,8 +278,8 @@ class Library:
         line: str | None = None,
         *,
         text: str | None = None,
-        image: str | Path | Image | None = None,
-        audio: str | Path | Sound | None = None,
+        image: ImageInput | None = None,
+        audio: AudioInput | None = None,
         limit: int = 10,
         weights: Mapping[str, float] | None = None,
     ) -> tuple[Gathered, Snapshot]:
@@ -295,7 +288,7 @@ class Library:
         `trawl.evaluation` compares fusion methods on the same rankings. `line` is a query
         line, `text` plain text; `weights` are only validated.
         """
-        parsed = LineQuery((), None, search_options(limit=limit, weights=weights))
+        parsed = inputs.LineQuery((), None, search_options(limit=limit, weights=weights))
         if line is not None:
             parsed = self._inputs.line(line, parsed.options)
         query = parsed.parts + self._inputs.parts(text, image, audio)
@@ -310,7 +303,7 @@ class Library:
 
         Raises `NotFoundError`.
         """
-        for candidate in candidate_ids(str(target)):
+        for candidate in inputs.candidate_ids(inputs.name_of(target)):
             document = self._store.document(candidate)
             if document is not None:
                 chunks = self._store.refresh().chunks(document.document_id)
@@ -322,7 +315,7 @@ class Library:
 
     def thumbnail(self, chunk_id: str) -> bytes:
         """Return a picture's thumbnail as a JPEG file. Raises `NotFoundError`."""
-        jpeg = self._store.thumbnail(chunk_id)
+        jpeg = self._store.thumbnail(inputs.check_text(chunk_id, "chunk_id"))
         if jpeg is None:
             raise NotFoundError(f"no picture {chunk_id!r} in this library")
         return jpeg
@@ -332,7 +325,7 @@ class Library:
 
         Raises `NotFoundError`, and `GoneError` if the file changed since it was added.
         """
-        document = self._store.document(chunk_id.partition(":")[0])
+        document = self._store.document(inputs.check_text(chunk_id, "chunk_id").partition(":")[0])
         if document is None or self._store.snapshot().chunk(chunk_id) is None:
             raise NotFoundError(f"no chunk {chunk_id!r} in this library")
         return open_original(document)

@@ -82,6 +82,8 @@ def parse_filter(text: str) -> Filter:
         raise FilterError("the filter is empty; write one such as: year >= 2020")
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise FilterError("the filter is not valid UTF-8")
     line = Line(text, "filter")
     try:
         tree = parser("filter", lexer="basic", postlex=_DEPTH_LIMIT).parse(text)

@@ -174,6 +174,8 @@ def search_options(
     """Return `options`, or the defaults, with `changes` applied. Raises `UsageError`."""
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     if options is not None:
+        if not isinstance(options, SearchOptions):
+            raise UsageError(f"options must be SearchOptions, not a {type(options).__name__}")
         if not given:
             return options
         given = {name: getattr(options, name) for name in options.model_fields_set} | given

@@ -205,8 +205,9 @@ def null_columns(names: Iterable[str], schema: pa.Schema, rows: int) -> dict[str
 
 
 def quoted(text: str) -> str:
-    """Return text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
+    """Return text as an SQL literal. Bytes of paths that are not UTF-8 match nothing stored."""
+    valid = text.encode("utf-8", "backslashreplace").decode()
+    return "'" + valid.replace("'", "''") + "'"
 
 
 def one_of(column: str, values: Iterable[str]) -> str:

@@ -206,9 +206,9 @@ async def _received(request: Request) -> AsyncIterator[tuple[list[Upload], Mappi
                 for name, one in form.multi_items()
                 if name == "files" and isinstance(one, UploadFile)
             ]
-            check_names("body", form, ("files", "metadata"))
             if not 1 <= len(uploads) <= MOST_FILES:
                 raise _invalid("files", f"there must be 1 to {MOST_FILES} files")
+            check_names("body", form, ("files", "metadata"))
             yield uploads, _metadata(form.get("metadata"))
     else:
         raise HTTPException(
