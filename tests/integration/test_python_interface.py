@@ -175,14 +175,14 @@ def test_paths_may_be_bytes(library: Library, tmp_path: Path) -> None:
 
 
 def test_an_answer_is_a_sequence_of_hits(library: Library) -> None:
-    answer = library.search("muon")
+    answer = library.search("muon", all=True)
     assert list(answer) == list(answer.hits)
     assert len(answer) == len(answer.hits) == 3
     assert answer[0] is answer.hits[0]
 
 
 def test_an_answer_is_an_arrow_table(library: Library) -> None:
-    table = library.search("muon").to_arrow()
+    table = library.search("muon", all=True).to_arrow()
     assert table.num_rows == 3
     assert table["rank"].to_pylist() == [1, 2, 3]
     row = next(row for row in table.to_pylist() if row["modality"] == "text")
@@ -195,7 +195,7 @@ def test_an_answer_is_an_arrow_table(library: Library) -> None:
 
 
 def test_pandas_is_optional(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = library.search("muon")
+    answer = library.search("muon", all=True)
     monkeypatch.setattr("trawl.display.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'trawl-multimodal\[pandas\]'"):
         answer.to_pandas()
@@ -203,13 +203,13 @@ def test_pandas_is_optional(library: Library, monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_answer_is_a_data_frame(library: Library) -> None:
     pytest.importorskip("pandas")
-    frame = library.search("muon").to_pandas()
+    frame = library.search("muon", all=True).to_pandas()
     assert frame.columns[0] == "rank"
     assert len(frame) == 3
 
 
 def test_notebooks_show_thumbnails_and_escape_everything(library: Library) -> None:
-    page = library.search("muon")._repr_html_()
+    page = library.search("muon", all=True)._repr_html_()
     assert page.count('<img src="data:image/jpeg;base64,') == 1
     assert "<mark>" in page
     assert "<b>ends" not in page

@@ -94,6 +94,8 @@ def _stored(stream: BinaryIO) -> Iterator[Path]:
 
 
 def _checked(path: Path, kind: str, name: str, formats: str) -> str:
+    if path.stat().st_size == 0:
+        raise ReadError(f"the upload is empty; send {formats}")
     media_type = media_type_of(path)
     if media_type is None or not media_type.startswith(kind + "/"):
         raise ReadError(
