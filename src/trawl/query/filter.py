@@ -83,7 +83,7 @@ def parse_filter(text: str) -> Filter:
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise FilterError("the filter is not valid UTF-8")
+        raise FilterError("the filter is not valid Unicode: it contains a lone surrogate")
     line = Line(text, "filter")
     try:
         tree = parser("filter", lexer="basic", postlex=_DEPTH_LIMIT).parse(text)
