@@ -164,7 +164,12 @@ class Library:
         edits = metadata_edits(changes)
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
             writer = self._store.writer(lock)
-            row = next(filter(None, map(writer.known.get, candidate_ids(document_id))), None)
+            row = next(
+                filter(
+                    None, map(writer.known.get, inputs.candidate_ids(inputs.name_of(document_id)))
+                ),
+                None,
+            )
             if row is None:
                 raise NotFoundError(f"no document {document_id!r} in {self.path}")
             if check is not None:
