@@ -13,6 +13,7 @@ import sys
 import time
 import typing
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -514,7 +515,11 @@ def test_interrupting_add_exits_with_130_and_keeps_what_is_in(tmp_path: Path) ->
         (folder / f"{n}.txt").write_text(f"Note {n} about the river and its sand.", "utf-8")
     trawl("init", "-l", "lib", cwd=tmp_path)
     running = subprocess.Popen(
-        [TRAWL, "add", folder, "-l", "lib"], cwd=tmp_path, stderr=subprocess.PIPE
+        [TRAWL, "add", folder, "-l", "lib"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        # A shell's background jobs ignore SIGINT, and so would the child.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     marker = tmp_path / "lib" / ".writing"
     give_up = time.monotonic() + 30
