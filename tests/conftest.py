@@ -107,8 +107,26 @@ def _contents(path: Path) -> Contents:
     return found
 
 
+class _Vector:
+    """A vector that equals another if no element differs by more than rounding.
+
+    The last bits of an encoder's output depend on the batch, which depends on the moment.
+    """
+
+    def __init__(self, value: list[float]) -> None:
+        self.value = np.asarray(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Vector) and np.allclose(
+            self.value, other.value, rtol=0, atol=1e-5
+        )
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
 def _plain(value: object) -> object:
-    return np.round(value, 4).tolist() if _is_vector(value) else value
+    return _Vector(value) if _is_vector(value) else value
 
 
 def _is_vector(value: object) -> bool:
