@@ -1,4 +1,4 @@
-"""Answers as tables and, in notebooks, as HTML."""
+"""Answers as tables and, in notebooks, as HTML; the explanation of a rank."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from trawl.errors import TrawlError, UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from trawl.types import Answer, Hit
+    from trawl.types import Answer, Evidence, Hit
+
+RERANK = "rerank"
+"""The `source` of a reranker's evidence."""
 
 _MARK = re.compile("(</?mark>)")
 _METADATA = "metadata."
@@ -146,3 +149,31 @@ def _picture(chunk_id: str, thumbnail: Callable[[str], bytes]) -> str:
     except (TrawlError, OSError, ValueError):
         return ""  # removed meanwhile, or the library is closed
     return f'<img src="data:image/jpeg;base64,{data}" style="max-height:96px">'
+
+
+def explanation(score: float, evidence: Sequence[Evidence]) -> str:
+    """Return the reasons for a hit's rank, in one sentence."""
+    sources = [one for one in evidence if one.source != RERANK]
+    reasons = [
+        f"rank {one.rank} in {one.source} (similarity {one.similarity:.2f}, "
+        f"{_chance(one.calibrated)}{_weight(one.weight)})"
+        for one in sorted(sources, key=lambda one: -one.calibrated)
+    ]
+    reasons += [
+        f"rank {one.rank} after reranking (probability {one.similarity:.2f})"
+        for one in evidence
+        if one.source == RERANK
+    ]
+    return f"Score {score:.3f}: {'; '.join(reasons)}."
+
+
+def _weight(weight: float) -> str:
+    return "" if weight == 1 else f", weight {weight:g}"
+
+
+def _chance(calibrated: float) -> str:
+    if calibrated >= 2:
+        return f"far above chance, {calibrated:+.1f}"
+    if calibrated >= 0:
+        return f"above chance, {calibrated:+.1f}"
+    return f"no better than chance, {calibrated:+.1f}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.display import Presented
+from trawl.display import Presented, explanation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,29 +34,6 @@ ColumnType: TypeAlias = Literal["text", "integer", "real", "boolean", "date", "d
 
 `texts` is a list of text. A `datetime` without a time zone is taken as UTC.
 """
-
-
-def plain_text(value: str | int | float | bool | datetime.date) -> str:
-    """Return a value as a text column holds it: true, 4.5, 2024-05-01."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case datetime.date():
-            return value.isoformat()
-        case _:
-            return str(value)
-
-
-def utc_datetime(value: datetime.date) -> datetime.datetime:
-    """Return a date or datetime as a datetime column holds it: in UTC, without a time zone."""
-    if not isinstance(value, datetime.datetime):
-        return datetime.datetime(value.year, value.month, value.day)
-    if value.tzinfo is None:
-        return value
-    try:
-        return value.astimezone(datetime.UTC).replace(tzinfo=None)
-    except OverflowError:  # the first or last day of the calendar
-        return value.replace(tzinfo=None)
 
 
 # --- embedding -----------------------------------------------------------------------
@@ -266,10 +243,6 @@ class Ranking:
     complete: bool = False
 
 
-RERANK = "rerank"
-"""The source name of a reranker's evidence."""
-
-
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One source's contribution to a hit.
@@ -319,30 +292,7 @@ class Hit:
     @property
     def explanation(self) -> str:
         """The reasons for the hit's rank, in one sentence."""
-        sources = [one for one in self.evidence if one.source != RERANK]
-        reasons = [
-            f"rank {one.rank} in {one.source} (similarity {one.similarity:.2f}, "
-            f"{_chance(one.calibrated)}{_weight(one.weight)})"
-            for one in sorted(sources, key=lambda one: -one.calibrated)
-        ]
-        reasons += [
-            f"rank {one.rank} after reranking (probability {one.similarity:.2f})"
-            for one in self.evidence
-            if one.source == RERANK
-        ]
-        return f"Score {self.score:.3f}: {'; '.join(reasons)}."
-
-
-def _weight(weight: float) -> str:
-    return "" if weight == 1 else f", weight {weight:g}"
-
-
-def _chance(calibrated: float) -> str:
-    if calibrated >= 2:
-        return f"far above chance, {calibrated:+.1f}"
-    if calibrated >= 0:
-        return f"above chance, {calibrated:+.1f}"
-    return f"no better than chance, {calibrated:+.1f}"
+        return explanation(self.score, self.evidence)
 
 
 @dataclass(frozen=True, slots=True)

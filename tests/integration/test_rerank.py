@@ -18,10 +18,11 @@ import pytest
 
 from conftest import write_collection
 from trawl import Library
+from trawl.display import RERANK
 from trawl.encoders import load_model, load_profile, load_reranker, rerankers
 from trawl.errors import ModelError, UsageError
 from trawl.evaluation import Question, evaluate
-from trawl.types import RERANK, Answer
+from trawl.types import Answer
 
 onnx = pytest.importorskip("onnx", reason="no onnx: `make parity` installs it")
 

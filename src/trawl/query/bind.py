@@ -26,7 +26,8 @@ from trawl.query.tree import (
     Scalar,
     Untyped,
 )
-from trawl.types import ColumnType, Value, plain_text, utc_datetime
+from trawl.types import ColumnType, Value
+from trawl.values import plain_text, utc_datetime
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_LISTED = 20

@@ -24,7 +24,8 @@ from trawl.query.places import (
     unescaped,
 )
 from trawl.query.tree import And, Comparison, Contains, Filter, Not, Operator, Or, Untyped
-from trawl.types import ColumnType, utc_datetime
+from trawl.types import ColumnType
+from trawl.values import utc_datetime
 
 if TYPE_CHECKING:
     from lark import Token

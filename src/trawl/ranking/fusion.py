@@ -206,16 +206,10 @@ def fuse(
     ]
     rows, opinions = _opinions(ordered, surprises, weights or {})
     facets = [_crowded(_levels(members, len(rows))) for members in _facets(opinions).values()]
-    total = _joined(facets, len(rows))
-    if method != "calibrated":
-        total = np.zeros(len(rows))
-        for opinion in opinions:
-            part = (
-                1.0 / (rrf_k + np.arange(1, len(opinion.places) + 1))
-                if method == "rrf"
-                else _unit_range(opinion.ranking.similarities)
-            )
-            total[opinion.places] += opinion.weight * part
+    if method == "calibrated":
+        total = _joined(facets, len(rows))
+    else:
+        total = _summed(opinions, len(rows), rrf_k if method == "rrf" else None)
     order = np.lexsort((rows, -total))
     scores = _probability(total[order]) if method == "calibrated" else total[order]
 
@@ -234,6 +228,19 @@ def fuse(
         )
 
     return Fusion(rows[order], scores, _confidence(facets), evidence_of, method == "calibrated")
+
+
+def _summed(opinions: Sequence[_Opinion], rows: int, rrf_k: float | None) -> NDArray[np.float64]:
+    """Return the totals of reciprocal rank fusion, or of CombSUM if `rrf_k` is None."""
+    total = np.zeros(rows)
+    for opinion in opinions:
+        part = (
+            _unit_range(opinion.ranking.similarities)
+            if rrf_k is None
+            else 1.0 / (rrf_k + np.arange(1, len(opinion.places) + 1))
+        )
+        total[opinion.places] += opinion.weight * part
+    return total
 
 
 def _opinions(

@@ -14,9 +14,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trawl.display import RERANK
 from trawl.ranking import Fusion
 from trawl.store import Snapshot
-from trawl.types import RERANK, Evidence
+from trawl.types import Evidence
 
 MAX_RERANKED = 50
 """The number of passages that are reranked, at most."""

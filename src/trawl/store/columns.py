@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from trawl.errors import MetadataError
-from trawl.types import ColumnType, Metadata, Value, plain_text, utc_datetime
+from trawl.types import ColumnType, Metadata, Value
+from trawl.values import plain_text, utc_datetime
 
 _INT64 = 2**63
 _WIDER: tuple[tuple[frozenset[ColumnType], ColumnType], ...] = (
