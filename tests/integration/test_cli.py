@@ -99,7 +99,8 @@ def test_every_command_has_help_with_examples_and_stands_in_the_documentation() 
         # `mcp` writes a protocol to stdout; `demo` makes a library of its own and shows commands.
         shared = {"mcp": {"--library"}, "demo": set()}.get(name, {"--library", "--json"})
         assert shared <= {o for p in command.params for o in p.opts}, name
-        command.get_help(command.context_class(command))  # fills in the help of `search`
+        text = command.get_help(command.context_class(command))  # fills in the help of `search`
+        assert not re.search("<[a-z]", text), f"{name}: the help shows a Python type"
         for parameter in command.params:
             assert getattr(parameter, "help", "x"), f"{name} {parameter.name}"
         assert re.search(rf"^trawl {name}\b", written, re.MULTILINE), f"{name} is on no page"

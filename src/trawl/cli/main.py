@@ -68,17 +68,17 @@ def trawl(
     )
 
 
-app.command()(commands.init)
-app.command()(commands.add)
+app.command(cls=options.Command)(commands.init)
+app.command(cls=options.Command)(commands.add)
 app.command(cls=search.SearchCommand)(search.search)
-app.command()(commands.show)
-app.command()(commands.rm)
-app.command()(commands.edit)
-app.command()(commands.status)
-app.command()(commands.serve)
-app.command()(commands.mcp)
-app.command()(demo.demo)
-app.command("eval")(eval.evaluate)
+app.command(cls=options.Command)(commands.show)
+app.command(cls=options.Command)(commands.rm)
+app.command(cls=options.Command)(commands.edit)
+app.command(cls=options.Command)(commands.status)
+app.command(cls=options.Command)(commands.serve)
+app.command(cls=options.Command)(commands.mcp)
+app.command(cls=options.Command)(demo.demo)
+app.command("eval", cls=options.Command)(eval.evaluate)
 app.add_typer(models.app, name="models")
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from trawl.cli.options import Command
+
 ModelDirOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -43,7 +45,7 @@ def models(
         _print(_folder(model_dir), json)
 
 
-@app.command()
+@app.command(cls=Command)
 def pull(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME", help="Profiles or models.", show_default=False)
@@ -71,11 +73,13 @@ def pull(
         console().print(clean(message))
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="Directory of a Hugging Face checkpoint.")],
     target: Annotated[Path, typer.Argument(help="Directory to create.")],
-    licence: Annotated[str, typer.Option(help="Licence to record in the card.")] = "unknown",
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="NAME", help="Licence to record in the card.")
+    ] = "unknown",
 ) -> None:
     """Convert a Hugging Face checkpoint to ONNX. Requires trawl-multimodal[torch].
 
@@ -93,7 +97,7 @@ def export(
     console().print(clean(f"wrote {card}; use it with: trawl init --profile {card.parent}"))
 
 
-@app.command()
+@app.command(cls=Command)
 def quantise(
     model: Annotated[str, typer.Argument(help="Model name or directory.")],
     target: Annotated[Path, typer.Argument(help="Directory to create.")],

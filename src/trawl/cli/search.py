@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
-from typer.core import TyperCommand
 
 from trawl.cli.options import (
     DEFAULT_LIBRARY,
+    Command,
     JsonOption,
     LibraryOption,
     WeightOption,
@@ -31,7 +31,7 @@ Modality = StrEnum("Modality", {"text": "text", "image": "image", "audio": "audi
 Fusion: TypeAlias = Literal["calibrated", "rrf", "weighted"]
 
 
-class SearchCommand(TyperCommand):
+class SearchCommand(Command):
     """A command whose options take their help from the fields of `SearchOptions`."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
