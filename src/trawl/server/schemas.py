@@ -145,7 +145,7 @@ class _Parts(BaseModel):
     text: Text | None = Field(None, description="Query text.")
     q: Text | None = Field(None, description=f"Instead of `text`: {LINE}")
     image: Base64File | None = Field(
-        None, description="A picture file (PNG, JPEG, GIF, BMP, WebP, TIFF) in base64."
+        None, description="A picture file (PNG, JPEG, GIF, BMP, WebP, AVIF, TIFF) in base64."
     )
     audio: Base64File | None = Field(
         None,

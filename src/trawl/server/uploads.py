@@ -49,7 +49,7 @@ def check_size(upload: UploadFile, max_bytes: int) -> None:
 def read_picture(stream: BinaryIO, max_pixels: int) -> Image:
     """Decode a picture with the library's reader. Raises `ReadError`. Blocking."""
     with _stored(stream) as path:
-        media_type = _checked(path, "image", "a picture", "PNG, JPEG, GIF, BMP, WebP or TIFF")
+        media_type = _checked(path, "image", "a picture", "PNG, JPEG, GIF, BMP, WebP, AVIF or TIFF")
         for part in read(path, media_type, max_pixels=max_pixels).parts:
             if isinstance(part, Picture):
                 return part.image

@@ -107,7 +107,9 @@ async def search(
 async def search_by_image(
     request: Request,
     service: ServiceOf,
-    file: Annotated[UploadFile, File(description="A picture: PNG, JPEG, GIF, BMP, WebP or TIFF.")],
+    file: Annotated[
+        UploadFile, File(description="A picture: PNG, JPEG, GIF, BMP, WebP, AVIF or TIFF.")
+    ],
     modality: Annotated[Wanted, Form(description=_WANTED)] = "all",
     top_k: Annotated[int, Form(ge=1, le=100, description=_LIMIT)] = 10,
 ) -> Response:
