@@ -205,9 +205,10 @@ def fuse(
         for ranking in ordered
     ]
     rows, opinions = _opinions(ordered, surprises, weights or {})
-    facets = [_crowded(_levels(members, len(rows))) for members in _facets(opinions).values()]
+    members = list(_facets(opinions).values())
+    facets = [_crowded(_levels(facet, len(rows))) for facet in members]
     if method == "calibrated":
-        total = _joined(facets, len(rows))
+        total = _joined(facets, [_strongest(facet, len(rows)) for facet in members], len(rows))
     else:
         total = _summed(opinions, len(rows), rrf_k if method == "rrf" else None)
     order = np.lexsort((rows, -total))
@@ -294,16 +295,30 @@ def _facets(opinions: Sequence[_Opinion]) -> dict[str, list[_Opinion]]:
     return facets
 
 
-def _joined(levels: Sequence[NDArray[np.float64]], count: int) -> NDArray[np.float64]:
-    """Return the levels of `count` rows over all facets, float64; -inf where nothing counts."""
+def _strongest(members: Sequence[_Opinion], count: int) -> NDArray[np.float64]:
+    """Return the largest surprise of each joint row in one facet; -inf where it has none."""
+    best = np.full(count, -np.inf)
+    for member in members:
+        best[member.places] = np.maximum(best[member.places], member.surprises)
+    return best
+
+
+def _joined(
+    levels: Sequence[NDArray[np.float64]], strongest: Sequence[NDArray[np.float64]], count: int
+) -> NDArray[np.float64]:
+    """Return the levels of `count` rows over all facets, float64; -inf where nothing counts.
+
+    A facet speaks against a row if even the `strongest` surprise in it is low. Its level is
+    no measure of that: weights and better rows lower it, too.
+    """
     if len(levels) <= 1:
         return levels[0] if levels else np.full(count, -np.inf)
     # ln(1 + e^x) is -ln(1 - sigmoid(x)), so that the noisy-or is a sum of these.
     total = np.zeros(count)
     against = np.zeros(count)
-    for level in levels:
+    for level, best in zip(levels, strongest, strict=True):
         total += np.logaddexp(0.0, _JOIN_STEEPNESS * (level - _JOIN_AT))
-        against += np.where(level > -np.inf, np.minimum(level - _AGAINST_BELOW, 0.0), 0.0)
+        against += np.where(best > -np.inf, np.minimum(best - _AGAINST_BELOW, 0.0), 0.0)
     with np.errstate(divide="ignore"):
         # ln(e^t - 1), which undoes ln(1 + e^x) and does not overflow.
         undone = total + np.log(-np.expm1(-total))
