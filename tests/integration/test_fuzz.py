@@ -27,5 +27,5 @@ def test_the_interface_keeps_to_its_description(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     counted = json.loads(report.read_text("utf-8"))
     assert counted["errors"] == counted["failures"] == []
-    assert counted["operations"]["tested"] == counted["operations"]["total"] >= 25
+    assert counted["operations"]["tested"] == counted["operations"]["total"] >= 24
     assert counted["test_cases"]["generated"] > 200

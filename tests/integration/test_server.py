@@ -80,10 +80,10 @@ def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
 
 
 def test_one_search_finds_all_modalities(client: TestClient) -> None:
-    response = client.get("/search", params={"query": "muon decay"})
+    response = client.get("/search", params={"query": "muon red tone"})
     assert response.status_code == 200
     body = response.json()
-    assert body["query"] == "muon decay"
+    assert body["query"] == "muon red tone"
     assert body["total_hits"] == len(body["results"])
     assert body["query_time_ms"] > 0
     assert {result["modality"] for result in body["results"]} == {"text", "image", "audio"}
