@@ -1,8 +1,8 @@
-"""The facade: one class that connects encoders, ingest, search and store."""
+"""The facade: one class that connects encoders, search and store, and by `Writing` ingest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from trawl.encoders import load_reranker
 from trawl.errors import NotFoundError, QueryError
-from trawl.ingest import Ingester, Progress, make_plan
 from trawl.library import identity, inputs
 from trawl.library.contents import (
     DocumentContents,
@@ -19,11 +18,11 @@ from trawl.library.contents import (
     Original,
     count_values,
     list_documents,
-    metadata_edits,
     open_original,
     read_status,
 )
 from trawl.library.media import AudioInput, ImageInput
+from trawl.library.writing import Writing
 from trawl.query import Filter
 from trawl.search import (
     MAX_RESULTS,
@@ -37,14 +36,14 @@ from trawl.search import (
     search_options,
 )
 from trawl.settings import Settings, load_settings
-from trawl.store import DocumentRow, Snapshot, Store, WriteLock
-from trawl.types import Answer, Facet, Modality, Report, Status
+from trawl.store import DocumentRow, Snapshot, Store
+from trawl.types import Answer, Facet, Modality, Status
 
 if TYPE_CHECKING:
     from trawl.encoders.cross_encoder import CrossEncoder
 
 
-class Library:
+class Library(Writing):
     """A directory that holds an index of documents.
 
     ::
@@ -101,84 +100,6 @@ class Library:
         if name not in self._rerankers:
             self._rerankers[name] = load_reranker(name, self.settings.model_dir)
         return self._rerankers[name]
-
-    # --- writing -----------------------------------------------------------------------
-
-    def add(
-        self,
-        paths: str | Path | Iterable[str | Path],
-        *,
-        metadata: Mapping[str, Any] | None = None,
-        prune: bool = False,
-        progress: Progress | None = None,
-    ) -> Report:
-        """Add files and directories. Skips unchanged files and replaces changed ones.
-
-        `metadata` applies to every file and overrides what is found beside it. `prune`
-        removes documents below the given directories whose files are gone. `progress` is
-        called with (done, total, address). Unreadable files are reported and skipped.
-        Raises `LibraryLockedError` while another process writes.
-        """
-        with WriteLock(self.path, self.settings.lock_wait_s) as lock:
-            plan = make_plan(inputs.names_of(paths), inputs.as_mapping(metadata, "metadata"))
-            ingester = Ingester(
-                self._store.writer(lock),
-                identity.encoders_of(self._models),
-                self._models[0].text,
-                identity.ingest_options(self.settings, self._models),
-            )
-            report = ingester.run(plan, prune=prune, progress=progress)
-        self._store.refresh()
-        return report
-
-    def remove(self, targets: str | Path | Iterable[str | Path]) -> int:
-        """Remove documents by id or path; a directory stands for every document below it.
-
-        Returns the number of documents removed. Raises `NotFoundError` if a target matches
-        nothing, before anything is removed.
-        """
-        with WriteLock(self.path, self.settings.lock_wait_s) as lock:
-            writer = self._store.writer(lock)
-            ids = inputs.matching_ids(inputs.names_of(targets), writer.known.values())
-            writer.remove(ids)
-            writer.maintain()
-        self._store.refresh()
-        return len(ids)
-
-    def set_metadata(
-        self,
-        document_id: str,
-        changes: Mapping[str, Any],
-        *,
-        check: Callable[[DocumentRow], None] | None = None,
-    ) -> DocumentRow:
-        """Change the metadata of a document and its chunks, without embedding anything again.
-
-        `changes` is a JSON merge patch (RFC 7396): None deletes a key. Edits survive
-        re-adding the file, and are deleted with the document. `check` is called under the
-        lock with the document as it is, and may raise to prevent the change.
-
-        Returns the changed document. Raises `NotFoundError`, and `MetadataError` if a value
-        does not fit its column.
-        """
-        edits = metadata_edits(changes)
-        with WriteLock(self.path, self.settings.lock_wait_s) as lock:
-            writer = self._store.writer(lock)
-            row = next(
-                filter(
-                    None, map(writer.known.get, inputs.candidate_ids(inputs.name_of(document_id)))
-                ),
-                None,
-            )
-            if row is None:
-                raise NotFoundError(f"no document {document_id!r} in {self.path}")
-            if check is not None:
-                check(row)
-            if edits:
-                row = writer.edit(row.document_id, edits)
-                writer.maintain()
-        self._store.refresh()
-        return row
 
     # --- searching ---------------------------------------------------------------------
 
