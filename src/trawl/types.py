@@ -353,7 +353,7 @@ class Report:
 
     `failed` lists every file that could not be indexed, `notices` what differs from the files
     that were added or replaced. `skipped` counts the files in folders whose type is not
-    supported.
+    read, and `skipped_types` counts them by extension (".doc", "" for none), most first.
     """
 
     added: int
@@ -365,6 +365,7 @@ class Report:
     seconds: float
     skipped: int = 0
     notices: tuple[Notice, ...] = ()
+    skipped_types: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

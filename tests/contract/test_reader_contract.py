@@ -268,3 +268,30 @@ def test_an_unknown_media_type_lists_the_supported(tmp_path: Path) -> None:
 
 def test_every_public_name_exists() -> None:
     assert all(hasattr(trawl.readers, name) for name in trawl.readers.__all__)
+
+
+def test_what_is_not_read_is_named_with_what_to_do(tmp_path: Path) -> None:
+    reasons = {}
+    for name, data in [
+        ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+        ("a.xyz", b"\0\1\2"),
+        ("a", b"7z\xbc\xaf\x27\x1c\0\4"),
+        ("b", b"\0\1\2"),
+        ("a.ts", b"G@\0\x10\0\0\xb0"),
+        ("a.py", b""),
+    ]:
+        path = tmp_path / name
+        path.write_bytes(data)
+        assert media_type_of(path) is None
+        reasons[name] = trawl.readers.why_unread(path)
+    listed = "docs/formats.md lists the formats that are read"
+    assert reasons == {
+        "a.doc": ".doc is a Word 97 document, which is not read; save it as .docx, or as PDF",
+        "a.xyz": f"files of type .xyz are not read; {listed}",
+        "a": "contains a 7z archive, which is not read",
+        "b": f"neither its name nor its content is of a type that is read; {listed}",
+        "a.ts": "named .ts but contains no text",
+        "a.py": "empty file",
+    }
+    assert trawl.readers.why_skipped(".psd").startswith(".psd is a picture with layers")
+    assert trawl.readers.why_skipped(".py") == ".py is empty or not text"

@@ -100,9 +100,9 @@ def test_an_unsupported_file_is_skipped_in_a_folder_and_fails_if_named(
     folder.mkdir()
     (folder / "data.json").write_text("{}\n")
     report = library.add(folder)
-    assert (report.skipped, report.failed) == (1, ())
+    assert (report.skipped, report.skipped_types, report.failed) == (1, {".json": 1}, ())
     (failure,) = library.add(folder / "data.json").failed
-    assert "unsupported file type .json" in failure.reason
+    assert failure.reason == (".json is structured data, which is not read; write it as JSON lines")
 
 
 def test_failures_are_removed_once_their_cause_is_gone(library: Library, tmp_path: Path) -> None:

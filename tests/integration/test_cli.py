@@ -346,6 +346,7 @@ def test_json_of_add_and_status_is_this() -> None:
         "failed": [{"uri": "/x/a.png", "reason": "torn"}],
         "notices": [],
         "skipped": 7,
+        "skipped_types": {},
         "chunks": 5,
         "seconds": 6.5,
     }
@@ -388,8 +389,8 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
     assert "<mark>" in hit["snippet"]
     assert Path(hit["uri"]).is_absolute()
     assert set(ask(place, "add", "collection")) == {
-        "added", "unchanged", "replaced", "removed", "failed", "notices", "skipped", "chunks",
-        "seconds",
+        "added", "unchanged", "replaced", "removed", "failed", "notices", "skipped",
+        "skipped_types", "chunks", "seconds",
     }  # fmt: skip
     status = ask(place, "status")
     assert set(status) == {"documents", "chunks", "failed", "notices", "spaces", "version"}

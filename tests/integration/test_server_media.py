@@ -67,6 +67,7 @@ def test_the_original_file_is_returned(
     assert response.headers["content-disposition"].startswith("inline; filename*=UTF-8''")
     assert response.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in response.headers["content-security-policy"]
+    assert "script-src" not in response.headers["content-security-policy"]
     head = client.head(chunk["media_url"])
     assert (head.status_code, head.content) == (200, b"")
     for header in ("etag", "last-modified", "content-length", "content-type", "accept-ranges"):

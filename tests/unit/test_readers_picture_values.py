@@ -355,3 +355,25 @@ def test_a_jpeg_that_lacks_only_its_end_mark_is_read(
         cut.write_bytes(buffer.getvalue()[:-removed])
         with pytest.raises(ReadError, match="cannot be decoded"):
             reading(cut)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "samples", "photometric", "described"),
+    [
+        ("f4", 3, 2, "3 × 32-bit floats per pixel (RGB)"),
+        ("u4", 3, 2, "3 × 32-bit integers per pixel (RGB)"),
+        ("u1", 3, 9, "3 × 8-bit integers per pixel (ICC Lab)"),
+        ("f2", 1, 1, "1 × 16-bit floats per pixel (grey)"),
+        ("u1", 5, 1, "5 × 8-bit integers per pixel (grey)"),
+    ],
+)
+def test_samples_of_a_tiff_that_are_not_read_are_named(
+    tmp_path: Path, dtype: str, samples: int, photometric: int, described: str
+) -> None:
+    path = tmp_path / "a.tif"
+    write_tiff(path, (np.zeros((8, 8, samples), dtype), {262: photometric, 277: samples}))
+    with pytest.raises(ReadError) as raised:
+        reading(path)
+    assert str(raised.value) == (
+        f"TIFF with {described} is not read; convert it to 8 or 16 bits in grey or RGB"
+    )

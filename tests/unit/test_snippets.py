@@ -112,3 +112,24 @@ def test_threads_stem_at_the_same_time_and_do_not_mix_their_words() -> None:
 
 
 ENDINGS = ("s", "ing", "ed", "edly", "ation", "ational", "iveness", "ously")
+
+
+def test_words_near_a_fuzzy_word_are_marked() -> None:
+    text = "The Neutrino and neutrons, a nuetrino, the néutrino."
+    assert snippet(text, "neutrno", [("neutrno", 1)]) == (
+        "The <mark>Neutrino</mark> and neutrons, a nuetrino, the <mark>néutrino</mark>."
+    )
+    assert "<mark>nuetrino</mark>" in snippet(text, "", [("neutrino", 2)])
+
+
+@given(st.text("abé", max_size=6), st.text("abé", max_size=6), st.integers(1, 2))
+def test_nearness_is_the_edit_distance(text: str, word: str, most: int) -> None:
+    def distance(a: str, b: str) -> int:
+        if not a or not b:
+            return len(a) + len(b)
+        changed = distance(a[1:], b[1:]) + (a[0] != b[0])
+        return min(changed, distance(a[1:], b) + 1, distance(a, b[1:]) + 1)
+
+    shown = snippet(text, "", [(word, most)])
+    near = bool(text and word) and distance(fold(text), fold(word)) <= most
+    assert ("<mark>" in shown) == near

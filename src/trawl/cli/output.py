@@ -143,8 +143,8 @@ _DOCUMENT = (
     "notices",
 )  # fmt: skip
 _REPORT = (
-    "added", "unchanged", "replaced", "removed", "failed", "notices", "skipped", "chunks",
-    "seconds",
+    "added", "unchanged", "replaced", "removed", "failed", "notices", "skipped",
+    "skipped_types", "chunks", "seconds",
 )  # fmt: skip
 
 

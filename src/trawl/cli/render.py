@@ -33,6 +33,7 @@ _INDENT = "    "
 _MARKED = re.compile(r"<mark>(.*?)</mark>", re.DOTALL)
 _SNIPPET_LINES = 3
 _LISTED_NOTICES = 10
+_LISTED_TYPES = 10
 _MODALITIES: tuple[Modality, ...] = ("text", "image", "audio")
 
 
@@ -111,12 +112,15 @@ def print_report(out: Console, report: Report) -> None:
     if report.notices:
         rows["notices"] = f"{len(report.notices):,}"
     if report.skipped:
-        rows["skipped"] = f"{report.skipped:,}  (unsupported file type)"
+        rows["skipped"] = f"{report.skipped:,}"
     _print_pairs(out, rows)
     files = report.added + report.replaced
     rate = f", {files / report.seconds:,.1f} files/s" if files and report.seconds > 0 else ""
     chunks = f"{report.chunks:,} chunk{'' if report.chunks == 1 else 's'}"
     out.print(f"{chunks} in {_duration(report.seconds)}{rate}")
+    if report.skipped_types:
+        out.print()
+        _print_skipped(out, report.skipped_types)
     if report.failed:
         out.print()
         print_failures(out, report.failed)
@@ -126,6 +130,19 @@ def print_report(out: Console, report: Report) -> None:
         more = len(report.notices) - _LISTED_NOTICES
         if more > 0:
             out.print(f"and {more:,} more; list all with: trawl status --notices")
+
+
+def _print_skipped(out: Console, types: Mapping[str, int]) -> None:
+    """Print the number of skipped files of each extension, and why they are not read."""
+    from trawl.readers import why_skipped
+
+    listed = list(types.items())[:_LISTED_TYPES]
+    width = max(len(f"{count:,}") for _, count in listed)
+    for suffix, count in listed:
+        out.print(Text(f"{count:>{width},} skipped: {clean(why_skipped(suffix))}", style="dim"))
+    more = len(types) - _LISTED_TYPES
+    if more > 0:
+        out.print(Text(f"and files of {more:,} more types", style="dim"))
 
 
 def print_failures(out: Console, failed: Iterable[Failure]) -> None:

@@ -154,6 +154,7 @@ class RemoteLibrary:
             seconds=round(sum(job.seconds for job in jobs), 3),
             skipped=len(plan.skipped),
             notices=tuple(notices),
+            skipped_types=plan.skipped_types,
         )
 
     def _submit(self, batch: Sequence[Item]) -> Job:

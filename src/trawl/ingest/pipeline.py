@@ -107,6 +107,7 @@ class Ingester:
             seconds=round(time.monotonic() - began, 3),
             skipped=len(plan.skipped),
             notices=tuple(self._counts.notices),
+            skipped_types=plan.skipped_types,
         )
 
     def _prepare(self, items: Sequence[Item]) -> Iterator[_Prepared]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from trawl.errors import ReadError, TrawlError
-from trawl.readers import Sidecars, media_type_of, picture_links
+from trawl.readers import Sidecars, media_type_of, picture_links, suffix_of, why_unread
 from trawl.types import Metadata
 
 _MARKDOWN = "text/markdown"
@@ -56,6 +57,11 @@ class Plan:
     unread: list[Unread] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
+
+    @property
+    def skipped_types(self) -> dict[str, int]:
+        """The number of skipped files by extension, most first; "" counts those without one."""
+        return dict(Counter(suffix_of(uri) for uri in self.skipped).most_common())
 
     def covers(self, uri: str) -> bool:
         """Return whether a URI is at or below a root."""
@@ -157,9 +163,7 @@ class _Walk:
             media_type = media_type_of(real)
             if media_type is None:
                 if named:
-                    raise ReadError(
-                        f"unsupported file type{f' {real.suffix}' if real.suffix else ''}"
-                    )
+                    raise ReadError(why_unread(real))
                 self._plan.skipped.append(uri_of(real))
                 return
             sidecar = self._sidecars.metadata_for(real)

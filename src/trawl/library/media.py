@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trawl.errors import QueryError, ReadError
-from trawl.readers import media_type_of, read
+from trawl.readers import media_type_of, read, why_unread
 from trawl.types import Part, Passages, Picture, Recording, Sound
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _read(path: Path, name: str, max_pixels: int) -> Sequence[Part]:
     try:
         media_type = media_type_of(path)
         if media_type is None:
-            raise ReadError("unsupported file type")
+            raise ReadError(why_unread(path))
         return read(path, media_type, max_pixels=max_pixels).parts
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

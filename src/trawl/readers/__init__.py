@@ -15,8 +15,9 @@ from trawl.readers.formats import Format, Limits, Reader, opened, read_head, sho
 from trawl.readers.markdown import PictureLink, picture_links
 from trawl.readers.sidecars import Sidecar, Sidecars
 from trawl.readers.text import looks_like_text
+from trawl.readers.unread import foreign_content, suffix_of, unread_reason
 from trawl.readers.values import coerce_option
-from trawl.types import Reading
+from trawl.types import Modality, Reading
 
 __all__ = [
     "FORMATS",
@@ -29,8 +30,12 @@ __all__ = [
     "Sidecars",
     "coerce_option",
     "media_type_of",
+    "modality_of",
     "picture_links",
     "read",
+    "suffix_of",
+    "why_skipped",
+    "why_unread",
 ]
 
 FORMATS: tuple[Format, ...] = (
@@ -46,17 +51,8 @@ FORMATS: tuple[Format, ...] = (
 READERS: dict[str, Reader] = {format_.media_type: format_.read for format_ in FORMATS}
 """The reader of each media type."""
 
+_MODALITIES = {format_.media_type: format_.modality for format_ in FORMATS}
 _BY_SUFFIX = {suffix: format_ for format_ in FORMATS for suffix in format_.suffixes}
-
-# Unsupported types that are often renamed, for error messages.
-_FOREIGN: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"%PDF-", "a PDF document"),
-    (0, b"PK\x03\x04", "a ZIP archive"),
-    (0, b"\x1f\x8b", "gzip data"),
-    (0, b"\x7fELF", "a program"),
-    (4, b"ftyp", "a file of the MP4 family (such as video)"),
-    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
-)
 
 
 def media_type_of(path: Path) -> str | None:
@@ -85,8 +81,9 @@ def media_type_of(path: Path) -> str | None:
     detected = next((f for f in FORMATS if f.matches is not None and f.matches(head)), None)
     if detected is None:
         if claimed is not None:
-            if claimed.media_type != "audio/mp4":  # of the MP4 family, like videos
-                _reject_foreign(head, suffix)
+            foreign = foreign_content(head)
+            if foreign and claimed.media_type != "audio/mp4":  # of the MP4 family, like videos
+                raise ReadError(f"named {suffix} but contains {foreign}")
             if claimed.only_if_text:
                 return None
         return claimed.media_type if claimed else None
@@ -115,7 +112,27 @@ def read(path: Path, media_type: str, *, max_pixels: int = 100_000_000) -> Readi
         raise ReadError(f"the {media_type} file cannot be read: {reason}") from error
 
 
-def _reject_foreign(head: bytes, suffix: str) -> None:
-    for offset, magic, name in _FOREIGN:
-        if head[offset : offset + len(magic)] == magic:
-            raise ReadError(f"named {suffix} but contains {name}")
+def modality_of(media_type: str | None) -> Modality | None:
+    """Return what the chunks of a media type are, None for a type that is not read."""
+    return _MODALITIES.get(media_type) if media_type is not None else None
+
+
+def why_unread(path: Path) -> str:
+    """Return why `media_type_of` knows no type for a file, and what to do with it."""
+    try:
+        head = read_head(path)
+    except ReadError as error:
+        return str(error)
+    suffix = suffix_of(path.name)
+    if not head:
+        return "empty file"
+    if suffix in _BY_SUFFIX:  # such as video in .ts
+        return f"named {suffix} but contains {foreign_content(head) or 'no text'}"
+    return unread_reason(suffix, head)
+
+
+def why_skipped(suffix: str) -> str:
+    """Return why files of a folder with an extension ("" for none) are skipped."""
+    if suffix in _BY_SUFFIX:
+        return f"{suffix} is empty or not text"
+    return unread_reason(suffix) if suffix else "no extension, and empty or not text"

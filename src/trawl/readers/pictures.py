@@ -19,6 +19,7 @@ from trawl.errors import ReadError
 from trawl.readers.formats import Format, Limits, opened, short_reason, stem_title
 from trawl.readers.picture_repairs import jpeg_without_end, without_ancillary_damage
 from trawl.readers.pixels import MAX_SIDE_PX, is_uniform, shrunk
+from trawl.readers.tiff_samples import undecodable_samples
 from trawl.types import Metadata, Picture, Reading
 
 if TYPE_CHECKING:
@@ -108,7 +109,10 @@ def _opened_image(path: Path, media_type: str) -> Iterator[tuple[ImageFile, tupl
         except ReadError:
             raise
         except Exception as error:  # Pillow raises many types: struct.error, IndexError ...
-            raise ReadError(f"the {kind} image cannot be decoded: {short_reason(error)}") from error
+            reason = f"the {kind} image cannot be decoded: {short_reason(error)}"
+            if "unknown pixel mode" in reason or "unknown data organization" in reason:
+                reason = undecodable_samples(stream) or reason
+            raise ReadError(reason) from error
 
 
 def _check_size(picture: ImageFile, limits: Limits) -> None:

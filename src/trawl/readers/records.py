@@ -20,6 +20,9 @@ from trawl.types import Passages, Reading
 _DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_ROWS = 50
 
+# The limit of the csv module is one number of the process, and 128 KiB at first.
+csv.field_size_limit(max(csv.field_size_limit(), MAX_TEXT_BYTES))
+
 
 def read_table(path: Path, limits: Limits, *, media_type: str) -> Reading:
     """Read CSV or TSV: each row as lines of ``column: value``.
@@ -81,7 +84,7 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             cells = [cell.strip() for cell in row]
             if any(cells):
                 yield number, cells
-    except csv.Error as error:  # such as a cell of more than 131,072 characters
+    except csv.Error as error:
         raise ReadError(f"row {number + 1:,} cannot be read: {error}") from error
 
 

@@ -197,7 +197,7 @@ def hits_of(request: SearchRequest, snapshot: Snapshot, page: Page) -> tuple[Hit
     rows = [item.row for item in (*page.items, *moments)]
     chunks = dict(zip(rows, snapshot.take(rows), strict=True))
     return tuple(
-        _hit(rank, item, chunks, page.moments.get(item.row, ()), request.text)
+        _hit(rank, item, chunks, page.moments.get(item.row, ()), request)
         for rank, item in enumerate(page.items, start=request.options.offset + 1)
     )
 
@@ -207,7 +207,7 @@ def _hit(
     item: Fused,
     chunks: Mapping[int, StoredChunk],
     moments: Sequence[Fused],
-    query: str,
+    request: SearchRequest,
 ) -> Hit:
     chunk = chunks[item.row]
     return Hit(
@@ -218,7 +218,7 @@ def _hit(
         uri=chunk.uri,
         modality=chunk.modality,
         title=chunk.title,
-        snippet=snippet(chunk.text, query),
+        snippet=snippet(chunk.text, request.text, request.options.fuzzy),
         span=chunk.span,
         metadata=chunk.metadata,
         evidence=item.evidence,

@@ -6,6 +6,7 @@ import html
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from trawl.words import ranked, tokens
@@ -42,23 +43,25 @@ def content_stems(query: str) -> set[str]:
     return {term for term, _ in ranked(content or every)}
 
 
-def snippet(text: str, query: str) -> str:
+def snippet(text: str, query: str, fuzzy: Sequence[tuple[str, int]] = ()) -> str:
     """Return about 200 characters of `text`, as HTML.
 
     The snippet starts at the sentence that is followed by the most distinct words of the
     query. Those words are between `<mark>` and `</mark>`, the rest is escaped, and runs of
-    white space are replaced by single spaces.
+    white space are replaced by single spaces. `fuzzy` are words with the number of letters
+    that may differ.
     """
     text = " ".join(text.split())
-    found = _matches(text, content_stems(query))
+    near = [(token.text, most) for word, most in fuzzy for token in tokens(word)]
+    found = _matches(text, content_stems(query), near)
     start, end = _window(text, found)
     inside = [match for match in found if match.start >= start and match.end <= end]
     shown = _marked(text, start, end, inside)
     return ("… " if start > 0 else "") + shown + (" …" if end < len(text) else "")
 
 
-def _matches(text: str, wanted: set[str]) -> list[_Match]:
-    """Return the terms of `text` that are in `wanted`, in order."""
+def _matches(text: str, wanted: set[str], near: Sequence[tuple[str, int]]) -> list[_Match]:
+    """Return the terms of `text` that are in `wanted` or similar to a word of `near`, in order."""
     found: list[_Match] = []
     for term, parts in ranked(tokens(text)):
         # A single character of an unspaced script matches within each pair.
@@ -66,7 +69,28 @@ def _matches(text: str, wanted: set[str]) -> list[_Match]:
             if name in wanted and (span is parts or parts[0].joined is not None):
                 found.append(_Match(span[0].start, span[-1].end, name))
                 break
+        else:
+            token = parts[0]
+            similar = (w for w, most in near if token.joined is None and _near(token.text, w, most))
+            word = next(similar, None)
+            if word is not None:
+                found.append(_Match(token.start, token.end, word))
     return found
+
+
+@lru_cache(maxsize=1 << 14)
+def _near(other: str, word: str, most: int) -> bool:
+    """Return whether two words differ in at most `most` letters added, removed or changed."""
+    if abs(len(other) - len(word)) > most:
+        return False
+    row = list(range(len(word) + 1))
+    for place, letter in enumerate(other, start=1):
+        last, row[0] = row[0], place
+        for at, wanted in enumerate(word, start=1):
+            last, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, last + (letter != wanted))
+        if min(row) > most:
+            return False
+    return row[-1] <= most
 
 
 def _window(text: str, matches: Sequence[_Match]) -> tuple[int, int]:

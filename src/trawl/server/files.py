@@ -22,6 +22,11 @@ from trawl.library import Original
 CACHED = "private, max-age=300, must-revalidate"
 # Files can have any content: browsers may show them, but not run anything.
 _POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
+# Browsers show no PDF in a sandbox; their viewers run none of its scripts with access to the site.
+_VIEWER_POLICY = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'"
+
+# Text whose type does not begin with text/.
+_TEXTS = frozenset({"application/jsonl", "application/json", "application/x-ipynb+json"})
 
 
 def etag(content: bytes) -> str:
@@ -46,7 +51,9 @@ def file_response(original: Original, request: Headers) -> Response:
         "Last-Modified": _http_date(original.modified_at),
         "Cache-Control": CACHED,
         "Content-Disposition": f"inline; filename*=UTF-8''{quote(original.name, safe='')}",
-        "Content-Security-Policy": _POLICY,
+        "Content-Security-Policy": (
+            _VIEWER_POLICY if original.media_type == "application/pdf" else _POLICY
+        ),
     }
     if _is_current(request, headers["ETag"], original.modified_at):
         original.file.close()
@@ -70,6 +77,15 @@ def _is_current(request: Headers, tag: str, modified_at: datetime) -> bool:
     return modified_at.replace(microsecond=0) <= since.replace(tzinfo=since.tzinfo or UTC)
 
 
+def _content_type(media_type: str) -> str:
+    """Return the header for a media type. Readers take text as UTF-8, browsers do not.
+
+    A byte order mark has precedence over the header, so files in UTF-16 are shown correctly.
+    """
+    is_plain = media_type.startswith("text/") or media_type in _TEXTS
+    return f"{media_type}; charset=utf-8" if is_plain else media_type
+
+
 class _OriginalResponse(FileResponse):
     """Sends the file that was opened and checked, rather than what is now at its path."""
 
@@ -77,11 +93,10 @@ class _OriginalResponse(FileResponse):
     max_ranges = 1  # of several ranges, which a server may ignore, the whole file is sent
 
     def __init__(self, original: Original, headers: Mapping[str, str]) -> None:
-        is_text = original.media_type.startswith("text/")
         super().__init__(
             original.name,
             headers=headers,
-            media_type=f"{original.media_type}; charset=utf-8" if is_text else original.media_type,
+            media_type=_content_type(original.media_type),
             stat_result=os.fstat(original.file.fileno()),
         )
         self._file = original.file

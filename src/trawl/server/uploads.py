@@ -21,7 +21,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from trawl.errors import LibraryReadOnlyError, ReadError, UsageError
-from trawl.readers import media_type_of, read
+from trawl.readers import media_type_of, modality_of, read, why_unread
 from trawl.server.schemas import MOST_KEYS, LineBody
 from trawl.types import Modality, Passages, Picture, Sound
 
@@ -76,7 +76,7 @@ def read_medium(
     """
     if modality is None:
         with _stored(stream) as path:
-            modality = "audio" if (media_type_of(path) or "").startswith("audio/") else "image"
+            modality = "audio" if modality_of(media_type_of(path)) == "audio" else "image"
     if modality == "audio":
         return "audio", read_sound(stream)
     return "image", read_picture(stream, max_pixels)
@@ -97,10 +97,10 @@ def _checked(path: Path, kind: str, name: str, formats: str) -> str:
     if path.stat().st_size == 0:
         raise ReadError(f"the upload is empty; send {formats}")
     media_type = media_type_of(path)
-    if media_type is None or not media_type.startswith(kind + "/"):
-        raise ReadError(
-            f"the upload is not {name} but {media_type or 'of an unknown type'}; send {formats}"
-        )
+    if media_type is None:
+        raise ReadError(f"the upload is not {name}: {why_unread(path)}; send {formats}")
+    if modality_of(media_type) != kind:
+        raise ReadError(f"the upload is not {name} but {media_type}; send {formats}")
     return media_type
 
 

@@ -306,7 +306,7 @@ async def thumbnail(
 
 
 _FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-_FILES = {"image/*": _FILE, "audio/*": _FILE, "text/*": _FILE}
+_FILES = {f"{kind}/*": _FILE for kind in ("image", "audio", "video", "text", "application")}
 _MEDIA: dict[str, Any] = {
     "summary": "Get the file of a chunk",
     "response_class": Response,
