@@ -1,0 +1,1 @@
+"""Read PDF documents: text in the order of reading, figures and tables."""
