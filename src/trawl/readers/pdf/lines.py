@@ -214,7 +214,9 @@ def _right_neighbour(segments: list[_Segment], order: list[int], at: int) -> int
                     break
                 to += step
                 continue
-            if other.x0 >= segment.x1 - 0.3 * em and (best is None or other.x0 < segments[best].x0):
+            initial = min(segment.size, other.size) < _INITIAL * em
+            nearer = best is None or other.x0 < segments[best].x0
+            if other.x0 >= segment.x1 - 0.3 * em and nearer and not initial:
                 best = order[to]
             to += step
     return best
@@ -228,7 +230,7 @@ def _separated(
     right: int,
     known: list[_Corridor],
 ) -> bool:
-    """Tell whether a gutter passes between two segments on one baseline."""
+    """Return whether a gutter passes between two segments on one baseline."""
     a, b = segments[left], segments[right]
     em = max(a.size, b.size)
     if b.x0 - a.x1 < _NEAR_EM * em:
@@ -308,7 +310,7 @@ def line_of(words: Iterable[Word]) -> Line:
 
 
 def _leftwards(word: Word) -> bool:
-    """Tell whether a word is of a script that is written from right to left."""
+    """Return whether a word is of a script that is written from right to left."""
     return _LEFTWARDS.search(word.text) is not None
 
 

@@ -188,7 +188,7 @@ def _styles(textpage: Any, chars: _Chars, rotation: int) -> dict[int, _Style]:
 
 
 def _near(turn: int, right: int) -> bool:
-    """Tell whether an angle is close to a right one, as on a page scanned askew."""
+    """Return whether an angle is close to a right one, as on a page scanned askew."""
     return abs((turn - right + 180) % 360 - 180) <= 5
 
 
@@ -271,7 +271,7 @@ def _level(
 
 
 def _unreadable(codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Tell which characters have no meaning: replacement characters and private codes."""
+    """Return which characters have no meaning: replacement characters and private codes."""
     private = ((codes >= 0xE000) & (codes <= 0xF8FF)) | (codes >= 0xF0000)
     return np.asarray(private | (codes == 0xFFFD) | (codes == 0xFFFF))
 
