@@ -15,7 +15,7 @@ from trawl.errors import TrawlError, UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from trawl.types import Answer, Evidence, Hit
+    from trawl.types import Answer, Evidence, Hit, Link, StoredChunk
 
 RERANK = "rerank"
 """The `source` of a reranker's evidence."""
@@ -70,7 +70,8 @@ def _table(hits: Sequence[Hit]) -> pa.Table:
     for name in names:
         values = [row.get(name) for row in rows]
         if name in _FIXED:
-            columns[name] = pa.array(values, getattr(pa, _FIXED[name])())
+            kind = getattr(pa, _FIXED[name].removesuffix("s"))()
+            columns[name] = pa.array(values, pa.list_(kind) if _FIXED[name][-1] == "s" else kind)
             continue
         try:
             columns[name] = pa.array(values)
@@ -90,13 +91,18 @@ _FIXED = {
     "chunk_id": "string",
     "document_id": "string",
     "detail": "string",
+    "label": "string",
+    "section": "string",
+    "cites": "strings",
+    "cited_by": "strings",
     "page": "int64",
+    "box": "float64s",
     "start_char": "int64",
     "end_char": "int64",
     "start_s": "float64",
     "end_s": "float64",
 }
-"""The columns that every answer has, with their Arrow types."""
+"""The columns that every answer has, with their Arrow types; a plural is a list."""
 
 
 def _row(hit: Hit) -> dict[str, Any]:
@@ -104,6 +110,8 @@ def _row(hit: Hit) -> dict[str, Any]:
     row |= {name: value for name, value in hit.span.as_dict().items() if name in _FIXED}
     row["snippet"] = html.unescape(_MARK.sub("", hit.snippet))
     row["uri"] = printable(hit.uri)
+    for kind in ("cites", "cited_by"):
+        row[kind] = list(dict.fromkeys(one.label for one in hit.links if one.kind == kind))
     return row | {_METADATA + key: value for key, value in hit.metadata.items()}
 
 
@@ -137,10 +145,37 @@ def _html_row(hit: Hit, thumbnail: Callable[[str], bytes] | None) -> str:
         str(hit.rank),
         picture or html.escape(hit.modality),
         f"<b>{html.escape(printable(hit.title))}</b><br>{snippet}"
-        f"<br><small>{html.escape(printable(hit.uri))} {html.escape(hit.detail)}</small>",
+        f"<br><small>{html.escape(printable(hit.uri))} {html.escape(hit.detail)} "
+        f"{html.escape(place_text(hit))}</small>",
         f"{hit.score:.2f}",
     ]
     return "<tr>" + "".join(f'<td style="text-align:left">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def place_text(hit: Hit | StoredChunk) -> str:
+    """Return the page and section of a chunk, its label and its links, as far as it has them."""
+    span = hit.span
+    parts = [f"page {span.page}" if span.page is not None else "", span.section or "", hit.label]
+    return ", ".join(part for part in [*parts, links_text(hit.links)] if part)
+
+
+def links_text(links: Sequence[Link]) -> str:
+    """Return links in words: "cites Figure 2 and Table 1", "cited on pages 3 and 5"."""
+    cites = list(dict.fromkeys(one.label for one in links if one.kind == "cites"))
+    places = list(dict.fromkeys(one.label for one in links if one.kind == "cited_by"))
+    pages = [place.removeprefix("page ") for place in places if place.startswith("page ")]
+    others = [place for place in places if not place.startswith("page ")]
+    texts = [f"cites {_joined(cites)}"] if cites else []
+    if pages:
+        texts.append(f"cited on page{'s' if len(pages) > 1 else ''} {_joined(pages)}")
+    if others:
+        texts.append(f"cited in {_joined(others)}")
+    return ", ".join(texts)
+
+
+def _joined(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _picture(chunk_id: str, thumbnail: Callable[[str], bytes]) -> str:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trawl.content import Box as Box
+from trawl.content import Part as Part
+from trawl.content import Passages as Passages
+from trawl.content import Picture as Picture
+from trawl.content import Reading as Reading
+from trawl.content import Recording as Recording
+from trawl.content import Region as Region
 from trawl.display import Presented, explanation
 
 if TYPE_CHECKING:
@@ -70,71 +77,6 @@ Media: TypeAlias = "str | Image | Sound"
 """One item that an encoder embeds."""
 
 
-# --- reading -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Passages:
-    """A stretch of running text that starts at character `start_char` of the document.
-
-    `rows` are the (start in `text`, row number) of the records of a table, in order.
-    """
-
-    text: str
-    start_char: int = 0
-    page: int | None = None
-    rows: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded image: RGB, upright, without alpha, and its caption.
-
-    `width_px` and `height_px` are the original's size; `image` may be smaller. `box` is
-    left, top, right, bottom in page units.
-    """
-
-    image: Image
-    width_px: int
-    height_px: int
-    caption: str = ""
-    page: int | None = None
-    box: tuple[float, float, float, float] | None = None
-
-
-class Recording(Protocol):
-    """An audio file that is decoded window by window, in constant memory."""
-
-    @property
-    def duration_s(self) -> float:
-        """Length in seconds."""
-        ...
-
-    def windows(self, window_s: float, hop_s: float) -> Iterator[tuple[float, Sound]]:
-        """Yield (start in seconds, sound) for each window; the last may be shorter.
-
-        Raises `ReadError` if the stream is truncated or cannot be decoded.
-        """
-        ...
-
-
-Part: TypeAlias = "Passages | Picture | Recording"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The content of one file, as a reader returns it.
-
-    `notices` name what of the file is left out or doubtful although the file is indexed.
-    """
-
-    media_type: str
-    title: str
-    parts: Sequence[Part]
-    metadata: Mapping[str, Value] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
-
-
 # --- storage -------------------------------------------------------------------------
 
 
@@ -143,25 +85,40 @@ class Span:
     """The location of a chunk in its document. Only the fields that apply are set.
 
     Characters count from the start of the document's text, end exclusive. Pages count
-    from 1. `box` is left, top, right, bottom in page units. Seconds count from the start
-    of the recording.
+    from 1; `box` is on the page. `regions` is set if the chunk covers more than one column
+    or page: all its boxes, in reading order; `page` and `box` are the first. `section` has
+    the headings above, joined by " › ". Seconds count from the start of the recording.
     """
 
     start_char: int | None = None
     end_char: int | None = None
     page: int | None = None
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     start_s: float | None = None
     end_s: float | None = None
+    section: str | None = None
+    regions: tuple[Region, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields that are set, by name."""
+        """Return the fields that are set, by name, as JSON has them."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in values.items()
-            if value is not None
-        }
+        if self.box is not None:
+            values["box"] = list(self.box)
+        values["regions"] = [{"page": one.page, "box": list(one.box)} for one in self.regions]
+        return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A reference between two chunks of one document.
+
+    A passage `cites` a figure or table, whose `label` is "Figure 2"; the figure is `cited_by`
+    the passage, whose `label` is its place: "page 3".
+    """
+
+    kind: Literal["cites", "cited_by"]
+    chunk_id: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +146,8 @@ class Chunk:
 
     `text` is the passage, or the caption of an image or sound ("" if there is none).
     `vectors` maps a source's name ("mini.image") to a unit vector, float32 [D].
-    `thumbnail` is a small JPEG of an image.
+    `thumbnail` is a small JPEG of an image. `label` is the number that the document gives a
+    figure or table ("Figure 2"), `words` the text inside a picture.
     """
 
     document_id: str
@@ -200,6 +158,9 @@ class Chunk:
     vectors: Mapping[str, NDArray[np.float32]]
     thumbnail: bytes | None = None
     detail: str = ""
+    label: str = ""
+    words: str = ""
+    links: tuple[Link, ...] = ()
 
     @property
     def chunk_id(self) -> str:
@@ -221,6 +182,9 @@ class StoredChunk:
     detail: str
     span: Span
     metadata: Metadata
+    label: str = ""
+    words: str = ""
+    links: tuple[Link, ...] = ()
 
 
 # --- search results ------------------------------------------------------------------
@@ -272,7 +236,8 @@ class Hit:
     """One search result. `snippet` marks matching words with `<mark>`.
 
     `moments` are the next best parts of the same document, at most five, if the list is
-    limited per document.
+    limited per document. `label` is the number of a figure or table ("Figure 2"); `links`
+    name the figures that a passage cites, or the passages that cite a figure.
     """
 
     rank: int
@@ -288,6 +253,8 @@ class Hit:
     evidence: tuple[Evidence, ...]
     detail: str = ""
     moments: tuple[Moment, ...] = ()
+    label: str = ""
+    links: tuple[Link, ...] = ()
 
     @property
     def explanation(self) -> str:

@@ -324,6 +324,8 @@ def test_json_of_a_search_is_this() -> None:
                         "weight": 1.0,
                     }
                 ],
+                "label": "",
+                "links": [],
                 "moments": [],
             }
         ],
@@ -383,7 +385,7 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
     (hit,) = found["hits"]
     assert set(hit) == {
         "rank", "score", "chunk_id", "document_id", "uri", "modality", "title", "snippet",
-        "span", "metadata", "evidence", "moments",
+        "span", "metadata", "evidence", "moments", "label", "links",
     }  # fmt: skip
     assert set(hit["evidence"][0]) == {"source", "rank", "similarity", "calibrated", "weight"}
     assert "<mark>" in hit["snippet"]

@@ -136,8 +136,9 @@ def _counting_columns() -> list[ProgressColumn]:
 
 _HIT = (
     "rank", "score", "chunk_id", "document_id", "uri", "modality", "title", "snippet",
-    "span", "metadata", "evidence",
+    "span", "metadata", "evidence", "label", "links",
 )  # fmt: skip
+_CHUNK = ("chunk_id", "modality", "text", "detail", "label", "words", "links")
 _DOCUMENT = (
     "document_id", "uri", "title", "media_type", "size_bytes", "added_at", "metadata", "error",
     "notices",
@@ -216,10 +217,7 @@ def status_json(
 
 def contents_json(contents: DocumentView) -> dict[str, Any]:
     """Return the object that ``trawl show`` prints."""
-    chunks = [
-        _fields(chunk, ("chunk_id", "modality", "text", "detail")) | {"span": chunk.span.as_dict()}
-        for chunk in contents.chunks
-    ]
+    chunks = [_fields(chunk, _CHUNK) | {"span": chunk.span.as_dict()} for chunk in contents.chunks]
     return _fields(contents.document, _DOCUMENT) | {"chunks": chunks}
 
 

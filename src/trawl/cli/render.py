@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trawl.cli.output import clean
+from trawl.display import links_text
 
 if TYPE_CHECKING:
     from trawl.library.interface import DocumentView
@@ -57,16 +58,23 @@ def _print_hit(out: Console, hit: Hit, *, explain: bool) -> None:
     line.append("  " + score, style="green")
     out.print(line)
     body = snippet_text(hit.snippet)
-    if hit.detail:
-        body = Text.assemble((clean(hit.detail), "dim"), "  " if body.plain else "", body)
+    named = [] if body.plain.startswith(clean(hit.label)) else [clean(hit.label)]
+    lead_in = ", ".join(part for part in [*named, clean(hit.detail)] if part)
+    if lead_in:
+        body = Text.assemble((lead_in, "dim"), "  " if body.plain else "", body)
     for row in _wrapped(body, out.width - len(_INDENT), _SNIPPET_LINES):
         out.print(Text(_INDENT) + row)
     if hit.moments:
         places = ", ".join(_place(one) for one in hit.moments)
         for row in _wrapped(Text(f"also {places}", style="dim"), out.width - len(_INDENT), 2):
             out.print(Text(_INDENT) + row)
+    if hit.links:
+        links = Text(clean(links_text(hit.links)), style="dim")
+        for row in _wrapped(links, out.width - len(_INDENT), 2):
+            out.print(Text(_INDENT) + row)
     # Never cut a path: people copy it.
-    out.print(Text(_INDENT + clean(short_path(hit.uri)) + _page(hit.span.page), style="dim"))
+    place = _page(hit.span.page) + _section(hit.span.section)
+    out.print(Text(_INDENT + clean(short_path(hit.uri)) + place, style="dim"))
     if explain:
         for row in _wrapped(Text(hit.explanation, style="dim"), out.width - len(_INDENT), None):
             out.print(Text(_INDENT) + row)
@@ -224,10 +232,23 @@ def _print_chunk(out: Console, chunk: StoredChunk, *, whole: bool) -> None:
     if span.start_char is not None:
         place = f"characters {span.start_char:,}–{span.end_char:,}"
     head.append(f"  {chunk.modality}" + (f"  {place}" if place else "") + _page(span.page))
+    head.append(_section(span.section) + (f"  {clean(chunk.label)}" if chunk.label else ""))
     out.print(head)
-    text = Text(clean(" ".join(chunk.text.split())))
-    for row in _wrapped(text, out.width - len(_INDENT), None if whole else _SNIPPET_LINES):
-        out.print(Text(_INDENT) + row)
+    texts = [Text(clean(" ".join(chunk.text.split())))]
+    if chunk.words:
+        texts.append(Text(f"text in the picture: {clean(' '.join(chunk.words.split()))}"))
+    if whole:
+        for link in chunk.links:
+            texts.append(Text(f"{clean(links_text([link]))}  {link.chunk_id}", style="dim"))
+    elif chunk.links:
+        texts.append(Text(clean(links_text(chunk.links)), style="dim"))
+    for text in texts:
+        for row in _wrapped(text, out.width - len(_INDENT), None if whole else _SNIPPET_LINES):
+            out.print(Text(_INDENT) + row)
+
+
+def _section(section: str | None) -> str:
+    return f"  {clean(section)}" if section else ""
 
 
 def _print_pairs(out: Console, rows: Mapping[str, str | Text]) -> None:

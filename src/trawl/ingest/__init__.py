@@ -4,7 +4,7 @@ from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.pipeline import Ingester, IngestOptions, Progress
 from trawl.ingest.plan import Item, Plan, document_id_of, make_plan, path_of, uri_of
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Increased when a change of the readers or the chunking changes the chunks of a file, so that
 adding the file again replaces them."""
 

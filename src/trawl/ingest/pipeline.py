@@ -11,6 +11,7 @@ from pathlib import PurePath
 
 from trawl.encoders import Encoder, TextEncoder
 from trawl.errors import TrawlError
+from trawl.ingest.citations import links
 from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
 from trawl.ingest.embedding import Embedder, Pending
 from trawl.ingest.plan import Item, Plan, Unread, document_id_of, fingerprint
@@ -173,8 +174,9 @@ class Ingester:
         try:
             for draft in self._drafts(prepared.item, reading, document):
                 self._embedder.add(pending, draft)
+            pending.document = replace(document, notices=(*document.notices, *reading.late_notices))
             # A Markdown file of images only has no parts, and does not fail.
-            if reading.parts and not pending.drafts:
+            if reading.parts != () and not pending.drafts:
                 pending.error = "contains nothing to index"
         except TrawlError as error:
             pending.error = str(error)
@@ -283,9 +285,11 @@ class Ingester:
 
 
 def _chunks(pending: Pending) -> list[Chunk]:
+    document_id = pending.document.document_id
+    linked = links(document_id, pending.drafts)
     return [
         Chunk(
-            document_id=pending.document.document_id,
+            document_id=document_id,
             ordinal=ordinal,
             modality=draft.modality,
             span=draft.span,
@@ -293,6 +297,9 @@ def _chunks(pending: Pending) -> list[Chunk]:
             vectors=vectors,
             thumbnail=draft.thumbnail,
             detail=draft.detail,
+            label=draft.label,
+            words=draft.words,
+            links=linked[ordinal],
         )
         for ordinal, (draft, vectors) in enumerate(
             zip(pending.drafts, pending.vectors, strict=True)

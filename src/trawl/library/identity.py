@@ -17,7 +17,7 @@ from trawl.store import Store, WriteLock
 from trawl.types import Modality, Space
 
 _IDENTITY = "library.json"
-_FORMAT = 2
+_FORMAT = 3
 _DEFAULT_PROFILE = "mini"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -79,12 +79,12 @@ def _as_file(value: object, kind: str, expected: str) -> Iterator[tuple[Path, st
         raise QueryError(f"{kind} must be {expected}, not a {type(value).__name__}")
 
 
-def _read(path: Path, name: str, max_pixels: int) -> Sequence[Part]:
+def _read(path: Path, name: str, max_pixels: int) -> Iterator[Part]:
     try:
         media_type = media_type_of(path)
         if media_type is None:
             raise ReadError(why_unread(path))
-        return read(path, media_type, max_pixels=max_pixels).parts
+        yield from read(path, media_type, max_pixels=max_pixels).parts
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise QueryError(f"cannot read {name}: {reason}") from error

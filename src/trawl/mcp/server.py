@@ -14,6 +14,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
+from trawl.display import place_text
 from trawl.errors import GoneError, NotFoundError, TrawlError
 from trawl.library.interface import DocumentInfo, SearchLibrary
 from trawl.types import Answer, Hit, Modality, Status, StoredChunk
@@ -172,7 +173,7 @@ def _hit_text(hit: Hit) -> str:
     snippet = " ".join(html.unescape(_MARKS.sub("**", hit.snippet)).split())
     lines = [
         f"{hit.rank}. [{hit.modality}] {hit.title}  score {hit.score:.2f}",
-        f"   id: {hit.chunk_id}  file: {hit.uri}{_place(hit.detail, hit.span.page)}",
+        f"   id: {hit.chunk_id}  file: {hit.uri}{_place(hit)}",
     ]
     if snippet:
         lines.append(f"   {snippet}")
@@ -192,10 +193,15 @@ def _document_text(document: DocumentInfo, chunks: Iterable[StoredChunk]) -> str
     if document.error:
         lines.append(f"error: {document.error}")
     for chunk in chunks:
-        place = _place(chunk.detail, chunk.span.page)
+        place = _place(chunk)
         lines += ["", f"[{chunk.modality}] {chunk.chunk_id}{place}"]
         if chunk.text:
             lines.append(chunk.text)
+        if chunk.words:
+            lines.append(f"text in the picture: {chunk.words}")
+        lines += [
+            f"{link.kind.replace('_', ' ')} {link.label}: {link.chunk_id}" for link in chunk.links
+        ]
     return "\n".join(lines)
 
 
@@ -211,11 +217,9 @@ def _status_text(status: Status, columns: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _place(detail: str, page: int | None) -> str:
-    places = [detail] if detail else []
-    if page is not None:
-        places.append(f"page {page}")
-    return f"  ({', '.join(places)})" if places else ""
+def _place(hit: Hit | StoredChunk) -> str:
+    places = ", ".join(place for place in (hit.detail, place_text(hit)) if place)
+    return f"  ({places})" if places else ""
 
 
 def _metadata_text(metadata: Mapping[str, Any]) -> str:

@@ -6,6 +6,9 @@ file, and `Sidecars` finds metadata in neighbouring files.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from trawl.errors import ReadError
@@ -17,7 +20,7 @@ from trawl.readers.sidecars import Sidecar, Sidecars
 from trawl.readers.text import looks_like_text
 from trawl.readers.unread import foreign_content, suffix_of, unread_reason
 from trawl.readers.values import coerce_option
-from trawl.types import Modality, Reading
+from trawl.types import Modality, Part, Reading
 
 __all__ = [
     "FORMATS",
@@ -95,14 +98,30 @@ def media_type_of(path: Path) -> str | None:
 def read(path: Path, media_type: str, *, max_pixels: int = 100_000_000) -> Reading:
     """Read one file as a media type, which `media_type_of` detects.
 
-    Raises `ReadError`, and nothing else, if the file is damaged, truncated or too large. A
-    `Recording` in the reading is decoded later, by its `windows`, which raises `ReadError` too.
+    Raises `ReadError`, and nothing else, if the file is damaged, truncated or too large. The
+    parts of a long document are read later, and a `Recording` is decoded by its `windows`; both
+    raise `ReadError` too.
     """
     reader = READERS.get(media_type)
     if reader is None:
         raise ReadError(f"unsupported media type {media_type}; supported: {', '.join(READERS)}")
+    with _as_read_error(media_type):
+        reading = reader(path, Limits(max_pixels=max_pixels))
+    if isinstance(reading.parts, Sequence):
+        return reading
+    return replace(reading, parts=_checked(reading.parts, media_type))
+
+
+def _checked(parts: Iterable[Part], media_type: str) -> Iterator[Part]:
+    """Yield parts that are read late."""
+    with _as_read_error(media_type):
+        yield from parts
+
+
+@contextmanager
+def _as_read_error(media_type: str) -> Iterator[None]:
     try:
-        return reader(path, Limits(max_pixels=max_pixels))
+        yield
     except ReadError:
         raise
     except MemoryError as error:

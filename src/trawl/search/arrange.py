@@ -115,16 +115,20 @@ def _column(key: str, known: Mapping[str, ColumnType], purpose: str) -> str:
 def _capped(
     items: Sequence[Fused], fields: Mapping[int, Mapping[str, Any]], most: int | None
 ) -> tuple[list[Fused], dict[int, list[Fused]]]:
-    """Return the best hits of each document, and the others by the row of its first hit."""
+    """Return the best hits of each document, and the others by the row of its first hit.
+
+    Without a limit, the passages of a document and its figures do not displace each other.
+    """
     if most == 0:
         return list(items), {}
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[str, Modality | None]] = Counter()
     first: dict[str, int] = {}
     kept, moments = list[Fused](), dict[int, list[Fused]]()
     for item in items:
         document_id, modality = fields[item.row]["document_id"], fields[item.row]["modality"]
-        seen[document_id] += 1
-        if seen[document_id] <= (most or _PER_DOCUMENT[modality]):
+        counted = document_id, None if most else modality
+        seen[counted] += 1
+        if seen[counted] <= (most or _PER_DOCUMENT[modality]):
             kept.append(item)
             first.setdefault(document_id, item.row)
         else:
@@ -226,6 +230,8 @@ def _hit(
         moments=tuple(
             Moment(chunks[one.row].chunk_id, one.score, chunks[one.row].span) for one in moments
         ),
+        label=chunk.label,
+        links=chunk.links,
     )
 
 

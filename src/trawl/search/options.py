@@ -108,8 +108,8 @@ class SearchOptions(BaseModel):
         default=None,
         ge=0,
         le=MAX_RESULTS,
-        description="Maximum number of results from one document; 0: no limit. By default the "
-        "best one, or the best two passages of a text.",
+        description="Maximum number of results from one document; 0: no limit. By default its "
+        "best two passages, its best picture and its best sound segment.",
     )
     all: bool = Field(default=False, description="Also return results that are unlikely to match.")
     group: bool = Field(default=False, description="List the results of a document together.")

@@ -16,6 +16,7 @@ from trawl import words
 from trawl.store.columns import fit_value
 from trawl.store.schema import (
     DOCUMENTS,
+    LINKS,
     MEDIA,
     SPAN,
     TERMS_COLUMN,
@@ -29,7 +30,9 @@ from trawl.types import (
     Chunk,
     Document,
     Edits,
+    Link,
     Metadata,
+    Region,
     Span,
     StoredChunk,
     Value,
@@ -47,6 +50,9 @@ STORED_COLUMNS = [
     "detail",
     "span",
     "metadata",
+    "label",
+    "inner_text",
+    "links",
 ]
 """The columns of ``chunks`` that make a `StoredChunk`."""
 
@@ -162,10 +168,20 @@ def _date(text: str) -> datetime.date:
 def span_from_row(row: dict[str, Any] | None) -> Span:
     """Return the span of an Arrow struct."""
     found = dict(row or {})
-    box = found.get("box")
-    if box is not None:
-        found["box"] = tuple(round(side, 3) for side in box)
+    if found.get("box") is not None:
+        found["box"] = tuple(found["box"])
+    found["regions"] = tuple(
+        Region(one["page"], tuple(one["box"])) for one in found.get("regions") or ()
+    )
     return Span(**found)
+
+
+def _links(chunk: Chunk) -> list[dict[str, Any]] | None:
+    """Return the links of a chunk as its row has them, with the ordinals of the other chunks."""
+    return [
+        {"kind": link.kind, "ordinal": int(link.chunk_id.rpartition(":")[2]), "label": link.label}
+        for link in chunk.links
+    ] or None
 
 
 def chunk_rows(
@@ -173,7 +189,10 @@ def chunk_rows(
 ) -> pa.Table:
     """Return the rows of ``chunks`` for some documents, in the schema of the table."""
     pairs = [(document, chunk) for document, chunks in documents for chunk in chunks]
-    indexed = [full_text(document.title, document.uri, chunk.text) for document, chunk in pairs]
+    indexed = [
+        full_text(document.title, document.uri, chunk.label, chunk.text, chunk.words)
+        for document, chunk in pairs
+    ]
     columns: dict[str, pa.Array] = {
         "chunk_id": pa.array([chunk.chunk_id for _, chunk in pairs], pa.string()),
         "document_id": pa.array([chunk.document_id for _, chunk in pairs], pa.string()),
@@ -187,6 +206,9 @@ def chunk_rows(
         TERMS_COLUMN: pa.array([terms for _, terms in indexed], pa.string()),
         "detail": pa.array([chunk.detail for _, chunk in pairs], pa.string()),
         "span": pa.array([chunk.span.as_dict() for _, chunk in pairs], SPAN),
+        "label": pa.array([chunk.label for _, chunk in pairs], pa.string()),
+        "inner_text": pa.array([chunk.words for _, chunk in pairs], pa.string()),
+        "links": pa.array([_links(chunk) for _, chunk in pairs], LINKS),
         "metadata": pa.array(
             [metadata_to_json(document.metadata) for document, _ in pairs], pa.string()
         ),
@@ -202,10 +224,20 @@ def chunk_rows(
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def full_text(title: str, uri: str, text: str) -> tuple[str, str]:
-    """Return the columns `words` and `terms` of a chunk."""
+def full_text(title: str, uri: str, label: str, text: str, inner: str) -> tuple[str, str]:
+    """Return the columns `words` and `terms` of a chunk.
+
+    `inner` is the text inside a picture. A label that the text begins with is not repeated.
+    """
     name = uri.rpartition("/")[2]
-    return words.indexed(field for field in (title, name if name != title else "", text) if field)
+    fields = (
+        title,
+        name if name != title else "",
+        label if not text.startswith(label) else "",
+        text,
+        inner,
+    )
+    return words.indexed(field for field in fields if field)
 
 
 def _vectors(
@@ -248,6 +280,11 @@ def stored_chunk(row: dict[str, Any]) -> StoredChunk:
     fields = {name: row[name] for name in STORED_COLUMNS}
     fields["span"] = span_from_row(fields["span"])
     fields["metadata"] = metadata_from_json(fields["metadata"])
+    fields["words"] = fields.pop("inner_text")
+    fields["links"] = tuple(
+        Link(one["kind"], f"{row['document_id']}:{one['ordinal']}", one["label"])
+        for one in fields["links"] or ()
+    )
     return StoredChunk(**fields)
 
 

@@ -68,10 +68,18 @@ SPAN = pa.struct(
         ("start_char", pa.int64()),
         ("end_char", pa.int64()),
         ("page", pa.int32()),
-        ("box", pa.list_(pa.float32())),
+        ("box", pa.list_(pa.float64())),
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
+        ("section", pa.string()),
+        ("regions", pa.list_(pa.struct([("page", pa.int32()), ("box", pa.list_(pa.float64()))]))),
     ]
+)
+
+# The other chunk is of the same document; only its ordinal is stored, so that a document
+# whose id changes keeps its links.
+LINKS = pa.list_(
+    pa.struct([("kind", pa.string()), ("ordinal", pa.int32()), ("label", pa.string())])
 )
 
 DOCUMENTS = pa.schema(
@@ -113,11 +121,15 @@ def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
         pa.field("title", pa.string()),
         pa.field("media_type", pa.string()),
         pa.field("text", pa.string()),
-        # The words of the title, the file name, and the passage or caption.
+        pa.field("label", pa.string()),
+        # The text inside a picture, which is searched but is not its caption.
+        pa.field("inner_text", pa.string()),
+        # The words of the title, the file name, the passage or caption, and the two above.
         pa.field(WORDS_COLUMN, pa.string()),
         pa.field(TERMS_COLUMN, pa.string()),
         pa.field("detail", pa.string()),
         pa.field("span", SPAN),
+        pa.field("links", LINKS),
         pa.field("metadata", pa.string()),
     ]
     for name, space in sources.items():

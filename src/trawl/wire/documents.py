@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from trawl.types import Modality, Space, StoredChunk
-from trawl.wire.search import SpanOut
+from trawl.wire.search import LinkOut, SpanOut
 from trawl.wire.values import file_name, media_url, thumbnail_url, without_paths
 
 if TYPE_CHECKING:
@@ -81,6 +81,17 @@ class ChunkOut(BaseModel):
         description="Address of its file.", examples=[f"/v1/chunks/{_CHUNK_ID}/media"]
     )
     metadata: dict[str, Any]
+    label: str = Field(
+        "",
+        description="The number that the document gives a figure or table.",
+        examples=["Figure 2"],
+    )
+    words: str = Field("", description="The text inside a picture.")
+    links: list[LinkOut] = Field(
+        [],
+        description="The figures and tables that a passage cites, or the passages that cite a "
+        "figure or table.",
+    )
 
     @classmethod
     def from_chunk(cls, chunk: StoredChunk, root_path: str = "") -> ChunkOut:
@@ -98,6 +109,9 @@ class ChunkOut(BaseModel):
             thumbnail_url=thumbnail_url(chunk.chunk_id, chunk.modality, root_path),
             media_url=media_url(chunk.chunk_id, root_path),
             metadata=chunk.metadata,
+            label=chunk.label,
+            words=chunk.words,
+            links=[LinkOut(kind=one.kind, id=one.chunk_id, label=one.label) for one in chunk.links],
         )
 
     def chunk(self) -> StoredChunk:
@@ -113,6 +127,9 @@ class ChunkOut(BaseModel):
             detail=self.detail,
             span=self.span.span(),
             metadata=self.metadata,
+            label=self.label,
+            words=self.words,
+            links=tuple(one.link() for one in self.links),
         )
 
 

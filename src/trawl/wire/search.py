@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from trawl.types import Answer, Evidence, Facet, Hit, Modality, Moment, Span
+from trawl.types import Answer, Evidence, Facet, Hit, Link, Modality, Moment, Region, Span
 from trawl.wire.values import file_name, plain_text, segment_url, thumbnail_url
 
 _DOCUMENT_ID = "1f0c9d2a7be84c55a1d0e3f2"
@@ -31,20 +31,60 @@ class EvidenceOut(BaseModel):
     weight: float = Field(1.0, description="Weight of the source.", examples=[1.0])
 
 
+class RegionOut(BaseModel):
+    """A box on a page."""
+
+    page: int = Field(description="Page, from 1.")
+    box: tuple[float, float, float, float] = Field(
+        description="Left, top, right, bottom in points from the top left of the page."
+    )
+
+
 class SpanOut(BaseModel):
     """The location of a result in its document; fields that do not apply are null."""
 
     start_char: int | None = Field(None, description="First character of a passage.")
     end_char: int | None = Field(None, description="One after the last character.")
     page: int | None = Field(None, description="Page, from 1.")
-    box: list[float] | None = Field(None, description="Left, top, right, bottom on the page.")
+    box: tuple[float, float, float, float] | None = Field(
+        None,
+        description="Left, top, right, bottom in points from the top left of the page.",
+        examples=[[72.0, 96.5, 300.2, 180.0]],
+    )
     start_s: float | None = Field(None, description="Start in a recording, in seconds.")
     end_s: float | None = Field(None, description="End in a recording, in seconds.")
+    section: str | None = Field(
+        None,
+        description="The headings above it, outermost first.",
+        examples=["Methods › Samples"],
+    )
+    regions: list[RegionOut] = Field(
+        [],
+        description="All its boxes, if it covers more than one column or page; `page` and `box` "
+        "are the first.",
+    )
 
     def span(self) -> Span:
         """Return the span."""
-        fields = self.model_dump()
-        return Span(**{**fields, "box": tuple(self.box) if self.box else None})
+        regions = tuple(Region(one.page, one.box) for one in self.regions)
+        return Span(**{**self.model_dump(), "regions": regions})
+
+
+class LinkOut(BaseModel):
+    """A reference between two chunks of one document."""
+
+    kind: Literal["cites", "cited_by"] = Field(
+        description="`cites`: this passage cites a figure or table. `cited_by`: a passage cites "
+        "this figure or table."
+    )
+    id: str = Field(description="The other chunk's id.", examples=[f"{_DOCUMENT_ID}:3"])
+    label: str = Field(
+        description="The figure or table, or the place of the passage.", examples=["Figure 2"]
+    )
+
+    def link(self) -> Link:
+        """Return the link."""
+        return Link(self.kind, self.id, self.label)
 
 
 class MomentOut(BaseModel):
@@ -95,6 +135,16 @@ class Result(BaseModel):
         description="The next best parts of the same document, at most five, "
         "if results are limited per document.",
     )
+    label: str = Field(
+        "",
+        description="The number that the document gives a figure or table.",
+        examples=["Figure 2"],
+    )
+    links: list[LinkOut] = Field(
+        [],
+        description="The figures and tables that a passage cites, or the passages that cite a "
+        "figure or table.",
+    )
 
     def hit(self) -> Hit:
         """Return the hit; its `uri` is the file name."""
@@ -112,6 +162,8 @@ class Result(BaseModel):
             evidence=tuple(Evidence(**one.model_dump()) for one in self.evidence),
             detail=self.detail,
             moments=tuple(Moment(one.id, one.score, one.span.span()) for one in self.moments),
+            label=self.label,
+            links=tuple(one.link() for one in self.links),
         )
 
 
@@ -238,4 +290,6 @@ def _result_fields(hit: Hit, root_path: str) -> dict[str, Any]:
         "moments": [
             {"id": one.chunk_id, "score": one.score, "span": one.span} for one in hit.moments
         ],
+        "label": hit.label,
+        "links": [{"kind": one.kind, "id": one.chunk_id, "label": one.label} for one in hit.links],
     }

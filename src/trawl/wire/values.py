@@ -63,10 +63,11 @@ def media_url(chunk_id: str, root_path: str = "") -> str:
 
 
 def segment_url(chunk_id: str, modality: Modality, span: Span, root_path: str = "") -> str | None:
-    """Return the address of a picture or sound, with a media fragment for a sound segment."""
-    if modality == "text":
+    """Return the address of a picture, sound or transcript, with a media fragment for a segment."""
+    is_segment = span.start_s is not None and span.end_s is not None
+    if modality == "text" and not is_segment:
         return None
     window = ""
-    if span.start_s is not None and span.end_s is not None:
+    if is_segment:
         window = f"#t={span.start_s:g},{span.end_s:g}"
     return media_url(chunk_id, root_path) + window
