@@ -125,8 +125,9 @@ class Link:
 class Document:
     """One source file.
 
-    `uri` is its path or address. `size_bytes` and `modified_ns` (nanoseconds since 1970)
-    are the file's at the time it was read. `notices` state what differs from the file.
+    `uri` is its path or address, `names` are the other paths that lead to it by links.
+    `size_bytes` and `modified_ns` (nanoseconds since 1970) are the file's at the time it was
+    read. `notices` state what differs from the file.
     """
 
     document_id: str
@@ -138,6 +139,7 @@ class Document:
     size_bytes: int
     modified_ns: int | None = None
     notices: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Add files to a library: plan, read, split into chunks, embed, commit."""
 
 from trawl.ingest.drafts import ChunkingOptions
+from trawl.ingest.names import document_id_of, leads_to, named_path, path_of, uri_of
 from trawl.ingest.pipeline import Ingester, IngestOptions, Progress
-from trawl.ingest.plan import Item, Plan, document_id_of, make_plan, path_of, uri_of
+from trawl.ingest.plan import Item, Plan, make_plan
 
 RECIPE_VERSION = 3
 """Increased when a change of the readers or the chunking changes the chunks of a file, so that
@@ -17,7 +18,9 @@ __all__ = [
     "Plan",
     "Progress",
     "document_id_of",
+    "leads_to",
     "make_plan",
+    "named_path",
     "path_of",
     "uri_of",
 ]

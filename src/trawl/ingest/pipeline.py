@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import PurePath
 
 from trawl.encoders import Encoder, TextEncoder
@@ -14,7 +15,8 @@ from trawl.errors import TrawlError
 from trawl.ingest.citations import links
 from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
 from trawl.ingest.embedding import Embedder, Pending
-from trawl.ingest.plan import Item, Plan, Unread, document_id_of, fingerprint
+from trawl.ingest.names import document_id_of, leads_to
+from trawl.ingest.plan import Item, Plan, Unread, fingerprint
 from trawl.readers import read
 from trawl.store import DocumentRow, Writer, edited
 from trawl.types import Chunk, Document, Failure, Modality, Notice, Reading, Report
@@ -134,7 +136,7 @@ class Ingester:
             prepared.size_bytes, prepared.modified_ns = stat.st_size, stat.st_mtime_ns
             prepared.content_hash = fingerprint(item, self._options.recipe)
             known = self._writer.known.get(item.document_id)
-            if known and known.error is None and known.content_hash == prepared.content_hash:
+            if known is not None and _is_unchanged(known, prepared):
                 prepared.unchanged = True
             else:
                 prepared.reading = read(
@@ -207,6 +209,7 @@ class Ingester:
             size_bytes=prepared.size_bytes,
             modified_ns=prepared.modified_ns,
             notices=(*item.notices, *(reading.notices if reading else ())),
+            names=item.names,
         )
 
     def _commit(self) -> None:
@@ -239,8 +242,11 @@ class Ingester:
         """
         known = self._writer.known.get(document.document_id)
         kept = known.chunks if known is not None and not document.content_hash else 0
-        metadata = known.metadata if known is not None and kept else {}
-        document = replace(document, metadata=metadata, notices=())
+        if known is not None and kept:
+            document = replace(document, metadata=known.metadata, names=known.names)
+        else:
+            document = replace(document, metadata={})
+        document = replace(document, notices=())
         self._counts.failed.append(Failure(document.uri, reason))
         self._rows.append(DocumentRow.of(document, kept, error=reason))
 
@@ -251,9 +257,15 @@ class Ingester:
             return
         name = PurePath(unread.uri).stem
         content_hash = "unreadable" if unread.opened else ""
-        document_id = document_id_of(unread.uri)
+        document_id = self._named.get(unread.uri) or document_id_of(unread.uri)
         document = Document(document_id, unread.uri, content_hash, "", name, {}, 0)
         self._fail(document, unread.reason)
+
+    @cached_property
+    def _named(self) -> Mapping[str, str]:
+        """The ids of the documents by their names, among which links may be broken now."""
+        known = self._writer.known.values()
+        return {name: row.document_id for row in known for name in (row.uri, *row.names)}
 
     def _remove_old_failures(self, plan: Plan) -> None:
         """Remove failures of earlier runs that did not fail again in this run."""
@@ -275,13 +287,31 @@ class Ingester:
         gone = [
             row.document_id
             for row in self._writer.known.values()
-            if row.document_id not in present
-            and row.error is None
-            and plan.covers(row.uri)
-            and not plan.is_unreadable(row.uri)
+            if row.document_id not in present and row.error is None and _is_gone(row, plan)
         ]
         self._writer.remove(gone)
         return len(gone)
+
+
+def _is_unchanged(known: DocumentRow, prepared: _Prepared) -> bool:
+    return (
+        known.error is None
+        and known.content_hash == prepared.content_hash
+        and (known.uri, known.names) == (prepared.item.uri, prepared.item.names)
+    )
+
+
+def _is_gone(row: DocumentRow, plan: Plan) -> bool:
+    """Return whether a document that is not in a plan has lost its file.
+
+    A document that links elsewhere still lead to stays.
+    """
+    names = (row.uri, *row.names)
+    return (
+        any(plan.covers(name) for name in names)
+        and not any(plan.is_unreadable(name) for name in names)
+        and not any(leads_to(name, row.document_id) for name in row.names if not plan.covers(name))
+    )
 
 
 def _chunks(pending: Pending) -> list[Chunk]:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 from trawl.errors import ReadError, TrawlError
+from trawl.ingest.names import (
+    below,
+    best_name,
+    broken_link,
+    document_id_of,
+    leads_to,
+    named_path,
+    path_of,
+    uri_of,
+)
 from trawl.readers import Sidecars, media_type_of, picture_links, suffix_of, why_unread
 from trawl.types import Metadata
 
@@ -19,11 +29,17 @@ _MARKDOWN = "text/markdown"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file to add, with the metadata from its neighbouring files, and notices about these."""
+    """A file to add, with the metadata from its neighbouring files, and notices about these.
+
+    `path` and `uri` are the name that it is listed under, and `names` its other names; each may
+    be a link. `target` is the URI of the file itself, "" if that is `uri`.
+    """
 
     path: Path
     uri: str
     media_type: str
+    target: str = ""
+    names: tuple[str, ...] = ()
     title: str = ""
     caption: str = ""
     metadata: Metadata = field(default_factory=dict)
@@ -31,8 +47,8 @@ class Item:
 
     @property
     def document_id(self) -> str:
-        """The id of its document: 96 bits of the hash of its URI."""
-        return document_id_of(self.uri)
+        """The id of its document: 96 bits of the hash of the file's own URI."""
+        return document_id_of(self.target or self.uri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,74 +81,59 @@ class Plan:
 
     def covers(self, uri: str) -> bool:
         """Return whether a URI is at or below a root."""
-        return any(_below(uri, root) for root in self.roots)
+        return below(uri, self.roots)
 
     def is_unreadable(self, uri: str) -> bool:
         """Return whether a URI is at or below one that could not be read."""
-        return any(_below(uri, unread.uri) for unread in self.unread)
+        return below(uri, (unread.uri for unread in self.unread))
 
 
-def _below(uri: str, root: str) -> bool:
-    return uri == root or uri.startswith(root.rstrip("/") + "/")
-
-
-def document_id_of(uri: str) -> str:
-    """Return the id of the document at a URI: 24 hexadecimal digits."""
-    return hashlib.blake2b(uri.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-
-
-def uri_of(path: Path) -> str:
-    """Return the path itself, or a file:// URI if it is not UTF-8."""
-    text = str(path)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return path.as_uri()
-    return text
-
-
-def path_of(uri: str) -> Path:
-    """Return the path of a URI from `uri_of`."""
-    if uri.startswith("file://"):
-        return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
-    return Path(uri)
-
-
-def make_plan(paths: Iterable[str | Path], metadata: Metadata) -> Plan:
+def make_plan(
+    paths: Iterable[str | Path],
+    metadata: Metadata,
+    known: Mapping[str, Sequence[str]] | None = None,
+) -> Plan:
     """Find the files at and below `paths`. Each real file occurs once.
 
     Hidden files and folders inside a folder are ignored. Files of unsupported types are listed
-    in `skipped`; if they are named in `paths`, they fail.
+    in `skipped`; if they are named in `paths`, they fail. `known` are the names of the
+    documents in the library by id; those that still lead to the file remain its names.
     """
-    walk = _Walk(metadata)
+    walk = _Walk(metadata, known or {})
     for path in paths:
         walk.add_root(Path(path))
     return walk.finish()
 
 
 class _Walk:
-    def __init__(self, metadata: Metadata) -> None:
+    """Collects the names of each real file, and then makes an item of each."""
+
+    def __init__(self, metadata: Metadata, known: Mapping[str, Sequence[str]]) -> None:
         self._plan = Plan()
         self._metadata = metadata
+        self._known = known
         self._sidecars = Sidecars()
-        self._seen: set[Path] = set()
+        self._names: dict[Path, list[Path]] = {}
+        self._waiting: deque[Path] = deque()
+        self._asked_for: set[Path] = set()
         self._captions: dict[Path, str] = {}
 
     def add_root(self, path: Path) -> None:
         try:
-            real = path.resolve(strict=True)
+            real, name = path.resolve(strict=True), named_path(path)
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             self._plan.unread.append(
                 Unread(uri_of(path.absolute()), f"{reason}; check the path", exists=False)
             )
             return
-        self._plan.roots.append(uri_of(real))
         if real.is_dir():
+            self._plan.roots.append(uri_of(real))
             for file in self._files(real):
-                self._add_file(file, named=False)
+                self._add_name(file, named=False)
         else:
-            self._add_file(real, named=True)
+            self._plan.roots.append(uri_of(name))
+            self._add_name(name, named=True)
 
     def _files(self, top: Path) -> Iterator[Path]:
         def unreadable(error: OSError) -> None:
@@ -140,53 +141,86 @@ class _Walk:
             self._plan.unread.append(Unread(name, f"{error.strerror}: the folder was not read"))
 
         visited: set[Path] = set()
-        for folder, folders, names in os.walk(top, onerror=unreadable, followlinks=True):
-            # A link to a folder that has been visited, such as its own parent.
-            real = Path(folder).resolve()
-            if real in visited:
-                folders.clear()
-                continue
-            visited.add(real)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                if not name.startswith("."):
-                    yield Path(folder) / name
+        # Links to folders are followed last, so that a folder's own name precedes theirs.
+        waiting = deque([top])
+        while waiting:
+            for folder, folders, names in os.walk(waiting.popleft(), onerror=unreadable):
+                here = Path(folder)
+                real = here.resolve()
+                if real in visited:  # a link to its own parent, for example
+                    folders.clear()
+                    continue
+                visited.add(real)
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                waiting += [here / name for name in folders if (here / name).is_symlink()]
+                yield from (here / name for name in sorted(names) if not name.startswith("."))
 
-    def _add_file(self, path: Path, *, named: bool) -> None:
+    def _add_name(self, path: Path, *, named: bool) -> None:
         try:
             real = path.resolve(strict=True)
-            if real in self._seen or (not named and self._sidecars.is_sidecar(real)):
+            if not named and self._sidecars.is_sidecar(path):
                 return
-            self._seen.add(real)
+        except (OSError, RuntimeError) as error:
+            self._fail(path, error)
+            return
+        if real not in self._names:
+            self._names[real] = []
+            self._waiting.append(real)
+        if path not in self._names[real]:
+            self._names[real].append(path)
+        if named:
+            self._asked_for.add(real)
+
+    def _fail(self, path: Path, error: Exception) -> None:
+        if isinstance(error, TrawlError):
+            self._plan.unread.append(Unread(uri_of(path), str(error), opened=True))
+            return
+        reason = getattr(error, "strerror", None) or str(error)
+        if getattr(error, "errno", None) == errno.ENOENT:
+            reason = broken_link(path) or reason
+        self._plan.unread.append(Unread(uri_of(path), f"cannot be opened: {reason}"))
+
+    def _add_file(self, real: Path) -> None:
+        names = self._all_names(real)
+        path = best_name(names, real)
+        try:
             if not real.is_file():
                 raise ReadError("not a regular file")
-            media_type = media_type_of(real)
+            media_type = media_type_of(path)
             if media_type is None:
-                if named:
-                    raise ReadError(why_unread(real))
-                self._plan.skipped.append(uri_of(real))
+                if real in self._asked_for:
+                    raise ReadError(why_unread(path))
+                self._plan.skipped.append(uri_of(path))
                 return
-            sidecar = self._sidecars.metadata_for(real)
+            # The main name last: what is beside it overrides the rest.
+            beside = dict.fromkeys([real, *(name for name in names if name != path), path])
+            found = [self._sidecars.metadata_for(name) for name in beside]
             if media_type == _MARKDOWN:
-                self._follow_pictures(real)
-        except (OSError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self._plan.unread.append(Unread(uri_of(path), f"cannot be opened: {reason}"))
-            return
-        except TrawlError as error:
-            self._plan.unread.append(Unread(uri_of(path), str(error), opened=True))
+                self._follow_pictures(path)
+        except (OSError, RuntimeError, TrawlError) as error:
+            self._fail(path, error)
             return
         self._plan.items.append(
             Item(
-                path=real,
-                uri=uri_of(real),
+                path=path,
+                uri=uri_of(path),
                 media_type=media_type,
-                title=sidecar.title,
-                caption=sidecar.caption,
-                metadata={**sidecar.metadata, **self._metadata},
-                notices=sidecar.notices,
+                target=uri_of(real) if path != real else "",
+                names=tuple(uri_of(name) for name in names if name != path),
+                title=next((one.title for one in reversed(found) if one.title), ""),
+                caption=next((one.caption for one in reversed(found) if one.caption), ""),
+                metadata={key: v for one in found for key, v in one.metadata.items()}
+                | self._metadata,
+                notices=tuple(dict.fromkeys(notice for one in found for notice in one.notices)),
             )
         )
+
+    def _all_names(self, real: Path) -> list[Path]:
+        """Return the names of a file: those in the library first, so that they are stable."""
+        document_id = document_id_of(uri_of(real))
+        known = self._known.get(document_id, ())
+        valid = [path_of(uri) for uri in known if uri == uri_of(real) or leads_to(uri, document_id)]
+        return list(dict.fromkeys([*valid, *self._names[real]]))
 
     def _follow_pictures(self, markdown: Path) -> None:
         """Add the images that a Markdown file embeds, with their captions.
@@ -194,15 +228,16 @@ class _Walk:
         Only images at or below its own folder: a document must not add files from elsewhere.
         """
         for link in picture_links(markdown):
-            real = link.path.resolve()
-            if not real.is_relative_to(markdown.parent) or not real.is_file():
+            if not link.path.is_relative_to(markdown.parent) or not os.path.isfile(link.path):
                 continue
             if link.caption:
-                self._captions.setdefault(real, link.caption)
-            self._add_file(real, named=True)
+                self._captions.setdefault(link.path.resolve(), link.caption)
+            self._add_name(named_path(link.path), named=True)
 
     def finish(self) -> Plan:
         """Return the plan. Images without a caption get the one from Markdown."""
+        while self._waiting:
+            self._add_file(self._waiting.popleft())
         self._plan.items = [self._captioned(item) for item in self._plan.items]
         self._plan.unread += [
             Unread(problem.uri, problem.reason, opened=True) for problem in self._sidecars.problems
@@ -210,7 +245,7 @@ class _Walk:
         return self._plan
 
     def _captioned(self, item: Item) -> Item:
-        caption = self._captions.get(item.path)
+        caption = self._captions.get(path_of(item.target or item.uri))
         if not caption or item.caption:
             return item
         return replace(item, caption=caption)

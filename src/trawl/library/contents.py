@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from trawl.errors import FilterError, GoneError, UsageError
-from trawl.ingest import path_of
+from trawl.ingest import leads_to, path_of
 from trawl.library.inputs import as_mapping, join_filters, kind_of, names_of
 from trawl.query import Filter, OneOf, bind, to_sql
 from trawl.readers.values import flat_metadata
@@ -159,10 +159,12 @@ def _deleted_keys(changes: Mapping[str, Any], prefix: str) -> Iterator[str]:
 def open_original(document: DocumentRow) -> Original:
     """Open a document's file. Raises `GoneError` if it is missing or changed since it was added.
 
-    Opens regular files only and follows no link. Size and modification time must be those
-    recorded when the file was added.
+    Opens regular files only, and follows links only to the file that was added. Size and
+    modification time must be those recorded when the file was added.
     """
     path = path_of(document.uri)
+    if path.is_symlink() and leads_to(document.uri, document.document_id):
+        path = path.resolve()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from trawl.errors import FilterError, NotFoundError, QueryError, UsageError
-from trawl.ingest import document_id_of, uri_of
+from trawl.ingest import document_id_of, named_path, uri_of
 from trawl.library.media import AudioInput, ImageInput, load_picture, load_sound
 from trawl.query import And, Filter, ParsedQuery, Term, parse_filter, parse_query
 from trawl.search import QueryPart, SearchOptions, search_options
@@ -203,10 +203,12 @@ def matching_ids(names: Iterable[str | Path], rows: Iterable[DocumentRow]) -> li
     for name in map(str, names):
         uris = {name, *_path_uris(name)}
         prefixes = tuple(uri.rstrip("/") + "/" for uri in uris if uri)
+        named_ids = {name, *map(document_id_of, uris)}
         ids = [
             row.document_id
             for row in known
-            if row.document_id == name or row.uri in uris or row.uri.startswith(prefixes)
+            if row.document_id in named_ids
+            or any(one in uris or one.startswith(prefixes) for one in (row.uri, *row.names))
         ]
         if not ids:
             raise NotFoundError(
@@ -219,5 +221,6 @@ def matching_ids(names: Iterable[str | Path], rows: Iterable[DocumentRow]) -> li
 def _path_uris(name: str) -> list[str]:
     # Not every string is a valid path: it may be too long, or hold a NUL.
     with suppress(OSError, RuntimeError, ValueError):
-        return [uri_of(Path(name).resolve())]
+        path = Path(name)
+        return list(dict.fromkeys([uri_of(path.resolve()), uri_of(named_path(path))]))
     return []

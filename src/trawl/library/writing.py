@@ -43,9 +43,14 @@ class Writing:
         Raises `LibraryLockedError` while another process writes.
         """
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
-            plan = make_plan(inputs.names_of(paths), inputs.as_mapping(metadata, "metadata"))
+            writer = self._store.writer(lock)
+            plan = make_plan(
+                inputs.names_of(paths),
+                inputs.as_mapping(metadata, "metadata"),
+                {row.document_id: (row.uri, *row.names) for row in writer.known.values()},
+            )
             ingester = Ingester(
-                self._store.writer(lock),
+                writer,
                 identity.encoders_of(self._models),
                 self._models[0].text,
                 identity.ingest_options(self.settings, self._models),

@@ -7,6 +7,7 @@ line, and list items and table rows are on lines of their own.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -235,10 +236,12 @@ def _local(folder: Path, target: str) -> Path | None:
     try:
         parts = urlsplit(target)
         # A one-letter scheme is a Windows drive, which is not supported either.
-        if parts.scheme or parts.netloc or not parts.path:
+        path = unquote(parts.path, errors="surrogateescape")
+        if parts.scheme or parts.netloc or not path or "\0" in path:
             return None
-        return (folder / unquote(parts.path, errors="surrogateescape")).resolve()
-    except (ValueError, OSError, RuntimeError):  # a NUL, an invalid host, a symlink loop
+        # Links are not followed: a picture has the name of its link.
+        return Path(os.path.abspath(folder / path))
+    except ValueError:  # an invalid host
         return None
 
 

@@ -63,7 +63,8 @@ class DocumentRow:
 
     A document whose file could not be opened keeps its earlier chunks: `error` is set and
     `chunks` is not 0. `metadata` includes the `edits`, which are also stored apart so that
-    they survive a change of the file. `notices` state what differs from the file.
+    they survive a change of the file. `notices` state what differs from the file. `names` are
+    the other paths that lead to the file by links.
     """
 
     document_id: str
@@ -79,6 +80,7 @@ class DocumentRow:
     modified_ns: int | None = None
     edits: Edits = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, document: Document, chunks: int, error: str | None = None) -> DocumentRow:
@@ -96,6 +98,7 @@ class DocumentRow:
             added_at=datetime.datetime.now(datetime.UTC),
             modified_ns=document.modified_ns,
             notices=document.notices,
+            names=document.names,
         )
 
 
@@ -106,6 +109,7 @@ def document_rows(table: pa.Table) -> list[DocumentRow]:
         row["metadata"] = metadata_from_json(row["metadata"])
         row["edits"] = dict(metadata_from_json(row.get("edits")))
         row["notices"] = tuple(row.get("notices") or ())
+        row["names"] = tuple(row.get("names") or ())
         rows.append(DocumentRow(**row))
     return sorted(rows, key=lambda row: row.uri)
 
@@ -118,6 +122,7 @@ def document_table(rows: Sequence[DocumentRow]) -> pa.Table:
             "metadata": metadata_to_json(row.metadata),
             "edits": metadata_to_json(row.edits) if row.edits else None,
             "notices": list(row.notices) or None,
+            "names": list(row.names) or None,
         }
         for row in rows
     ]
@@ -190,7 +195,13 @@ def chunk_rows(
     """Return the rows of ``chunks`` for some documents, in the schema of the table."""
     pairs = [(document, chunk) for document, chunks in documents for chunk in chunks]
     indexed = [
-        full_text(document.title, document.uri, chunk.label, chunk.text, chunk.words)
+        full_text(
+            document.title,
+            (document.uri, *document.names),
+            chunk.label,
+            chunk.text,
+            chunk.words,
+        )
         for document, chunk in pairs
     ]
     columns: dict[str, pa.Array] = {
@@ -224,18 +235,17 @@ def chunk_rows(
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def full_text(title: str, uri: str, label: str, text: str, inner: str) -> tuple[str, str]:
+def full_text(
+    title: str, uris: Sequence[str], label: str, text: str, inner: str
+) -> tuple[str, str]:
     """Return the columns `words` and `terms` of a chunk.
 
-    `inner` is the text inside a picture. A label that the text begins with is not repeated.
+    `uris` are all names of its file, `inner` is the text inside a picture. A label that the
+    text begins with is not repeated.
     """
-    name = uri.rpartition("/")[2]
-    fields = (
-        title,
-        name if name != title else "",
-        label if not text.startswith(label) else "",
-        text,
-        inner,
+    names = [uri.rpartition("/")[2] for uri in uris]
+    fields = dict.fromkeys(
+        (title, *names, label if not text.startswith(label) else "", text, inner)
     )
     return words.indexed(field for field in fields if field)
 

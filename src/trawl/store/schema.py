@@ -98,6 +98,7 @@ DOCUMENTS = pa.schema(
         pa.field("modified_ns", pa.int64()),
         pa.field("edits", pa.string()),
         pa.field("notices", pa.list_(pa.string())),
+        pa.field("names", pa.list_(pa.string())),
     ]
 )
 

@@ -1,0 +1,77 @@
+"""The addresses of files, and the names that links give them.
+
+The identity of a document is the file itself, the target of all links. Its address is the name
+that it was found under, which may be a link's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+# Stores of git-annex, DVC, Hugging Face and others name files by the hash of their content.
+_HASH = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
+
+
+def document_id_of(uri: str) -> str:
+    """Return the id of the document at a URI: 24 hexadecimal digits."""
+    return hashlib.blake2b(uri.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+def uri_of(path: Path) -> str:
+    """Return the path itself, or a file:// URI if it is not UTF-8."""
+    text = str(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return path.as_uri()
+    return text
+
+
+def path_of(uri: str) -> Path:
+    """Return the path of a URI from `uri_of`."""
+    if uri.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix("file://"))))
+    return Path(uri)
+
+
+def named_path(path: Path) -> Path:
+    """Return the absolute path of a name: its folder is resolved, but not the name itself.
+
+    Raises `OSError` or `RuntimeError` for a loop of links.
+    """
+    absolute = Path(os.path.abspath(path))
+    return absolute.parent.resolve() / absolute.name
+
+
+def leads_to(uri: str, document_id: str) -> bool:
+    """Return whether the file at a URI exists and is, links followed, that of a document."""
+    try:
+        return document_id_of(uri_of(path_of(uri).resolve(strict=True))) == document_id
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def best_name(names: Sequence[Path], real: Path) -> Path:
+    """Return the name that a document is listed under, of those that lead to `real`.
+
+    The file's own name precedes those of links, unless it is a hash; then the first counts.
+    """
+    return min(names, key=lambda name: (_HASH.search(name.stem) is not None, name != real))
+
+
+def broken_link(path: Path) -> str:
+    """Return what a link leads to that cannot be opened, or "" if the path is no link."""
+    try:
+        return f"a link to {os.readlink(path)!r}, which does not exist"
+    except OSError:
+        return ""
+
+
+def below(uri: str, roots: Iterable[str]) -> bool:
+    """Return whether a URI is one of `roots` or below one."""
+    return any(uri == root or uri.startswith(root.rstrip("/") + "/") for root in roots)
