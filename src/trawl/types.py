@@ -149,7 +149,8 @@ class Chunk:
     `text` is the passage, or the caption of an image or sound ("" if there is none).
     `vectors` maps a source's name ("mini.image") to a unit vector, float32 [D].
     `thumbnail` is a small JPEG of an image. `label` is the number that the document gives a
-    figure or table ("Figure 2"), `words` the text inside a picture.
+    figure or table ("Figure 2"), `words` the text inside a picture. `head` is embedded before a
+    passage. `own_text` is the file's caption if an edit replaces it by `text`.
     """
 
     document_id: str
@@ -163,6 +164,8 @@ class Chunk:
     label: str = ""
     words: str = ""
     links: tuple[Link, ...] = ()
+    head: str = ""
+    own_text: str | None = None
 
     @property
     def chunk_id(self) -> str:

@@ -108,7 +108,7 @@ def test_a_writer_that_is_killed_between_row_and_chunks(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Writer, "_set_metadata", killed)
+        patch.setattr(Writer, "_apply_edits", killed)
         with pytest.raises(KeyboardInterrupt):
             library.set_metadata(document_id, {"year": 2020})
     assert library.search("muon", where="year = 2020").hits == ()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from conftest import write_collection
 from served import over_http
@@ -133,7 +134,8 @@ def test_files_are_added_changed_and_removed(place: Path, server: str, tmp_path:
     assert hit["uri"] == "kaon.txt"
     document_id = hit["document_id"]
     changed = ask(place, "edit", document_id, "year=", "lab=CERN", **there)
-    assert changed == {"document_id": document_id, "metadata": {"lab": "CERN"}}
+    title = hit["title"]
+    assert changed == {"document_id": document_id, "title": title, "metadata": {"lab": "CERN"}}
     assert ask(place, "show", document_id, **there)["metadata"] == {"lab": "CERN"}
     assert ask(place, "status", "--failed", **there)["failures"][0]["uri"] == "torn.png"
     assert ask(place, "rm", document_id, **there) == {"removed": 1}
@@ -162,10 +164,54 @@ def test_editing_here(place: Path, tmp_path: Path) -> None:
     ask(place, "add", "collection/muons.md", **library)
     (hit, *_) = ask(place, "search", "muon modality:text", **library)["hits"]
     done = trawl(place, "edit", hit["document_id"], "year=2024", "tags=", **library)
-    assert (done.returncode, done.stdout) == (0, "changed 2 keys\n")
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines()[1:]] == [
+        ["year", "2024"],
+        ["tags", "none"],
+    ]
     shown = ask(place, "show", hit["document_id"], **library)
     assert shown["metadata"] == {"year": 2024, "source": "arXiv"}
     assert trawl(place, "edit", hit["document_id"], "year=late", **library).returncode == 0
+
+
+def test_titles_captions_and_lists_are_edited_by_path(
+    place: Path, server: str, tmp_path: Path
+) -> None:
+    """The same commands here and there, by path here and by the name of the file there."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    picture = folder / f"scan-{os.getpid()}.png"
+    Image.linear_gradient("L").convert("RGB").resize((40, 30)).save(picture)
+    ask(place, "add", picture, "--library", tmp_path / "lib", "--meta", "tags=[a, b]")
+    here = {"TRAWL_LIBRARY": str(tmp_path / "lib")}
+    there = {"TRAWL_SERVER": server}
+    assert ask(place, "add", picture, "--meta", "tags=[a, b]", **there)["failed"] == []
+    for environment in (here, there):
+        changed = ask(
+            place, "edit", picture, "title=1931", "caption=A  zeppelin", "tags+=c", "tags-=[a, x]",
+            'by=[Curie, "Noether, E."]', **environment,
+        )  # fmt: skip
+        assert changed["title"] == "1931"
+        assert changed["metadata"] == {"tags": ["b", "c"], "by": ["Curie", "Noether, E."]}
+        (hit,) = ask(place, "search", "+zeppelin", **environment)["hits"]
+        assert (Path(hit["uri"]).name, hit["title"]) == (picture.name, "1931")
+        done = trawl(place, "edit", picture, "title=", "caption=", "tags-=b", **environment)
+        assert done.returncode == 0, done.stderr
+        assert ask(place, "search", "+zeppelin", **environment)["hits"] == []
+        assert ask(place, "show", picture, **environment)["metadata"]["tags"] == ["c"]
+        for change, said in (
+            ("uri=x", "document_id, media_type, modality, uri"),
+            ("tags+=", "no value"),
+            ("tags", "KEY=VALUE"),
+            ("title+=x", "not a list"),
+        ):
+            done = trawl(place, "edit", picture, change, **environment)
+            assert (done.returncode, done.stdout) == (2, ""), done.stderr
+            assert said in done.stderr
+        done = trawl(place, "edit", "none.png", "year=1", **environment)
+        assert done.returncode == 1
+        assert "none.png" in done.stderr
+    assert ask(place, "rm", picture, **there) == {"removed": 1}
 
 
 def test_what_cannot_be_is_said_plainly(place: Path, server: str) -> None:

@@ -182,39 +182,6 @@ def rm(
     typer.echo(f"removed {removed:,} document{'' if removed == 1 else 's'}")
 
 
-def edit(
-    document_id: Annotated[
-        str, typer.Argument(metavar="ID|PATH", help="Document id, or path of a file.")
-    ],
-    changes: Annotated[
-        list[str],
-        typer.Argument(metavar="KEY=VALUE|KEY=", help="Values to set; KEY= deletes a key."),
-    ],
-    library: LibraryOption = DEFAULT_LIBRARY,
-    json: JsonOption = False,
-) -> None:
-    """Edit a document's metadata. Edits survive re-adding the file.
-
-    \b
-    Examples:
-      trawl edit 3f2a9c0e5b7d41c8a6e0f913 year=2024 speaker="Marie Curie"
-      trawl edit papers/muon.md draft=
-    """
-    from trawl.readers.values import coerce_option
-
-    values = dict(coerce_option(option) for option in changes)
-    with open_library(library) as opened:
-        changed = opened.set_metadata(
-            document_id, {key: None if value == "" else value for key, value in values.items()}
-        )
-    if json:
-        from trawl.cli.output import edited_json
-
-        print_json(edited_json(changed))
-        return
-    typer.echo(f"changed {len(values):,} key{'' if len(values) == 1 else 's'}")
-
-
 def status(
     library: LibraryOption = DEFAULT_LIBRARY,
     failed: Annotated[

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trawl.cli import commands, demo, eval, models, options, search
+from trawl.cli import commands, demo, documents, eval, models, options, search
 from trawl.cli.output import print_message
 from trawl.errors import TrawlError
 
@@ -73,7 +73,7 @@ app.command(cls=options.Command)(commands.add)
 app.command(cls=search.SearchCommand)(search.search)
 app.command(cls=options.Command)(commands.show)
 app.command(cls=options.Command)(commands.rm)
-app.command(cls=options.Command)(commands.edit)
+app.command(cls=options.Command)(documents.edit)
 app.command(cls=options.Command)(commands.status)
 app.command(cls=options.Command)(commands.serve)
 app.command(cls=options.Command)(commands.mcp)

@@ -223,7 +223,7 @@ def contents_json(contents: DocumentView) -> dict[str, Any]:
 
 def edited_json(document: DocumentInfo) -> dict[str, Any]:
     """Return the object that ``trawl edit`` prints."""
-    return _fields(document, ("document_id", "metadata"))
+    return _fields(document, ("document_id", "title", "metadata"))
 
 
 def init_json(library: str, spaces: Iterable[Space]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -17,7 +17,7 @@ from trawl.cli.output import clean
 from trawl.display import links_text
 
 if TYPE_CHECKING:
-    from trawl.library.interface import DocumentView
+    from trawl.library.interface import DocumentInfo, DocumentView
     from trawl.types import (
         Answer,
         Failure,
@@ -223,6 +223,19 @@ def print_contents(out: Console, contents: DocumentView, chunk_id: str | None) -
         if chunk_id is None or chunk.chunk_id == chunk_id:
             out.print()
             _print_chunk(out, chunk, whole=chunk_id is not None)
+
+
+def print_edited(out: Console, document: DocumentInfo, changes: Mapping[str, Any]) -> None:
+    """Print a document's path, and the new value of each key in `changes`."""
+    rows: dict[str, str | Text] = {}
+    for key, change in changes.items():
+        value = document.title if key == "title" else document.metadata.get(key)
+        if key == "caption":
+            value = change or "that of the file"
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        rows[clean(key)] = Text("none", style="dim") if value is None else clean(shown)
+    out.print(Text(clean(short_path(document.uri)), style="bold"))
+    _print_pairs(out, rows)
 
 
 def _print_chunk(out: Console, chunk: StoredChunk, *, whole: bool) -> None:

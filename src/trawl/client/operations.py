@@ -19,6 +19,7 @@ from trawl.client.exchange import (
     Call,
     Pause,
     Reply,
+    ServerError,
     Steps,
     UploadProgress,
     open_files,
@@ -33,10 +34,14 @@ from trawl.client.records import (
     MediaPart,
     status_from_wire,
 )
+from trawl.errors import UsageError
 from trawl.types import Answer, Facet, Modality, Status, StoredChunk
+from trawl.values import with_items
 
 _POLL_S = 0.2
 _PAGE = 1000
+_ATTEMPTS = 5
+_CHANGED = 412  # the document is not the one that was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +190,23 @@ def documents(
     failed: bool | None = None,
     notices: bool | None = None,
     where: str | None = None,
+    name: str | None = None,
     limit: int = 100,
     offset: int = 0,
 ) -> Steps[DocumentPage]:
-    """Return a page of documents, including failed ones, sorted by path."""
+    """Return a page of documents, including failed ones, sorted by path.
+
+    `name` is a file name without directories.
+    """
     params = _without_empty(
-        {"failed": failed, "notices": notices, "where": where, "limit": limit, "offset": offset}
+        {
+            "failed": failed,
+            "notices": notices,
+            "where": where,
+            "name": name,
+            "limit": limit,
+            "offset": offset,
+        }
     )
     reply = yield Call("GET", "/v1/documents", params=params)
     return DocumentPage.from_wire(parse(wire.DocumentPage, reply))
@@ -207,10 +223,38 @@ def chunk(chunk_id: str) -> Steps[StoredChunk]:
     return parse(wire.ChunkOut, (yield Call("GET", f"/v1/chunks/{_safe(chunk_id)}"))).chunk()
 
 
-def set_metadata(document_id: str, changes: Mapping[str, Any]) -> Steps[Document]:
-    """Set keys of a document's metadata; None deletes a key."""
-    call = Call("PATCH", f"/v1/documents/{_safe(document_id)}", json=dict(changes))
-    return Document.from_wire(parse(wire.DocumentOut, (yield call)))
+def set_metadata(
+    document_id: str,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    add: Mapping[str, Sequence[str]] | None = None,
+    remove: Mapping[str, Sequence[str]] | None = None,
+) -> Steps[Document]:
+    """Set keys of a document's metadata, its `title` or `caption`; None deletes a key.
+
+    `add` and `remove` map keys to items of lists. They are changed as they are on the server
+    at this time: if another client changes the document meanwhile, they are read again.
+    """
+    path = f"/v1/documents/{_safe(document_id)}"
+    added, removed = dict(add or {}), dict(remove or {})
+    for key in {"title", "caption"} & {*added, *removed}:
+        raise UsageError(f"the {key} is not a list; set it")
+    for attempt in range(_ATTEMPTS):
+        body, headers = dict(changes or {}), {}
+        if added or removed:
+            reply = yield Call("GET", path)
+            known = parse(wire.DocumentWithChunks, reply).metadata
+            headers = {"If-Match": received(reply).headers["etag"]}
+            for key in {**added, **removed}:
+                body[key] = with_items(known.get(key), added.get(key, ()), removed.get(key, ()))
+        try:
+            reply = yield Call("PATCH", path, json=body, headers=headers)
+        except ServerError as error:
+            if error.status != _CHANGED or attempt + 1 == _ATTEMPTS:
+                raise
+        else:
+            return Document.from_wire(parse(wire.DocumentOut, reply))
+    raise AssertionError("the last attempt returns or raises")
 
 
 def remove(document_id: str) -> Steps[None]:

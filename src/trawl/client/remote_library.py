@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import base64
 import datetime
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Unpack
 
 from trawl.client.clients import Client
 from trawl.client.operations import Part
 from trawl.client.records import Document, DocumentContents, Job
-from trawl.errors import UsageError
+from trawl.errors import NotFoundError, UsageError
 from trawl.ingest import Item, make_plan
 from trawl.library import Original
 from trawl.query import MediaPart, parse_query
 from trawl.search import SearchKeywords, search_options
 from trawl.types import Answer, Failure, Notice, Report, Status
 
+_ID = re.compile(r"[0-9a-f]{24}(:[0-9]+)?")
 _FILES_AT_ONCE = 50
 _BYTES_AT_ONCE = 16 * 2**20
 # base64 adds a third, and the server limits the size of a JSON body.
@@ -72,8 +74,8 @@ class RemoteLibrary:
         return self._client.similar(chunk_id, where=where, **_body(changes))
 
     def show(self, target: str) -> DocumentContents:
-        """Return a document with its chunks, by document id or chunk id."""
-        return self._client.show(target.partition(":")[0])
+        """Return a document with its chunks, by document id, chunk id or file name."""
+        return self._client.show(self._id_of(target))
 
     def status(self) -> Status:
         """Return counts, spaces and failures. See `Library.status`."""
@@ -99,13 +101,41 @@ class RemoteLibrary:
             tag=chunk_id,
         )
 
-    def set_metadata(self, document_id: str, changes: Mapping[str, Any]) -> Document:
-        """Change a document's metadata. See `Library.set_metadata`."""
-        return self._client.set_metadata(document_id, changes)
+    def set_metadata(
+        self,
+        target: str,
+        changes: Mapping[str, Any],
+        *,
+        add: Mapping[str, Any] | None = None,
+        remove: Mapping[str, Any] | None = None,
+    ) -> Document:
+        """Edit a document by id or file name. See `Library.set_metadata`."""
+        document_id = self._id_of(target)
+        return self._client.set_metadata(document_id, changes, add=add, remove=remove)
+
+    def _id_of(self, target: str) -> str:
+        """Return the id of a document by id, chunk id, or path, of which the name counts.
+
+        Raises `NotFoundError`, and `UsageError` if several documents have the name.
+        """
+        if _ID.fullmatch(target):
+            return target.partition(":")[0]
+        name = PurePath(target).name or target
+        found = self._client.documents(name=name).documents
+        if not found:
+            raise NotFoundError(
+                f"no document named {name!r} on the server; use a file name or an id from a search"
+            )
+        if len(found) > 1:
+            ids = ", ".join(one.document_id for one in found[:5])
+            raise UsageError(
+                f"{len(found)} documents on the server are named {name!r}; use an id: {ids}"
+            )
+        return found[0].document_id
 
     def remove(self, targets: Sequence[str]) -> int:
-        """Remove documents by id, after checking that all of them exist."""
-        ids = list(dict.fromkeys(targets))
+        """Remove documents by id or file name, after checking that all of them exist."""
+        ids = list(dict.fromkeys(map(self._id_of, targets)))
         for document_id in ids:
             self._client.show(document_id)
         for document_id in ids:

@@ -1,6 +1,7 @@
 """Add files to a library: plan, read, split into chunks, embed, commit."""
 
 from trawl.ingest.drafts import ChunkingOptions
+from trawl.ingest.embedding import text_embedding
 from trawl.ingest.names import document_id_of, leads_to, named_path, path_of, uri_of
 from trawl.ingest.pipeline import Ingester, IngestOptions, Progress
 from trawl.ingest.plan import Item, Plan, make_plan
@@ -22,5 +23,6 @@ __all__ = [
     "make_plan",
     "named_path",
     "path_of",
+    "text_embedding",
     "uri_of",
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trawl.chunking import split_text
 from trawl.encoders import TextEncoder
+from trawl.store import passage_text, takes_caption
 from trawl.types import (
     Box,
     Media,
@@ -53,6 +54,8 @@ class Draft:
     detail: str = ""
     label: str = ""
     words: str = ""
+    head: str = ""
+    own_text: str | None = None
 
 
 def draft_chunks(
@@ -62,21 +65,26 @@ def draft_chunks(
     caption: str,
     encoder: TextEncoder,
     options: ChunkingOptions,
+    edited_caption: str | None = None,
 ) -> Iterator[Draft]:
     """Yield the drafts of a document in order. Its parts are read and decoded on the way.
 
-    `caption` belongs to the document, hence to its images and sounds; it may be "". A picture
-    inside a text has its own. Raises `ReadError` if the file is truncated or damaged.
+    `caption` belongs to the document, hence to its images and sounds; it may be "".
+    `edited_caption` replaces it. A picture inside a text has its own. Raises `ReadError` if the
+    file is truncated or damaged.
     """
-    is_text = reading.media_type.startswith(("text/", "application/"))
+    is_text = not takes_caption(reading.media_type)
     for part in reading.parts:
         match part:
             case Passages():
                 yield from _passages(part, title, encoder, options)
             case Picture():
-                yield _picture(part, part.caption if is_text else caption or part.caption)
+                if is_text:
+                    yield _picture(part, part.caption, None)
+                else:
+                    yield _picture(part, caption or part.caption, edited_caption)
             case _:
-                yield from _windows(part, caption, options)
+                yield from _windows(part, caption, edited_caption, options)
 
 
 def _passages(
@@ -91,17 +99,17 @@ def _passages(
     )
     for start, end in spans:
         text = part.text[start:end]
-        heads = [title] if title and title not in text else []
+        head = ""
         if part.whole and start > spans[0][0]:
-            heads.append(part.text.strip().partition("\n")[0])  # the caption of the table
+            head = part.text.strip().partition("\n")[0]  # the caption of the table
         yield Draft(
             modality="text",
             span=_span(part, start, end),
             text=text,
-            # A passage from the middle of a text often does not mention its subject.
-            media={"text": "\n".join([*heads, text])},
+            media={"text": passage_text(title, head, text)},
             detail=_rows(part, start, end),
             label=part.label,
+            head=head,
         )
 
 
@@ -174,7 +182,8 @@ def _rows(part: Passages, start: int, end: int) -> str:
     return f"row {first}" if first == last else f"rows {first}–{last}"
 
 
-def _picture(part: Picture, caption: str) -> Draft:
+def _picture(part: Picture, own: str, edited: str | None) -> Draft:
+    caption = own if edited is None else edited
     media: dict[Modality, Media] = {"image": part.image}
     if caption:
         media["text"] = caption
@@ -196,10 +205,14 @@ def _picture(part: Picture, caption: str) -> Draft:
         detail=f"{shot}{part.width_px} × {part.height_px} px",
         label=part.label,
         words=part.words,
+        own_text=None if edited is None else own,
     )
 
 
-def _windows(part: Recording, caption: str, options: ChunkingOptions) -> Iterator[Draft]:
+def _windows(
+    part: Recording, own: str, edited: str | None, options: ChunkingOptions
+) -> Iterator[Draft]:
+    caption = own if edited is None else edited
     duration_s = part.duration_s
     for start_s, sound in part.windows(options.window_s, options.hop_s):
         end_s = min(start_s + sound.duration_s, duration_s)
@@ -212,6 +225,7 @@ def _windows(part: Recording, caption: str, options: ChunkingOptions) -> Iterato
             text=caption,
             media=media,
             detail=f"{_clock(start_s)}–{_clock(end_s)} of {_clock(duration_s)}",
+            own_text=None if edited is None else own,
         )
 
 

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trawl.encoders import Encoder, StagedEncoder, prepare_soon
+from trawl.errors import MetadataError
 from trawl.ingest.drafts import Draft
+from trawl.store import EmbedTexts, TextVectors
 from trawl.types import Document, Media, Modality
 
 _BATCH: Mapping[Modality, int] = {"text": 64, "image": 16, "audio": 16}
@@ -129,6 +131,28 @@ class Embedder:
             ]
             for slot, vector in _encoded(run, ready):
                 slot.pending.vectors[slot.index][source] = vector
+
+
+def text_embedding(encoders: Mapping[Modality, Sequence[tuple[str, Encoder]]]) -> EmbedTexts:
+    """Return a function that embeds texts again after an edit of a title or caption.
+
+    It raises `MetadataError` if a text cannot be embedded.
+    """
+
+    def embed(texts: Sequence[str]) -> list[TextVectors]:
+        found: list[dict[str, NDArray[np.float32]]] = [{} for _ in texts]
+        for source, encoder in encoders.get("text", ()):
+            for start in range(0, len(texts), _BATCH["text"]):
+                batch = texts[start : start + _BATCH["text"]]
+                try:
+                    vectors = _checked(encoder.encode(batch))
+                except ValueError as error:
+                    raise MetadataError(f"the new text cannot be embedded: {error}") from error
+                for place, vector in enumerate(vectors, start):
+                    found[place][source] = vector
+        return list(found)
+
+    return embed
 
 
 def _is_prepared(slot: _Slot, place: int) -> bool:

@@ -18,7 +18,7 @@ from trawl.ingest.embedding import Embedder, Pending
 from trawl.ingest.names import document_id_of, leads_to
 from trawl.ingest.plan import Item, Plan, Unread, fingerprint
 from trawl.readers import read
-from trawl.store import DocumentRow, Writer, edited
+from trawl.store import DocumentRow, Writer, edited_caption, edited_title
 from trawl.types import Chunk, Document, Failure, Modality, Notice, Reading, Report
 
 # A commit pays off from about a thousand rows. A slow run that is interrupted should lose only
@@ -187,10 +187,13 @@ class Ingester:
         self._pending.append(pending)
 
     def _drafts(self, item: Item, reading: Reading, document: Document) -> Iterator[Draft]:
+        known = self._writer.known.get(document.document_id)
+        edits = known.edits if known is not None else {}
         return draft_chunks(
             reading,
-            title=document.title,
+            title=edited_title(document.title, edits),
             caption=item.caption,
+            edited_caption=edited_caption(edits),
             encoder=self._sentence_encoder,
             options=self._options.chunking,
         )
@@ -223,8 +226,6 @@ class Ingester:
                 continue
             known = self._writer.known.get(document.document_id)
             replaced += known is not None and known.chunks > 0
-            if known is not None:
-                document = replace(document, metadata=edited(document.metadata, known.edits))
             ready.append((document, _chunks(pending)))
             self._counts.notices += [Notice(document.uri, notice) for notice in document.notices]
         self._writer.commit(ready, self._rows)
@@ -242,11 +243,10 @@ class Ingester:
         """
         known = self._writer.known.get(document.document_id)
         kept = known.chunks if known is not None and not document.content_hash else 0
+        document = replace(document, metadata={}, notices=())
         if known is not None and kept:
-            document = replace(document, metadata=known.metadata, names=known.names)
-        else:
-            document = replace(document, metadata={})
-        document = replace(document, notices=())
+            title = known.title if known.own_title is None else known.own_title
+            document = replace(document, metadata=known.metadata, names=known.names, title=title)
         self._counts.failed.append(Failure(document.uri, reason))
         self._rows.append(DocumentRow.of(document, kept, error=reason))
 
@@ -330,6 +330,8 @@ def _chunks(pending: Pending) -> list[Chunk]:
             label=draft.label,
             words=draft.words,
             links=linked[ordinal],
+            head=draft.head,
+            own_text=draft.own_text,
         )
         for ordinal, (draft, vectors) in enumerate(
             zip(pending.drafts, pending.vectors, strict=True)

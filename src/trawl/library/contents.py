@@ -5,17 +5,16 @@ from __future__ import annotations
 import datetime
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from trawl.errors import FilterError, GoneError, UsageError
 from trawl.ingest import leads_to, path_of
-from trawl.library.inputs import as_mapping, join_filters, kind_of, names_of
+from trawl.library.inputs import join_filters, kind_of, names_of
 from trawl.query import Filter, OneOf, bind, to_sql
-from trawl.readers.values import flat_metadata
-from trawl.store import DocumentRow, Snapshot, Store, filter_column
-from trawl.types import Edits, Facet, Failure, Modality, Notice, Space, Status, StoredChunk
+from trawl.store import DocumentRow, Snapshot, Store, filter_column, has_name
+from trawl.types import Facet, Failure, Modality, Notice, Space, Status, StoredChunk
 
 _ADD_AGAIN = "add it again, or remove the document"
 
@@ -75,14 +74,15 @@ def list_documents(
     where: str | None,
     offset: int,
     limit: int | None,
+    name: str | None = None,
 ) -> DocumentPage:
     """Return a page of documents, including failed ones unless a filter is given.
 
     Raises `FilterError`, and `UsageError` if `offset` or `limit` is negative.
     """
-    for name, number in (("offset", offset), ("limit", limit)):
+    for option, number in (("offset", offset), ("limit", limit)):
         if not isinstance(number, int | None):
-            raise UsageError(f"{name} must be a number, not {kind_of(number)}")
+            raise UsageError(f"{option} must be a number, not {kind_of(number)}")
     if offset < 0 or (limit is not None and limit < 0):
         raise UsageError(f"offset {offset} and limit {limit}: neither may be negative")
     conditions = [
@@ -92,6 +92,8 @@ def list_documents(
     ]
     if notices is not None and not store.has_notices():
         conditions = ["false"] if notices else conditions[:-1]
+    if name is not None:
+        conditions.append(has_name(name))
     state = " AND ".join(conditions) or None
     ids = store.document_ids(state)
     condition = _sql(store.snapshot(), where, ())
@@ -136,24 +138,6 @@ def _sql(
     wanted = OneOf("modality", tuple(sorted(modality))) if modality else None
     joined = join_filters(where, wanted)
     return None if joined is None else to_sql(bind(joined, snapshot.columns), filter_column)
-
-
-def metadata_edits(changes: Mapping[str, Any]) -> Edits:
-    """Return a JSON merge patch (RFC 7396) as edits: dotted keys, typed values, None to delete.
-
-    Nested objects are flattened and values typed in the same way as a file's metadata.
-    Raises `MetadataError` if no column type fits a value.
-    """
-    changes = as_mapping(changes, "changes")
-    return {**flat_metadata(changes), **dict.fromkeys(_deleted_keys(changes, ""))}
-
-
-def _deleted_keys(changes: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    for name, value in changes.items():
-        if isinstance(value, Mapping):
-            yield from _deleted_keys(value, f"{prefix}{name}.")
-        elif value is None:
-            yield f"{prefix}{name}"
 
 
 def open_original(document: DocumentRow) -> Original:

@@ -94,4 +94,11 @@ class SearchLibrary(Protocol):
 
     def remove(self, targets: Sequence[str]) -> int: ...
 
-    def set_metadata(self, document_id: str, changes: Mapping[str, Any]) -> DocumentInfo: ...
+    def set_metadata(
+        self,
+        target: str,
+        changes: Mapping[str, Any],
+        *,
+        add: Mapping[str, Any] | None = None,
+        remove: Mapping[str, Any] | None = None,
+    ) -> DocumentInfo: ...

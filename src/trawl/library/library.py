@@ -266,14 +266,16 @@ class Library(Writing):
         failed: bool | None = None,
         notices: bool | None = None,
         where: str | None = None,
+        name: str | None = None,
         offset: int = 0,
         limit: int | None = None,
     ) -> DocumentPage:
         """Return a page of the documents, sorted by address, and their total number.
 
-        `failed` and `notices` select by error and notices; `where` excludes failed ones.
+        `failed` and `notices` select by error and notices, `name` by file name; `where` excludes
+        failed ones.
         """
-        return list_documents(self._store, failed, notices, where, offset, limit)
+        return list_documents(self._store, failed, notices, where, offset, limit, name)
 
     def facets(
         self,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from trawl.encoders import Model
 from trawl.errors import NotFoundError
-from trawl.ingest import Ingester, Progress, make_plan
+from trawl.ingest import Ingester, Progress, make_plan, text_embedding
 from trawl.library import identity, inputs
-from trawl.library.contents import metadata_edits
+from trawl.library.edits import EditRequest
 from trawl.settings import Settings
-from trawl.store import DocumentRow, Store, WriteLock
+from trawl.store import DocumentRow, Store, WriteLock, Writer
 from trawl.types import Report
 
 
@@ -42,8 +43,7 @@ class Writing:
         called with (done, total, address). Unreadable files are reported and skipped.
         Raises `LibraryLockedError` while another process writes.
         """
-        with WriteLock(self.path, self.settings.lock_wait_s) as lock:
-            writer = self._store.writer(lock)
+        with self._writer() as writer:
             plan = make_plan(
                 inputs.names_of(paths),
                 inputs.as_mapping(metadata, "metadata"),
@@ -65,8 +65,7 @@ class Writing:
         Returns the number of documents removed. Raises `NotFoundError` if a target matches
         nothing, before anything is removed.
         """
-        with WriteLock(self.path, self.settings.lock_wait_s) as lock:
-            writer = self._store.writer(lock)
+        with self._writer() as writer:
             ids = inputs.matching_ids(inputs.names_of(targets), writer.known.values())
             writer.remove(ids)
             writer.maintain()
@@ -75,35 +74,50 @@ class Writing:
 
     def set_metadata(
         self,
-        document_id: str,
-        changes: Mapping[str, Any],
+        target: str | Path,
+        changes: Mapping[str, Any] | None = None,
         *,
+        add: Mapping[str, Any] | None = None,
+        remove: Mapping[str, Any] | None = None,
         check: Callable[[DocumentRow], None] | None = None,
     ) -> DocumentRow:
-        """Change the metadata of a document and its chunks, without embedding anything again.
+        """Edit a document by id or path: its metadata, title and caption.
 
-        `changes` is a JSON merge patch (RFC 7396): None deletes a key. Edits survive
-        re-adding the file, and are deleted with the document. `check` is called under the
-        lock with the document as it is, and may raise to prevent the change.
+        ::
 
-        Returns the changed document. Raises `NotFoundError`, and `MetadataError` if a value
-        does not fit its column.
+            library.set_metadata("photo.jpg", {"caption": "The harbour, 1931", "year": 1931})
+            library.set_metadata("photo.jpg", add={"tags": ["ship"]}, remove={"tags": ["boat"]})
+
+        `changes` is a JSON merge patch (RFC 7396): None removes a key. The keys `title` and
+        `caption` replace the file's title and the caption of a picture or a sound, for
+        search too; None restores the file's, and a caption of "" hides it. `add` and `remove`
+        change the items of lists. Edits survive re-adding the file, and are deleted with the
+        document. `check` is called under the lock with the document as it is, and may raise to
+        prevent the change.
+
+        Returns the changed document. Raises `NotFoundError`; `UsageError` if a key is reserved;
+        and `MetadataError` if a value has no type of the library, and for the caption of a text.
         """
-        edits = metadata_edits(changes)
-        with WriteLock(self.path, self.settings.lock_wait_s) as lock:
-            writer = self._store.writer(lock)
-            row = next(
-                filter(
-                    None, map(writer.known.get, inputs.candidate_ids(inputs.name_of(document_id)))
-                ),
-                None,
-            )
+        request = EditRequest(changes, add, remove)
+        with self._writer() as writer:
+            known = map(writer.known.get, inputs.candidate_ids(inputs.name_of(target)))
+            row = next(filter(None, known), None)
             if row is None:
-                raise NotFoundError(f"no document {document_id!r} in {self.path}")
+                raise NotFoundError(
+                    f"no document {str(target)!r} in {self.path}; use an id from a search, or the "
+                    "path of a file that was added"
+                )
             if check is not None:
                 check(row)
+            edits = request.on(row)
             if edits:
                 row = writer.edit(row.document_id, edits)
                 writer.maintain()
         self._store.refresh()
         return row
+
+    @contextmanager
+    def _writer(self) -> Iterator[Writer]:
+        """Hold the lock of the one writer, and yield it."""
+        with WriteLock(self.path, self.settings.lock_wait_s) as lock:
+            yield self._store.writer(lock, text_embedding(identity.encoders_of(self._models)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import datetime
 import json
 import math
@@ -93,14 +94,23 @@ def typed_column(cells: Sequence[str]) -> list[Value]:
 
 
 def coerce_option(option: str) -> tuple[str, Value]:
-    """Parse ``key=value``, typed like a CSV cell. Raises `UsageError`."""
+    """Parse ``key=value``, typed like a CSV cell, or ``key=[a, b]``. Raises `UsageError`."""
     key, equals, text = option.partition("=")
     key = key.strip()
     if not equals or not key:
         raise UsageError(f"{option!r} is not KEY=VALUE, such as year=2024")
     if not _encodable(key + text):
         raise UsageError(f"{option!r} is not valid UTF-8")
-    return key, typed_cell(text)
+    return key, typed_option(text)
+
+
+def typed_option(text: str) -> Value:
+    """Convert the value of an option: a list such as ``[a, "b, c"]``, or as `typed_cell` does."""
+    stripped = text.strip()
+    if not (stripped.startswith("[") and stripped.endswith("]")):
+        return typed_cell(text)
+    rows = list(csv.reader([stripped[1:-1]], skipinitialspace=True))
+    return [item.strip() for item in rows[0] if item.strip()] if rows else []
 
 
 def as_text(value: Any, key: str = "title") -> tuple[str, str]:

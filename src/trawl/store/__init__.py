@@ -12,9 +12,16 @@ import os
 # It reads this variable when it is imported.
 os.environ.setdefault("LANCE_LOG", "error")
 
+from trawl.store.edits import (
+    EmbedTexts,
+    TextVectors,
+    edited_caption,
+    edited_title,
+    takes_caption,
+)
 from trawl.store.full_text import Words
-from trawl.store.rows import DocumentRow, edited
-from trawl.store.schema import BUILT_IN_COLUMNS, filter_column, row_is_one_of
+from trawl.store.rows import DocumentRow, passage_text
+from trawl.store.schema import BUILT_IN_COLUMNS, filter_column, has_name, row_is_one_of
 from trawl.store.snapshot import BM25, Sample, Snapshot
 from trawl.store.store import Store
 from trawl.store.writer import WriteLock, Writer
@@ -23,13 +30,19 @@ __all__ = [
     "BM25",
     "BUILT_IN_COLUMNS",
     "DocumentRow",
+    "EmbedTexts",
     "Sample",
     "Snapshot",
     "Store",
+    "TextVectors",
     "Words",
     "WriteLock",
     "Writer",
-    "edited",
+    "edited_caption",
+    "edited_title",
     "filter_column",
+    "has_name",
+    "passage_text",
     "row_is_one_of",
+    "takes_caption",
 ]

@@ -63,8 +63,9 @@ class DocumentRow:
 
     A document whose file could not be opened keeps its earlier chunks: `error` is set and
     `chunks` is not 0. `metadata` includes the `edits`, which are also stored apart so that
-    they survive a change of the file. `notices` state what differs from the file. `names` are
-    the other paths that lead to the file by links.
+    they survive a change of the file; so is an edited title or caption, under those keys.
+    `own_title` is the file's title while an edit replaces it. `notices` state what differs from
+    the file. `names` are the other paths that lead to the file by links.
     """
 
     document_id: str
@@ -81,6 +82,7 @@ class DocumentRow:
     edits: Edits = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    own_title: str | None = None
 
     @classmethod
     def of(cls, document: Document, chunks: int, error: str | None = None) -> DocumentRow:
@@ -127,23 +129,6 @@ def document_table(rows: Sequence[DocumentRow]) -> pa.Table:
         for row in rows
     ]
     return pa.Table.from_pylist(plain, schema=DOCUMENTS)
-
-
-def edited(metadata: Metadata, edits: Edits) -> Metadata:
-    """Apply edits to metadata; a value of None removes the key."""
-    return {key: value for key, value in {**metadata, **edits}.items() if value is not None}
-
-
-def with_metadata(chunks: pa.Table, metadata: Metadata) -> pa.Table:
-    """Replace the metadata in rows of ``chunks``, all of one document."""
-    values: dict[str, Value | None] = {"metadata": metadata_to_json(metadata)}
-    for key, kind in metadata_columns(chunks.schema).items():
-        values[metadata_column(key)] = fit_value(metadata.get(key), kind)
-    for name, value in values.items():
-        field = chunks.schema.field(name)
-        column = pa.array([value] * chunks.num_rows, field.type)
-        chunks = chunks.set_column(chunks.schema.get_field_index(name), field, column)
-    return chunks
 
 
 def metadata_to_json(metadata: Mapping[str, Value | None]) -> str:
@@ -213,6 +198,8 @@ def chunk_rows(
         "title": pa.array([document.title for document, _ in pairs], pa.string()),
         "media_type": pa.array([document.media_type for document, _ in pairs], pa.string()),
         "text": pa.array([chunk.text for _, chunk in pairs], pa.string()),
+        "own_text": pa.array([chunk.own_text for _, chunk in pairs], pa.string()),
+        "head": pa.array([chunk.head or None for _, chunk in pairs], pa.string()),
         WORDS_COLUMN: pa.array([exact for exact, _ in indexed], pa.string()),
         TERMS_COLUMN: pa.array([terms for _, terms in indexed], pa.string()),
         "detail": pa.array([chunk.detail for _, chunk in pairs], pa.string()),
@@ -226,13 +213,24 @@ def chunk_rows(
     }
     for source in sorted({name for _, chunk in pairs for name in chunk.vectors}):
         name = vector_column(source)
-        columns[name] = _vectors([chunk.vectors.get(source) for _, chunk in pairs], schema, name)
+        columns[name] = vector_array(
+            [chunk.vectors.get(source) for _, chunk in pairs], schema, name
+        )
     for key, kind in metadata_columns(schema).items():
         name = metadata_column(key)
         values = [fit_value(document.metadata.get(key), kind) for document, _ in pairs]
         columns[name] = pa.array(values, schema.field(name).type)
     columns |= null_columns(set(schema.names) - set(columns), schema, len(pairs))
     return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def passage_text(title: str, head: str, text: str) -> str:
+    """Return what is embedded of a passage, with the title and the `head` before it.
+
+    A passage from the middle of a text often does not mention its subject.
+    """
+    heads = (title if title not in text else "", head)
+    return "\n".join([*filter(None, heads), text])
 
 
 def full_text(
@@ -250,7 +248,7 @@ def full_text(
     return words.indexed(field for field in fields if field)
 
 
-def _vectors(
+def vector_array(
     vectors: Sequence[np.ndarray[Any, Any] | None], schema: pa.Schema, name: str
 ) -> pa.Array:
     """Return a nullable fixed-size-list column of vectors, which must have length 1.

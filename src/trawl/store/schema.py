@@ -99,6 +99,7 @@ DOCUMENTS = pa.schema(
         pa.field("edits", pa.string()),
         pa.field("notices", pa.list_(pa.string())),
         pa.field("names", pa.list_(pa.string())),
+        pa.field("own_title", pa.string()),
     ]
 )
 
@@ -122,10 +123,15 @@ def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
         pa.field("title", pa.string()),
         pa.field("media_type", pa.string()),
         pa.field("text", pa.string()),
+        # The file's own caption while an edit replaces it.
+        pa.field("own_text", pa.string()),
+        # What is embedded before a passage, beside the title: the caption of its table.
+        pa.field("head", pa.string()),
         pa.field("label", pa.string()),
         # The text inside a picture, which is searched but is not its caption.
         pa.field("inner_text", pa.string()),
-        # The words of the title, the file name, the passage or caption, and the two above.
+        # The words of the title, the file name, the label, the passage or caption, and the text
+        # inside a picture.
         pa.field(WORDS_COLUMN, pa.string()),
         pa.field(TERMS_COLUMN, pa.string()),
         pa.field("detail", pa.string()),
@@ -141,6 +147,11 @@ def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
 def vector_column(source: str) -> str:
     """Return the name of the column with a source's vectors."""
     return "v_" + _safe(source)
+
+
+def is_text_vector(column: str) -> bool:
+    """Return whether a column has the vectors of passages and captions."""
+    return column.startswith("v_") and _unsafe(column[2:]).endswith(".text")
 
 
 def metadata_column(key: str) -> str:
@@ -232,6 +243,11 @@ def row_is_one_of(rows: Iterable[int]) -> str:
     """Return the condition that a row id is one of `rows`; false for no rows."""
     listed = ", ".join(map(str, rows))
     return f"_rowid IN ({listed})" if listed else "1 = 0"
+
+
+def has_name(name: str) -> str:
+    """Return the condition that the last part of a document's `uri` is `name`."""
+    return f"(uri = {quoted(name)} OR ends_with(uri, {quoted('/' + name)}))"
 
 
 def contains_phrase(exact: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import lance
 
 from trawl.errors import QueryError
+from trawl.store.edits import EmbedTexts
 from trawl.store.resident import Counts, Reader, Resident
 from trawl.store.rows import DocumentRow, document_rows
 from trawl.store.schema import (
@@ -212,11 +213,15 @@ class Store:
         found: Any = table["thumbnail"].to_pylist()
         return found[0] if found else None
 
-    def writer(self, lock: WriteLock) -> Writer:
-        """Return the writer. `lock` is the library's and must be held."""
+    def writer(self, lock: WriteLock, embed: EmbedTexts | None = None) -> Writer:
+        """Return the writer. `lock` is the library's and must be held.
+
+        Editing titles and captions needs `embed`.
+        """
         return Writer(
             chunks=self._open(CHUNKS),
             documents=self._open("documents"),
             media=self._open("media"),
             recover=lock.unfinished,
+            embed=embed,
         )

@@ -19,19 +19,25 @@ import numpy as np
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from trawl.errors import LibraryLockedError, LibraryReadOnlyError
+from trawl.errors import LibraryLockedError, LibraryReadOnlyError, MetadataError
 from trawl.store.columns import ColumnTypes, common_type, fit_value
+from trawl.store.edits import (
+    CAPTION,
+    EmbedTexts,
+    applied,
+    edited_document,
+    edited_row,
+    remembering,
+    takes_caption,
+)
 from trawl.store.maintenance import keep_up, maintain
 from trawl.store.rows import (
     DocumentRow,
     chunk_rows,
     document_rows,
     document_table,
-    edited,
     media_rows,
     metadata_from_json,
-    metadata_to_json,
-    with_metadata,
 )
 from trawl.store.schema import (
     DOCUMENTS,
@@ -110,7 +116,8 @@ class Writer:
 
     `known` maps document ids to rows. Metadata columns are added and widened as the
     documents need it, and narrowed or dropped by `maintain`. With `recover`, chunks without
-    a document are deleted and unfinished edits applied.
+    a document are deleted and unfinished edits applied. `embed` embeds the texts that an
+    edit of a title or caption changes.
     """
 
     def __init__(
@@ -120,10 +127,12 @@ class Writer:
         documents: lance.LanceDataset,
         media: lance.LanceDataset,
         recover: bool,
+        embed: EmbedTexts | None = None,
     ) -> None:
         self._chunks = chunks
         self._documents = documents
         self._media = media
+        self._embed = embed
         self.known = {row.document_id: row for row in document_rows(documents.to_table())}
         self._types = ColumnTypes(row.metadata for row in self.known.values())
         newer = [field for field in DOCUMENTS if field.name not in documents.schema.names]
@@ -134,7 +143,7 @@ class Writer:
             self._clear_orphans()
             for row in self.known.values():
                 if row.edits and row.chunks > 0:
-                    self._set_metadata(row)
+                    self._apply_edits(row)
 
     def commit(
         self,
@@ -147,7 +156,11 @@ class Writer:
         new ones. A failed document whose row has 0 chunks loses its earlier chunks.
         """
         rows = [
-            self._keeping_edits(DocumentRow.of(document, len(chunks)))
+            edited_row(DocumentRow.of(document, len(chunks)), self._edits(document.document_id))
+            for document, chunks in documents
+        ]
+        documents = [
+            (edited_document(document, self._edits(document.document_id)), chunks)
             for document, chunks in documents
         ]
         replaced = [row.document_id for row in rows if self._has_chunks(row.document_id)]
@@ -156,7 +169,10 @@ class Writer:
             for row in failed
             if row.chunks == 0 and self._has_chunks(row.document_id)
         ]
-        rows += map(self._keeping_edits, failed)
+        rows += [
+            replace(edited_row(row, self._edits(row.document_id)), metadata=row.metadata)
+            for row in failed
+        ]
         self._remember(rows)
         if documents:
             self._widen_columns()
@@ -170,29 +186,40 @@ class Writer:
             _upsert(self._documents, document_table(rows), "document_id", ())
 
     def edit(self, document_id: str, edits: Edits) -> DocumentRow:
-        """Change metadata of a document and, in one commit, of all its chunks.
+        """Edit a document and, in one commit, all its chunks.
 
-        The document's row is written first; if the writer is killed before it writes the
-        chunks, the next writer does.
+        The keys `title` and `caption` replace those of the file until they are None; their
+        texts are embedded again. The document's row is written first; if the writer is killed
+        before it writes the chunks, the next writer does. Raises `MetadataError` for the caption
+        of a text, and if a text cannot be embedded.
         """
-        row = self.known[document_id]
-        new = replace(row, metadata=edited(row.metadata, edits), edits={**row.edits, **edits})
-        self._remember([new])
-        _upsert(self._documents, document_table([new]), "document_id", ())
-        self._set_metadata(new)
-        return new
+        row = edited_row(self.known[document_id], edits)
+        if edits.get(CAPTION) is not None and not takes_caption(row.media_type):
+            raise MetadataError(
+                f"{row.uri} is a text, which has no caption; edit its title, or another key"
+            )
+        embed = remembering(self._embed)
+        applied(
+            row, self._chunks_of(document_id), embed
+        )  # fails, if it does, before anything is written
+        self._remember([row])
+        _upsert(self._documents, document_table([row]), "document_id", ())
+        self._apply_edits(row, embed)
+        return row
 
-    def _set_metadata(self, row: DocumentRow) -> None:
+    def _chunks_of(self, document_id: str) -> pa.Table:
+        return self._chunks.to_table(filter=one_of("document_id", [document_id]))
+
+    def _apply_edits(self, row: DocumentRow, embed: EmbedTexts | None = None) -> None:
         self._widen_columns()
-        chunks = self._chunks.to_table(filter=one_of("document_id", [row.document_id]))
-        if set(chunks["metadata"].to_pylist()) == {metadata_to_json(row.metadata)}:
-            return
-        _upsert(self._chunks, with_metadata(chunks, row.metadata), "chunk_id", ())
-        keep_up(self._chunks)
+        chunks = applied(row, self._chunks_of(row.document_id), embed or self._embed)
+        if chunks is not None:
+            _upsert(self._chunks, chunks, "chunk_id", ())
+            keep_up(self._chunks)
 
-    def _keeping_edits(self, row: DocumentRow) -> DocumentRow:
-        known = self.known.get(row.document_id)
-        return row if known is None or not known.edits else replace(row, edits=known.edits)
+    def _edits(self, document_id: str) -> Edits:
+        known = self.known.get(document_id)
+        return {} if known is None else known.edits
 
     def remove(self, document_ids: Sequence[str]) -> None:
         """Remove documents with all their chunks. Commits nothing for an empty list."""

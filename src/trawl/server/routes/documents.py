@@ -58,8 +58,9 @@ IfNoneMatch = Annotated[str | None, Header(description="ETags of the client's co
 
 
 def _tag(row: DocumentRow) -> str:
-    """Return the ETag of a document, which changes with its file, metadata and outcome."""
-    state = repr((row.content_hash, sorted(row.metadata.items()), row.chunks, row.error))
+    """Return the ETag of a document, which changes with its file, edits and outcome."""
+    known = (sorted(row.metadata.items()), sorted(row.edits.items()))
+    state = repr((row.content_hash, row.title, known, row.chunks, row.error))
     return etag(state.encode("utf-8", "surrogatepass"))
 
 
@@ -82,6 +83,10 @@ async def documents(
         bool | None, Query(description="Only documents with (true) or without notices (false).")
     ] = None,
     where: Where = None,
+    name: Annotated[
+        str | None,
+        Query(min_length=1, max_length=1000, description="Only documents with this file name."),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of documents.")] = 100,
     offset: Annotated[
         int, Query(ge=0, le=1_000_000_000, description="Number of documents to skip.")
@@ -96,6 +101,7 @@ async def documents(
         failed=failed,
         notices=notices,
         where=where,
+        name=name,
         offset=offset,
         limit=limit,
     )
@@ -132,7 +138,7 @@ async def document(
 
 @router.patch(
     "/v1/documents/{document_id}",
-    summary="Change a document's metadata",
+    summary="Change a document's metadata, title or caption",
     dependencies=[writes],
     responses={
         200: {"headers": {"ETag": {"description": "Of the new state.", "schema": _TEXT}}},
@@ -152,7 +158,8 @@ async def change_metadata(
 ) -> DocumentOut:
     """Set metadata keys, and remove those that are null (RFC 7396).
 
-    Chunks are kept and not embedded again; searches use the new metadata at once. Edits
+    `title` and `caption` replace the file's title and the caption of a picture or a sound, and
+    are embedded again; null restores the file's. Searches use the new values at once. Edits
     survive re-adding the file, until the document is removed.
     """
     changes = _changes(request.headers.get("content-type", ""), await request.body())
