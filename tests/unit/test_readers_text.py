@@ -44,6 +44,21 @@ def test_text_is_decoded_by_its_byte_order_mark(tmp_path: Path, encoding: str) -
     assert found.media_type == "text/plain"
 
 
+def test_markdown_has_passages_by_section(tmp_path: Path) -> None:
+    long = "A muon decays to an electron. " * 20
+    page = f"# Muons\n\n{long}\n\n## Lifetime\n\n{long}\n\n### *Fit* & error\n\nShort.\n\n- # no\n"
+    page += f"\n## Next\n\n{long * 3}"
+    found = reading(written(tmp_path, "a.md", page))
+    parts = [part for part in found.parts if isinstance(part, Passages)]
+    assert [part.section for part in parts] == ["", "Lifetime", "Next"]
+    text = "\n\n".join(part.text for part in parts)
+    assert [text.index(part.text) for part in parts] == [part.start_char for part in parts]
+    assert parts[1].text.endswith("Fit & error\n\nShort.\n\nno")
+    page = f"# Title\n\n# A\n\n{long * 2}\n\n## B\n\n{long * 2}"
+    found = reading(written(tmp_path, "b.md", page))
+    assert [part.section for part in found.parts if isinstance(part, Passages)] == ["A", "A › B"]
+
+
 def test_a_long_first_line_is_not_a_title(tmp_path: Path) -> None:
     assert reading(written(tmp_path, "the name.txt", "word " * 40)).title == "the name"
     assert reading(written(tmp_path, "b.txt", "\n\n  A \t title \nrest")).title == "A title"

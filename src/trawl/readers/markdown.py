@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from trawl.errors import MetadataError, ReadError
@@ -34,6 +34,10 @@ MAX_FRONT_MATTER_CHARS = 64 * 1024
 _MAX_BLOCK_LEVELS = 100
 """Nested blocks that are parsed, to bound the recursion. A list takes two levels."""
 _MAX_INLINE_LEVELS = 20
+_MIN_CHARS = 200
+"""A shorter section is joined with the next one."""
+_MAX_JOINED_CHARS = 800
+"""The length up to which sections are joined: about that of a passage."""
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
@@ -60,16 +64,16 @@ class PictureLink:
 
 
 def read_markdown(path: Path, limits: Limits) -> Reading:
-    """Read the rendered text as one passage.
+    """Read the rendered text, by sections.
 
     The title is the front matter's, else the first heading, else the file's name. The other
     keys of the front matter are metadata. A document of images without text has no parts.
     """
     page = _parse(decode(read_bytes(path, MAX_MARKDOWN_BYTES)))
-    if not page.text and not page.pictures:
+    if not page.sections and not page.pictures:
         raise ReadError("contains no text")
-    parts = (Passages(page.text),) if page.text else ()
     title = page.title or stem_title(path)
+    parts = tuple(_passages(page.sections, title))
     return Reading("text/markdown", title, parts, page.metadata, page.notices)
 
 
@@ -89,11 +93,18 @@ def picture_links(path: Path, text: str | None = None) -> list[PictureLink]:
     return links
 
 
+class _Section(NamedTuple):
+    """The rendered text from a heading on, and the headings above it, outermost first."""
+
+    headings: tuple[str, ...]
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A parsed document; `pictures` are (target as written, caption, title)."""
+    """A parsed document: its sections, and pictures as (target as written, caption, title)."""
 
-    text: str
+    sections: list[_Section]
     title: str
     metadata: Metadata
     pictures: list[tuple[str, str, str]]
@@ -104,8 +115,50 @@ def _parse(source: str) -> _Page:
     metadata, title, body, notices = _front_matter(source)
     tokens = _parser().parse(body)
     pictures: list[tuple[str, str, str]] = []
-    text = _render(tokens, pictures)
-    return _Page(text, title or _first_heading(tokens), metadata, pictures, notices)
+    sections = [
+        _Section(headings, text)
+        for headings, inside in _sections(tokens)
+        if (text := _render(inside, pictures))
+    ]
+    return _Page(sections, title or _first_heading(tokens), metadata, pictures, notices)
+
+
+def _sections(tokens: Sequence[Token]) -> Iterator[tuple[tuple[str, ...], Sequence[Token]]]:
+    """Split the tokens before each heading that is not inside a list or quote."""
+    above: list[tuple[int, str]] = []
+    begin = 0
+    for at, token in enumerate(tokens):
+        if token.type != "heading_open" or token.level:
+            continue
+        yield tuple(text for _, text in above), tokens[begin:at]
+        begin, level = at, int(token.tag[1:])
+        above = [heading for heading in above if heading[0] < level]
+        text = " ".join(_inline(tokens[at + 1].children or [], []).split())
+        if text:
+            above.append((level, text))
+    yield tuple(text for _, text in above), tokens[begin:]
+
+
+def _passages(sections: Sequence[_Section], title: str) -> Iterator[Passages]:
+    """Join short neighbouring sections, since a passage of a few words is hard to find.
+
+    The joined passage has the headings of its longest section. A heading that is the title of
+    the document is left out.
+    """
+    groups: list[list[_Section]] = []
+    for section in sections:
+        length = sum(len(one.text) for one in groups[-1]) if groups else _MAX_JOINED_CHARS
+        if length < _MIN_CHARS or length + len(section.text) <= _MAX_JOINED_CHARS:
+            groups[-1].append(section)
+        else:
+            groups.append([section])
+    start_char = 0
+    for group in groups:
+        text = "\n\n".join(section.text for section in group)
+        headings = max(group, key=lambda section: len(section.text)).headings
+        headings = headings[1:] if headings[:1] == (title,) else headings
+        yield Passages(text, start_char, section=" › ".join(headings))
+        start_char += len(text) + 2
 
 
 def _parser() -> MarkdownIt:
