@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
+import docx
 import numpy as np
 import pillow_heif
 import pytest
@@ -66,6 +68,22 @@ def _aac(container: str) -> Callable[[Path], None]:
     return write
 
 
+def _page(path: Path) -> None:
+    path.write_text("<title>Muons</title><h1>A muon</h1><p>It decays.</p>")
+
+
+def _word(path: Path) -> None:
+    document = docx.Document()
+    document.add_heading("A muon", 1)
+    document.add_paragraph("It decays.")
+    document.add_table(2, 2).cell(0, 0).text = "muon"
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 30), (200, 10, 10)).save(stream, "PNG")
+    document.add_picture(stream)
+    with path.open("wb") as out:
+        document.save(out)
+
+
 SAMPLES: dict[str, Callable[[Path], None]] = {
     "text/plain": _text,
     "text/markdown": _text,
@@ -75,6 +93,8 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     "text/csv": _table,
     "text/tab-separated-values": _table,
     "application/jsonl": _table,
+    "text/html": _page,
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": _word,
     "image/png": _picture("PNG"),
     "image/jpeg": _picture("JPEG"),
     "image/gif": _picture("GIF"),

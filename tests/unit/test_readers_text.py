@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from trawl.errors import ReadError
-from trawl.readers import media_type_of, picture_links, read
+from trawl.readers import media_type_of, read
+from trawl.readers.markdown import picture_links
 from trawl.types import Passages, Reading
 
 

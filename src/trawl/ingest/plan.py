@@ -24,8 +24,6 @@ from trawl.ingest.names import (
 from trawl.readers import Sidecars, media_type_of, picture_links, suffix_of, why_unread
 from trawl.types import Metadata
 
-_MARKDOWN = "text/markdown"
-
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -195,8 +193,7 @@ class _Walk:
             # The main name last: what is beside it overrides the rest.
             beside = dict.fromkeys([real, *(name for name in names if name != path), path])
             found = [self._sidecars.metadata_for(name) for name in beside]
-            if media_type == _MARKDOWN:
-                self._follow_pictures(path)
+            self._follow_pictures(path, media_type)
         except (OSError, RuntimeError, TrawlError) as error:
             self._fail(path, error)
             return
@@ -222,20 +219,20 @@ class _Walk:
         valid = [path_of(uri) for uri in known if uri == uri_of(real) or leads_to(uri, document_id)]
         return list(dict.fromkeys([*valid, *self._names[real]]))
 
-    def _follow_pictures(self, markdown: Path) -> None:
-        """Add the images that a Markdown file embeds, with their captions.
+    def _follow_pictures(self, document: Path, media_type: str) -> None:
+        """Add the images that a Markdown file or a page shows, with their captions.
 
         Only images at or below its own folder: a document must not add files from elsewhere.
         """
-        for link in picture_links(markdown):
-            if not link.path.is_relative_to(markdown.parent) or not os.path.isfile(link.path):
+        for link in picture_links(document, media_type):
+            if not link.path.is_relative_to(document.parent) or not os.path.isfile(link.path):
                 continue
             if link.caption:
                 self._captions.setdefault(link.path.resolve(), link.caption)
             self._add_name(named_path(link.path), named=True)
 
     def finish(self) -> Plan:
-        """Return the plan. Images without a caption get the one from Markdown."""
+        """Return the plan. Images without a caption get the one from a document."""
         while self._waiting:
             self._add_file(self._waiting.popleft())
         self._plan.items = [self._captioned(item) for item in self._plan.items]

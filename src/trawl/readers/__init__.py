@@ -6,16 +6,16 @@ file, and `Sidecars` finds metadata in neighbouring files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from trawl.errors import ReadError
-from trawl.readers import coded_sounds, markdown, pictures, records, sounds, source, text
+from trawl.readers import coded_sounds, markdown, pictures, records, sounds, source, text, web, word
 from trawl.readers.containers import head_behind_tag
 from trawl.readers.formats import Format, Limits, Reader, opened, read_head, short_reason
-from trawl.readers.markdown import PictureLink, picture_links
+from trawl.readers.markdown import PictureLink
 from trawl.readers.sidecars import Sidecar, Sidecars
 from trawl.readers.text import looks_like_text
 from trawl.readers.unread import foreign_content, suffix_of, unread_reason
@@ -46,6 +46,8 @@ FORMATS: tuple[Format, ...] = (
     *markdown.FORMATS,
     *source.FORMATS,
     *records.FORMATS,
+    *web.FORMATS,
+    *word.FORMATS,
     *pictures.FORMATS,
     *sounds.FORMATS,
     *coded_sounds.FORMATS,
@@ -55,6 +57,11 @@ READERS: dict[str, Reader] = {format_.media_type: format_.read for format_ in FO
 """The reader of each media type."""
 
 _MODALITIES = {format_.media_type: format_.modality for format_ in FORMATS}
+_LINKS: dict[str, Callable[[Path], list[PictureLink]]] = {
+    "text/markdown": markdown.picture_links,
+    "text/html": web.picture_links,
+}
+
 _BY_SUFFIX = {suffix: format_ for format_ in FORMATS for suffix in format_.suffixes}
 
 
@@ -93,6 +100,15 @@ def media_type_of(path: Path) -> str | None:
     if claimed is not None and claimed.modality != detected.modality:
         raise ReadError(f"named {suffix} but contains {detected.name}")
     return detected.media_type
+
+
+def picture_links(path: Path, media_type: str) -> list[PictureLink]:
+    """Return the local pictures that a document shows, in order, with their captions.
+
+    The pictures need not exist. Formats without such links have none. Raises `ReadError`.
+    """
+    find = _LINKS.get(media_type)
+    return find(path) if find is not None else []
 
 
 def read(path: Path, media_type: str, *, max_pixels: int = 100_000_000) -> Reading:

@@ -87,7 +87,7 @@ def picture_links(path: Path, text: str | None = None) -> list[PictureLink]:
     title = page.title or stem_title(path)
     links = []
     for target, caption, link_title in page.pictures:
-        resolved = _local(path.parent, target)
+        resolved = local_target(path.parent, target)
         if resolved is not None:
             links.append(PictureLink(resolved, caption, link_title, title))
     return links
@@ -281,7 +281,7 @@ def _inline(children: Sequence[Token], pictures: list[tuple[str, str, str]]) -> 
     return "\n".join(line for line in lines if line)
 
 
-def _local(folder: Path, target: str) -> Path | None:
+def local_target(folder: Path, target: str) -> Path | None:
     """Return a target's absolute path, None if it is remote or not a path.
 
     Queries and fragments are removed and percent-encoding is decoded. The file need not exist.

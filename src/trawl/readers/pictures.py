@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib
+import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast, overload
 
 from trawl.errors import ReadError
-from trawl.readers.formats import Format, Limits, opened, short_reason, stem_title
+from trawl.readers.formats import HEAD_BYTES, Format, Limits, opened, short_reason, stem_title
 from trawl.readers.picture_repairs import jpeg_without_end, without_ancillary_damage
 from trawl.readers.pixels import MAX_SIDE_PX, is_uniform, shrunk
 from trawl.readers.tiff_samples import undecodable_samples
@@ -32,6 +33,14 @@ MAX_BLANK_FRAMES = 100
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _ANIMATED = frozenset({"image/gif", "image/webp", "image/png", "image/avif"})
+
+_UNREAD: tuple[tuple[int, bytes, str], ...] = (
+    (40, b" EMF", "EMF, a vector format of Windows,"),
+    (0, b"\xd7\xcd\xc6\x9a", "WMF, a vector format of Windows,"),
+    (0, b"\x01\x00\x09\x00", "WMF, a vector format of Windows,"),
+    (0, b"%PDF-", "PDF as a picture"),
+    (0, b"%!PS", "PostScript"),
+)
 
 # Tags of EXIF 2.32 (CIPA DC-008), tables 3 to 8.
 _ORIENTATION = 0x0112
@@ -94,25 +103,45 @@ def read_picture(path: Path, limits: Limits, *, media_type: str) -> Reading:
 
 @contextlib.contextmanager
 def _opened_image(path: Path, media_type: str) -> Iterator[tuple[ImageFile, tuple[str, ...]]]:
+    with opened(path) as stream, _decoding(stream, media_type) as image:
+        yield image
+
+
+@contextlib.contextmanager
+def _decoding(stream: BinaryIO, media_type: str) -> Iterator[tuple[ImageFile, tuple[str, ...]]]:
     """Open an image with its plugin, and yield it with notices on what was left out.
 
     The plugin, not Image.open, which tries every format and whose limit on the size is one
     global of the process. Every exception in the `with` block becomes a `ReadError`.
     """
     kind = media_type.removeprefix("image/").upper()
-    with opened(path) as stream:
-        try:
-            notices: tuple[str, ...] = ()
-            if media_type == "image/png":
-                stream, notices = without_ancillary_damage(stream)
-            yield _plugin(media_type)(stream), notices
-        except ReadError:
-            raise
-        except Exception as error:  # Pillow raises many types: struct.error, IndexError ...
-            reason = f"the {kind} image cannot be decoded: {short_reason(error)}"
-            if "unknown pixel mode" in reason or "unknown data organization" in reason:
-                reason = undecodable_samples(stream) or reason
-            raise ReadError(reason) from error
+    try:
+        notices: tuple[str, ...] = ()
+        if media_type == "image/png":
+            stream, notices = without_ancillary_damage(stream)
+        yield _plugin(media_type)(stream), notices
+    except ReadError:
+        raise
+    except Exception as error:  # Pillow raises many types: struct.error, IndexError ...
+        reason = f"the {kind} image cannot be decoded: {short_reason(error)}"
+        if "unknown pixel mode" in reason or "unknown data organization" in reason:
+            reason = undecodable_samples(stream) or reason
+        raise ReadError(reason) from error
+
+
+def decode_picture(data: bytes, limits: Limits) -> tuple[Picture, tuple[str, ...]]:
+    """Decode the bytes of a picture inside a document, the first frame of several.
+
+    Returns the picture without a caption, and notices. Raises `ReadError`.
+    """
+    head = data[:HEAD_BYTES]
+    found = next((f for f in FORMATS if f.matches is not None and f.matches(head)), None)
+    if found is None:
+        name = next((n for at, magic, n in _UNREAD if data[at : at + len(magic)] == magic), "")
+        raise ReadError(f"{name} is not supported" if name else "not a known picture format")
+    with _decoding(io.BytesIO(data), found.media_type) as (picture, notices):
+        _check_size(picture, limits)
+        return _decoded(picture)[0], notices
 
 
 def _check_size(picture: ImageFile, limits: Limits) -> None:

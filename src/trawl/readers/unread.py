@@ -10,7 +10,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("a Word 97 document", "save it as .docx, or as PDF", "doc dot wps"),
     ("an Excel 97 workbook", "save it as .xlsx or CSV", "xls xlt xlsb"),
     ("a PowerPoint 97 presentation", "save it as .pptx, or as PDF", "ppt pps pot"),
-    ("an office document", "save it as .docx, or as PDF", "docx docm odt ott rtf pages wpd fodt"),
+    ("an office document", "save it as .docx, or as PDF", "odt ott rtf pages wpd fodt"),
     ("a presentation", "save it as PDF", "pptx pptm odp otp key"),
     ("a spreadsheet", "save it as CSV", "xlsx xlsm ods ots numbers"),
     ("a PDF document", "export its text", "pdf"),
@@ -19,7 +19,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("a PostScript file", "convert it to PDF", "ps eps"),
     ("a drawing", "export it as PNG or PDF", "ai cdr indd vsd vsdx odg dwg dxf sketch"),
     ("a vector image", "convert it to PNG", "svg svgz emf wmf"),
-    ("a web page", "save it as text or Markdown", "html htm xhtml mhtml mht"),
+    ("a saved web page", "save it as HTML", "mhtml mht"),
     ("a picture with layers", "export it as PNG", "psd psb xcf kra ora"),
     (
         "a raw photograph",
