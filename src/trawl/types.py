@@ -127,7 +127,8 @@ class Document:
 
     `uri` is its path or address, `names` are the other paths that lead to it by links.
     `size_bytes` and `modified_ns` (nanoseconds since 1970) are the file's at the time it was
-    read. `notices` state what differs from the file.
+    read. `notices` state what differs from the file. `metadata` includes what was `given` when
+    the file was added, and the `edits`, which override all else.
     """
 
     document_id: str
@@ -140,6 +141,8 @@ class Document:
     modified_ns: int | None = None
     notices: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    given: Metadata = field(default_factory=dict)
+    edits: Edits = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +327,9 @@ class Report:
     """The outcome of one `add`.
 
     `failed` lists every file that could not be indexed, `notices` what differs from the files
-    that were added or replaced. `skipped` counts the files in folders whose type is not
-    read, and `skipped_types` counts them by extension (".doc", "" for none), most first.
+    that were added or replaced. `moved` counts the documents whose files have moved. `skipped`
+    counts the files in folders whose type is not read, and `skipped_types` counts them by
+    extension (".doc", "" for none), most first.
     """
 
     added: int
@@ -337,6 +341,7 @@ class Report:
     seconds: float
     skipped: int = 0
     notices: tuple[Notice, ...] = ()
+    moved: int = 0
     skipped_types: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -344,6 +344,7 @@ def test_json_of_add_and_status_is_this() -> None:
         "added": 1,
         "unchanged": 2,
         "replaced": 3,
+        "moved": 0,
         "removed": 4,
         "failed": [{"uri": "/x/a.png", "reason": "torn"}],
         "notices": [],
@@ -391,7 +392,7 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
     assert "<mark>" in hit["snippet"]
     assert Path(hit["uri"]).is_absolute()
     assert set(ask(place, "add", "collection")) == {
-        "added", "unchanged", "replaced", "removed", "failed", "notices", "skipped",
+        "added", "unchanged", "replaced", "moved", "removed", "failed", "notices", "skipped",
         "skipped_types", "chunks", "seconds",
     }  # fmt: skip
     status = ask(place, "status")

@@ -65,7 +65,11 @@ def add(
     meta: Annotated[
         list[str] | None,
         typer.Option(
-            "--meta", "-m", metavar="KEY=VALUE", help="Metadata for every file. Repeatable."
+            "--meta",
+            "-m",
+            metavar="KEY=VALUE|KEY=",
+            help="Metadata for every file, kept when it is added again; KEY= takes it back. "
+            "Repeatable.",
         ),
     ] = None,
     prune: Annotated[
@@ -78,8 +82,9 @@ def add(
 ) -> None:
     """Add or update files and directories.
 
-    Skips unchanged files, replaces changed ones, and creates the library if it does not
-    exist. Unreadable files are reported and skipped; the exit code is then 3.
+    Skips unchanged files, replaces changed ones, and keeps the documents of moved ones. Creates
+    the library if it does not exist. Unreadable files are reported and skipped; the exit code is
+    then 3.
 
     \b
     Examples:
@@ -89,7 +94,8 @@ def add(
     """
     from trawl.readers.values import coerce_option
 
-    metadata = dict(coerce_option(option) for option in meta or ())
+    given = dict(coerce_option(option) for option in meta or ())
+    metadata = {key: None if value == "" else value for key, value in given.items()}
     with open_library(library, create=True) as opened:
         gc.enable()
         try:

@@ -144,7 +144,7 @@ _DOCUMENT = (
     "notices",
 )  # fmt: skip
 _REPORT = (
-    "added", "unchanged", "replaced", "removed", "failed", "notices", "skipped",
+    "added", "unchanged", "replaced", "moved", "removed", "failed", "notices", "skipped",
     "skipped_types", "chunks", "seconds",
 )  # fmt: skip
 

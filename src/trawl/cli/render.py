@@ -114,7 +114,8 @@ def short_path(uri: str) -> str:
 
 def print_report(out: Console, report: Report) -> None:
     """Print the number of files per outcome, then each failed file with its reason."""
-    outcomes = ["added", "unchanged", "replaced", "removed"]
+    moved = ["moved"] if report.moved else []
+    outcomes = ["added", "unchanged", "replaced", *moved, "removed"]
     rows: dict[str, str | Text] = {name: f"{getattr(report, name):,}" for name in outcomes}
     rows["failed"] = Text(f"{len(report.failed):,}", style="bold red" if report.failed else "")
     if report.notices:

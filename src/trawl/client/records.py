@@ -32,6 +32,7 @@ class Job:
     document_ids: tuple[str, ...]
     error: str | None
     notices: tuple[Notice, ...] = ()
+    moved: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -58,6 +59,7 @@ class Job:
             document_ids=tuple(file.document_id for file in job.files),
             error=job.error,
             notices=tuple(Notice(one.source, one.notice) for one in report.notices),
+            moved=report.moved,
         )
 
 

@@ -178,6 +178,7 @@ class RemoteLibrary:
             added=sum(job.added for job in jobs),
             unchanged=sum(job.unchanged for job in jobs),
             replaced=sum(job.replaced for job in jobs),
+            moved=sum(job.moved for job in jobs),
             removed=0,
             failed=tuple(failed),
             chunks=sum(job.chunks for job in jobs),
@@ -190,7 +191,7 @@ class RemoteLibrary:
     def _submit(self, batch: Sequence[Item]) -> Job:
         if _needs_json(batch[0]):
             return self._client.submit_lines([_as_json(item) for item in batch])
-        shared = _with_iso_dates(batch[0].metadata)
+        shared = _with_iso_dates({**batch[0].metadata, **batch[0].given})
         return self._client.submit([item.path for item in batch], metadata=shared)
 
 
@@ -254,7 +255,10 @@ def _as_json(item: Item) -> dict[str, Any]:
     """Return a file as a JSON document, with its metadata, title and caption."""
     data = item.path.read_bytes()
     kind = item.media_type.partition("/")[0]
-    fields: dict[str, Any] = {"name": item.path.name, "metadata": _with_iso_dates(item.metadata)}
+    fields: dict[str, Any] = {
+        "name": item.path.name,
+        "metadata": _with_iso_dates({**item.metadata, **item.given}),
+    }
     if kind in ("image", "audio"):
         fields[kind] = base64.b64encode(data).decode()
     else:

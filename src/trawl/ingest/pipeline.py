@@ -15,6 +15,7 @@ from trawl.errors import TrawlError
 from trawl.ingest.citations import links
 from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
 from trawl.ingest.embedding import Embedder, Pending
+from trawl.ingest.moves import Origin, Origins
 from trawl.ingest.names import document_id_of, leads_to
 from trawl.ingest.plan import Item, Plan, Unread, fingerprint
 from trawl.readers import read
@@ -48,7 +49,7 @@ class _Prepared:
     content_hash: str = ""
     size_bytes: int = 0
     modified_ns: int | None = None
-    unchanged: bool = False
+    origin: Origin = field(default_factory=Origin)
     reading: Reading | None = None
     error: str | None = None
 
@@ -58,6 +59,7 @@ class _Counts:
     added: int = 0
     unchanged: int = 0
     replaced: int = 0
+    moved: int = 0
     chunks: int = 0
     failed: list[Failure] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -79,6 +81,7 @@ class Ingester:
         self._embedder = Embedder(encoders)
         self._pending: list[Pending] = []
         self._rows: list[DocumentRow] = []
+        self._renamed: dict[str, DocumentRow] = {}
         self._counts = _Counts()
         self._committed_at = time.monotonic()
 
@@ -90,6 +93,7 @@ class Ingester:
     def _run(self, plan: Plan, prune: bool, progress: Progress | None) -> Report:
         began = time.monotonic()
         self._committed_at = began
+        self._origins = Origins(plan, self._writer.known, self._fingerprint)
         for unread in plan.unread:
             self._fail_unread(unread)
         for done, prepared in enumerate(self._prepare(plan.items), start=1):
@@ -100,8 +104,10 @@ class Ingester:
         self._remove_old_failures(plan)
         removed = self._prune(plan) if prune else 0
         self._writer.maintain()
+        self._counts.notices += self._origins.notices()
         return Report(
             added=self._counts.added,
+            moved=self._counts.moved,
             unchanged=self._counts.unchanged,
             replaced=self._counts.replaced,
             removed=removed,
@@ -134,11 +140,9 @@ class Ingester:
         try:
             stat = item.path.stat()
             prepared.size_bytes, prepared.modified_ns = stat.st_size, stat.st_mtime_ns
-            prepared.content_hash = fingerprint(item, self._options.recipe)
-            known = self._writer.known.get(item.document_id)
-            if known is not None and _is_unchanged(known, prepared):
-                prepared.unchanged = True
-            else:
+            prepared.content_hash = self._fingerprint(item)
+            prepared.origin = self._origins.of(item, prepared.content_hash)
+            if prepared.origin.state == "changed":
                 prepared.reading = read(
                     item.path, item.media_type, max_pixels=self._options.max_pixels
                 )
@@ -151,15 +155,21 @@ class Ingester:
             prepared.error = f"cannot be read: {type(error).__name__}: {error}"
         return prepared
 
+    def _fingerprint(self, item: Item) -> str:
+        return fingerprint(item, self._options.recipe)
+
     def _add(self, prepared: _Prepared) -> None:
-        if prepared.unchanged:
+        if prepared.origin.state == "unchanged":
             self._counts.unchanged += 1
             self._update_modified(prepared)
+        elif prepared.origin.state == "renamed":
+            self._rename(prepared, prepared.origin)
         elif prepared.reading is None:
             self._fail(self._document(prepared, None), prepared.error or "unreadable")
         else:
             self._embed(prepared, prepared.reading)
         drafted = sum(len(pending.drafts) for pending in self._pending)
+        drafted += sum(row.chunks for row in self._renamed.values())
         waited_s = time.monotonic() - self._committed_at
         if drafted >= _COMMIT_CHUNKS or (drafted and waited_s > _COMMIT_S):
             self._commit()
@@ -169,6 +179,19 @@ class Ingester:
         known = self._writer.known[prepared.item.document_id]
         if known.modified_ns != prepared.modified_ns:
             self._rows.append(replace(known, modified_ns=prepared.modified_ns))
+
+    def _rename(self, prepared: _Prepared, origin: Origin) -> None:
+        """Keep a document's chunks under the new id or address of its file."""
+        assert origin.row is not None
+        item = prepared.item
+        self._renamed[origin.row.document_id] = replace(
+            origin.row,
+            document_id=item.document_id,
+            uri=item.uri,
+            names=item.names,
+            size_bytes=prepared.size_bytes,
+            modified_ns=prepared.modified_ns,
+        )
 
     def _embed(self, prepared: _Prepared, reading: Reading) -> None:
         document = self._document(prepared, reading)
@@ -187,13 +210,11 @@ class Ingester:
         self._pending.append(pending)
 
     def _drafts(self, item: Item, reading: Reading, document: Document) -> Iterator[Draft]:
-        known = self._writer.known.get(document.document_id)
-        edits = known.edits if known is not None else {}
         return draft_chunks(
             reading,
-            title=edited_title(document.title, edits),
+            title=edited_title(document.title, document.edits),
             caption=item.caption,
-            edited_caption=edited_caption(edits),
+            edited_caption=edited_caption(document.edits),
             encoder=self._sentence_encoder,
             options=self._options.chunking,
         )
@@ -202,34 +223,49 @@ class Ingester:
     def _document(prepared: _Prepared, reading: Reading | None) -> Document:
         item = prepared.item
         metadata = dict(reading.metadata) if reading else {}
+        origin = prepared.origin
         return Document(
             document_id=item.document_id,
             uri=item.uri,
             content_hash=prepared.content_hash,
             media_type=item.media_type,
             title=item.title or (reading.title if reading else item.path.stem),
-            metadata={**metadata, **item.metadata},
+            metadata={**metadata, **item.metadata, **origin.given},
             size_bytes=prepared.size_bytes,
             modified_ns=prepared.modified_ns,
             notices=(*item.notices, *(reading.notices if reading else ())),
             names=item.names,
+            given=origin.given,
+            edits=origin.edits,
         )
 
     def _commit(self) -> None:
         self._embedder.flush()
         ready: list[tuple[Document, list[Chunk]]] = []
-        replaced = 0
+        replaced = moved = 0
         for pending in self._pending:
             document = pending.document
             if pending.error is not None:
                 self._fail(document, pending.error)
                 continue
-            known = self._writer.known.get(document.document_id)
-            replaced += known is not None and known.chunks > 0
+            origin = self._origins[document.document_id]
+            moved += origin.moved
+            replaced += not origin.moved and origin.row is not None and origin.row.chunks > 0
             ready.append((document, _chunks(pending)))
             self._counts.notices += [Notice(document.uri, notice) for notice in document.notices]
-        self._writer.commit(ready, self._rows)
-        self._counts.added += len(ready) - replaced
+        ids = [*(document.document_id for document, _ in ready)]
+        ids += (row.document_id for row in self._renamed.values())
+        self._writer.commit(
+            ready,
+            self._rows,
+            self._renamed,
+            [one for id_ in ids if (one := self._origins[id_].retired) is not None],
+        )
+        renames = [self._origins[row.document_id] for row in self._renamed.values()]
+        self._counts.moved += moved + sum(origin.moved for origin in renames)
+        self._counts.unchanged += sum(not origin.moved for origin in renames)
+        self._renamed = {}
+        self._counts.added += len(ready) - replaced - moved
         self._counts.replaced += replaced
         self._counts.chunks += sum(len(chunks) for _, chunks in ready)
         self._pending = []
@@ -291,14 +327,6 @@ class Ingester:
         ]
         self._writer.remove(gone)
         return len(gone)
-
-
-def _is_unchanged(known: DocumentRow, prepared: _Prepared) -> bool:
-    return (
-        known.error is None
-        and known.content_hash == prepared.content_hash
-        and (known.uri, known.names) == (prepared.item.uri, prepared.item.names)
-    )
 
 
 def _is_gone(row: DocumentRow, plan: Plan) -> bool:

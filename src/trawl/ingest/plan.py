@@ -22,7 +22,7 @@ from trawl.ingest.names import (
     uri_of,
 )
 from trawl.readers import Sidecars, media_type_of, picture_links, suffix_of, why_unread
-from trawl.types import Metadata
+from trawl.types import Edits, Metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Item:
     """A file to add, with the metadata from its neighbouring files, and notices about these.
 
     `path` and `uri` are the name that it is listed under, and `names` its other names; each may
-    be a link. `target` is the URI of the file itself, "" if that is `uri`.
+    be a link. `target` is the URI of the file itself, "" if that is `uri`. `given` is the
+    metadata for all files of the run; None takes back what an earlier run gave.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Item:
     title: str = ""
     caption: str = ""
     metadata: Metadata = field(default_factory=dict)
+    given: Edits = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
     @property
@@ -88,16 +90,17 @@ class Plan:
 
 def make_plan(
     paths: Iterable[str | Path],
-    metadata: Metadata,
+    given: Edits,
     known: Mapping[str, Sequence[str]] | None = None,
 ) -> Plan:
     """Find the files at and below `paths`. Each real file occurs once.
 
     Hidden files and folders inside a folder are ignored. Files of unsupported types are listed
-    in `skipped`; if they are named in `paths`, they fail. `known` are the names of the
+    in `skipped`; if they are named in `paths`, they fail. `given` is metadata for all of them.
+    `known` are the names of the
     documents in the library by id; those that still lead to the file remain its names.
     """
-    walk = _Walk(metadata, known or {})
+    walk = _Walk(given, known or {})
     for path in paths:
         walk.add_root(Path(path))
     return walk.finish()
@@ -106,9 +109,9 @@ def make_plan(
 class _Walk:
     """Collects the names of each real file, and then makes an item of each."""
 
-    def __init__(self, metadata: Metadata, known: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, given: Edits, known: Mapping[str, Sequence[str]]) -> None:
         self._plan = Plan()
-        self._metadata = metadata
+        self._given = given
         self._known = known
         self._sidecars = Sidecars()
         self._names: dict[Path, list[Path]] = {}
@@ -206,8 +209,8 @@ class _Walk:
                 names=tuple(uri_of(name) for name in names if name != path),
                 title=next((one.title for one in reversed(found) if one.title), ""),
                 caption=next((one.caption for one in reversed(found) if one.caption), ""),
-                metadata={key: v for one in found for key, v in one.metadata.items()}
-                | self._metadata,
+                metadata={key: v for one in found for key, v in one.metadata.items()},
+                given=self._given,
                 notices=tuple(dict.fromkeys(notice for one in found for notice in one.notices)),
             )
         )

@@ -11,7 +11,7 @@ from trawl.encoders import Model
 from trawl.errors import NotFoundError
 from trawl.ingest import Ingester, Progress, make_plan, text_embedding
 from trawl.library import identity, inputs
-from trawl.library.edits import EditRequest
+from trawl.library.edits import EditRequest, metadata_edits
 from trawl.settings import Settings
 from trawl.store import DocumentRow, Store, WriteLock, Writer
 from trawl.types import Report
@@ -38,15 +38,18 @@ class Writing:
     ) -> Report:
         """Add files and directories. Skips unchanged files and replaces changed ones.
 
-        `metadata` applies to every file and overrides what is found beside it. `prune`
+        A document whose file has moved goes along with its metadata. `metadata` applies to every
+        file and overrides what is found beside it. It is kept when the file is added again
+        without it; a value of None takes a key back. `prune`
         removes documents below the given directories whose files are gone. `progress` is
         called with (done, total, address). Unreadable files are reported and skipped.
         Raises `LibraryLockedError` while another process writes.
         """
+        given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
         with self._writer() as writer:
             plan = make_plan(
                 inputs.names_of(paths),
-                inputs.as_mapping(metadata, "metadata"),
+                given,
                 {row.document_id: (row.uri, *row.names) for row in writer.known.values()},
             )
             ingester = Ingester(

@@ -135,6 +135,7 @@ class JobStore:
             "added": report.added,
             "unchanged": report.unchanged,
             "replaced": report.replaced,
+            "moved": report.moved,
             "chunks": report.chunks,
             "seconds": report.seconds,
             "failed": [{"uri": one.uri, "reason": one.reason} for one in report.failed],

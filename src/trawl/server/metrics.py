@@ -91,7 +91,7 @@ class Metrics:
         )
         self.ingested = self._counter(
             "trawl_ingest_documents",
-            "Files of jobs by outcome: added, replaced, unchanged or failed.",
+            "Files of jobs by outcome: added, replaced, moved, unchanged or failed.",
             "outcome",
         )
         self.ingested_chunks = self._counter("trawl_ingest_chunks", "Chunks added by jobs.")
@@ -184,6 +184,7 @@ class Metrics:
         counts = {
             "added": report.added,
             "replaced": report.replaced,
+            "moved": report.moved,
             "unchanged": report.unchanged,
             "failed": len(report.failed),
         }

@@ -118,7 +118,7 @@ class Upload:
     @classmethod
     def from_line(cls, line: LineBody) -> Upload:
         """Return a document that was sent as JSON. Raises `UsageError` for its metadata."""
-        sidecar = dict(metadata_object(json.dumps(line.metadata)))
+        sidecar = dict(metadata_object(json.dumps(line.metadata), values_may_be_null=True))
         for key, value in (("title", line.title), ("caption", line.caption)):
             if value is not None:
                 sidecar[key] = value
@@ -152,10 +152,7 @@ class UploadStore:
             path.parent.mkdir(exist_ok=True)
             if not path.exists():  # an existing file has the same content
                 part.replace(path)
-            if upload.sidecar:
-                _sidecar(path).write_text(json.dumps(upload.sidecar), "utf-8")
-            else:
-                _sidecar(path).unlink(missing_ok=True)
+            _add_to_sidecar(_sidecar(path), upload.sidecar)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise HTTPException(507, "the server's disk is full; nothing was added") from error
@@ -180,6 +177,16 @@ class UploadStore:
 
 def _sidecar(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
+
+
+def _add_to_sidecar(path: Path, changes: Mapping[str, Any]) -> None:
+    """Add keys to a sidecar, and remove those of value None. Earlier keys are kept."""
+    known: dict[str, Any] = {}
+    with suppress(FileNotFoundError, ValueError):  # ValueError: written in part
+        known = json.loads(path.read_text("utf-8"))
+    new = {key: value for key, value in {**known, **changes}.items() if value is not None}
+    if new != known:
+        path.write_text(json.dumps(new), "utf-8")
 
 
 def metadata_object(text: str | bytes, *, values_may_be_null: bool = False) -> Mapping[str, Any]:

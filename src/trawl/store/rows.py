@@ -62,10 +62,11 @@ class DocumentRow:
     """A row of ``documents``. `error` is None for a document that was indexed.
 
     A document whose file could not be opened keeps its earlier chunks: `error` is set and
-    `chunks` is not 0. `metadata` includes the `edits`, which are also stored apart so that
-    they survive a change of the file; so is an edited title or caption, under those keys.
-    `own_title` is the file's title while an edit replaces it. `notices` state what differs from
-    the file. `names` are the other paths that lead to the file by links.
+    `chunks` is not 0. `metadata` includes what was `given` with `add`, and the `edits`, which
+    are also stored apart so that they survive a change of the file; so is an edited title or
+    caption, under those keys. `own_title` is the file's title while an edit replaces it.
+    `notices` state what differs from the file. `names` are the other paths that lead to the
+    file by links.
     """
 
     document_id: str
@@ -83,6 +84,7 @@ class DocumentRow:
     notices: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     own_title: str | None = None
+    given: Metadata = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: Document, chunks: int, error: str | None = None) -> DocumentRow:
@@ -101,6 +103,8 @@ class DocumentRow:
             modified_ns=document.modified_ns,
             notices=document.notices,
             names=document.names,
+            given=document.given,
+            edits=document.edits,
         )
 
 
@@ -110,6 +114,7 @@ def document_rows(table: pa.Table) -> list[DocumentRow]:
     for row in table.to_pylist():
         row["metadata"] = metadata_from_json(row["metadata"])
         row["edits"] = dict(metadata_from_json(row.get("edits")))
+        row["given"] = metadata_from_json(row.get("given"))
         row["notices"] = tuple(row.get("notices") or ())
         row["names"] = tuple(row.get("names") or ())
         rows.append(DocumentRow(**row))
@@ -123,6 +128,7 @@ def document_table(rows: Sequence[DocumentRow]) -> pa.Table:
         | {
             "metadata": metadata_to_json(row.metadata),
             "edits": metadata_to_json(row.edits) if row.edits else None,
+            "given": metadata_to_json(row.given) if row.given else None,
             "notices": list(row.notices) or None,
             "names": list(row.names) or None,
         }

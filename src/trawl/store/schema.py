@@ -100,6 +100,7 @@ DOCUMENTS = pa.schema(
         pa.field("notices", pa.list_(pa.string())),
         pa.field("names", pa.list_(pa.string())),
         pa.field("own_title", pa.string()),
+        pa.field("given", pa.string()),
     ]
 )
 

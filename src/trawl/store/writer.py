@@ -31,6 +31,7 @@ from trawl.store.edits import (
     takes_caption,
 )
 from trawl.store.maintenance import keep_up, maintain
+from trawl.store.renamed import renamed_chunks, renamed_media
 from trawl.store.rows import (
     DocumentRow,
     chunk_rows,
@@ -149,19 +150,23 @@ class Writer:
         self,
         documents: Sequence[tuple[Document, Sequence[Chunk]]],
         failed: Sequence[DocumentRow] = (),
+        renamed: Mapping[str, DocumentRow] | None = None,
+        retired: Sequence[str] = (),
     ) -> None:
         """Store documents with all their chunks, and record failed ones.
 
         A document that exists is replaced: one commit removes its old chunks and adds the
-        new ones. A failed document whose row has 0 chunks loses its earlier chunks.
+        new ones. A failed document whose row has 0 chunks loses its earlier chunks. `renamed`
+        maps ids to new rows, whose ids may differ, and which take over the chunks. The
+        documents `retired` end in the commit in which the others begin.
         """
+        renamed = renamed or {}
         rows = [
-            edited_row(DocumentRow.of(document, len(chunks)), self._edits(document.document_id))
+            edited_row(DocumentRow.of(document, len(chunks)), document.edits)
             for document, chunks in documents
         ]
         documents = [
-            (edited_document(document, self._edits(document.document_id)), chunks)
-            for document, chunks in documents
+            (edited_document(document, document.edits), chunks) for document, chunks in documents
         ]
         replaced = [row.document_id for row in rows if self._has_chunks(row.document_id)]
         dropped = [
@@ -169,10 +174,8 @@ class Writer:
             for row in failed
             if row.chunks == 0 and self._has_chunks(row.document_id)
         ]
-        rows += [
-            replace(edited_row(row, self._edits(row.document_id)), metadata=row.metadata)
-            for row in failed
-        ]
+        rows += map(self._keeping_edits, failed)
+        rows += renamed.values()
         self._remember(rows)
         if documents:
             self._widen_columns()
@@ -181,9 +184,23 @@ class Writer:
             table = chunk_rows(documents, self._chunks.schema)
             _upsert(self._chunks, table, "chunk_id", replaced)
             keep_up(self._chunks)
+        if renamed:
+            self._rename(renamed)
         self._delete_chunks(dropped)
         if rows:
-            _upsert(self._documents, document_table(rows), "document_id", ())
+            _upsert(self._documents, document_table(rows), "document_id", retired)
+        self._delete_chunks(retired)
+        self._forget(retired)
+
+    def _rename(self, rows: Mapping[str, DocumentRow]) -> None:
+        """Write chunks and thumbnails under new ids. Those under the old ids remain for now."""
+        for ids in _batches(list(rows)):
+            old = one_of("document_id", ids)
+            media = renamed_media(self._media.to_table(filter=old), rows)
+            _upsert(self._media, media, "chunk_id", ())
+            chunks = renamed_chunks(self._chunks.to_table(filter=old), rows)
+            _upsert(self._chunks, chunks, "chunk_id", ())
+        keep_up(self._chunks)
 
     def edit(self, document_id: str, edits: Edits) -> DocumentRow:
         """Edit a document and, in one commit, all its chunks.
@@ -217,15 +234,22 @@ class Writer:
             _upsert(self._chunks, chunks, "chunk_id", ())
             keep_up(self._chunks)
 
-    def _edits(self, document_id: str) -> Edits:
-        known = self.known.get(document_id)
-        return {} if known is None else known.edits
+    def _keeping_edits(self, row: DocumentRow) -> DocumentRow:
+        """Return the row of a failed document with the edits that it had."""
+        known = self.known.get(row.document_id)
+        if known is None:
+            return row
+        kept = edited_row(replace(row, given=known.given), known.edits)
+        return replace(kept, metadata=row.metadata)
 
     def remove(self, document_ids: Sequence[str]) -> None:
         """Remove documents with all their chunks. Commits nothing for an empty list."""
         for batch in _batches(document_ids):
             self._documents.delete(one_of("document_id", batch))
         self._delete_chunks(document_ids)
+        self._forget(document_ids)
+
+    def _forget(self, document_ids: Iterable[str]) -> None:
         for document_id in document_ids:
             row = self.known.pop(document_id, None)
             if row is not None:

@@ -208,6 +208,7 @@ class JobReport(BaseModel):
     added: int
     unchanged: int = Field(description="Files that were already in the library.")
     replaced: int = Field(description="Files that replaced an older version.")
+    moved: int = Field(default=0, description="Documents whose files have moved.")
     failed: list[JobFailure]
     notices: list[JobNotice] = Field(
         default=[], description="What differs from the files that were added."

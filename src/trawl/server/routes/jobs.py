@@ -222,7 +222,7 @@ def _metadata(value: Any) -> Mapping[str, Any]:
         return {}
     if not isinstance(value, str) or len(value) > MOST_METADATA:
         raise _invalid("metadata", f"it must be JSON of at most {MOST_METADATA:,} characters")
-    return metadata_object(value)
+    return metadata_object(value, values_may_be_null=True)
 
 
 def _lines(body: bytes) -> list[Upload]:

@@ -1,0 +1,185 @@
+"""What each file of a run continues: itself, unchanged or not, or a document that has moved.
+
+A document has moved if a file with the same content is new and its own file is gone, or holds
+something else by now, as after two files have swapped their names. Edits and the metadata that
+was given with `add` go along.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from threading import Lock
+from typing import Literal
+
+from trawl.ingest.names import leads_to
+from trawl.ingest.plan import Item, Plan
+from trawl.store import DocumentRow
+from trawl.types import Edits, Metadata, Notice
+
+# Documents with one file name that are checked for having lost their file.
+_MAX_NAMESAKES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The document that a file continues; `row` is None for a new one.
+
+    `state` is "unchanged" if nothing is to be done, "renamed" if the document only has another
+    address or id, and "changed" if the file has to be read. `given` is the metadata of `add`,
+    from earlier runs and this one. `retired` is the id of the document that ends with this
+    continuation.
+    """
+
+    state: Literal["unchanged", "renamed", "changed"] = "changed"
+    row: DocumentRow | None = None
+    given: Metadata = field(default_factory=dict)
+    moved: bool = False
+    retired: str | None = None
+
+    @property
+    def edits(self) -> Edits:
+        """The edits of the document so far."""
+        return self.row.edits if self.row is not None else {}
+
+
+class Origins:
+    """The origins of the files of one run. Safe to use from several threads.
+
+    `known` are the documents at the beginning of the run. `fingerprint_of` returns the content
+    hash of a file; it raises `OSError` if the file cannot be read.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        known: Mapping[str, DocumentRow],
+        fingerprint_of: Callable[[Item], str],
+    ) -> None:
+        self._known = dict(known)
+        self._items = {item.document_id: item for item in plan.items}
+        self._fingerprint_of = fingerprint_of
+        self._lock = Lock()
+        self._taken: set[str] = set()
+        self._found: dict[str, Origin] = {}
+        self._by_hash: dict[str, list[DocumentRow]] = defaultdict(list)
+        self._by_uri: dict[str, DocumentRow] = {}
+        for row in self._known.values():
+            self._by_uri[row.uri] = row
+            if row.error is None and row.chunks > 0:
+                self._by_hash[row.content_hash].append(row)
+
+    def __getitem__(self, document_id: str) -> Origin:
+        """Return the origin of a document that `of` was called for."""
+        return self._found.get(document_id, Origin())
+
+    def of(self, item: Item, content_hash: str) -> Origin:
+        """Return what a file with a content hash continues. Call it once for each file."""
+        known = self._known.get(item.document_id)
+        if known is not None and known.error is None and known.content_hash == content_hash:
+            found = self._same(known, item)
+        else:
+            found = self._moved(item, content_hash) or self._changed(known, item)
+        self._found[item.document_id] = found
+        return found
+
+    def notices(self) -> Iterator[Notice]:
+        """Yield a notice for each new file whose namesake in the library has lost its file."""
+        namesakes: dict[str, list[DocumentRow]] = defaultdict(list)
+        for row in self._known.values():
+            if row.error is None and row.document_id not in self._items:
+                namesakes[_file_name(row.uri)].append(row)
+        ended = self._taken | {one.retired for one in self._found.values()}
+        for document_id, origin in self._found.items():
+            uri = self._items[document_id].uri
+            if origin.row is not None:
+                continue
+            for row in namesakes[_file_name(uri)][:_MAX_NAMESAKES]:
+                if row.document_id not in ended and _is_gone(row):
+                    yield Notice(
+                        uri,
+                        f"the file of the same name at {row.uri} is gone. It had other content, "
+                        "so its document stays with its edits; trawl rm removes it",
+                    )
+                    break
+
+    def _same(self, known: DocumentRow, item: Item) -> Origin:
+        given = _with(known.given, item.given)
+        moved = known.uri != item.uri and not leads_to(known.uri, known.document_id)
+        if given != known.given:
+            return Origin("changed", known, given, moved)
+        if (known.uri, known.names) == (item.uri, item.names):
+            return Origin("unchanged", known, given)
+        is_renamed = _file_name(known.uri) == _file_name(item.uri)
+        return Origin("renamed" if is_renamed else "changed", known, given, moved)
+
+    def _moved(self, item: Item, content_hash: str) -> Origin | None:
+        with self._lock:
+            candidates = [
+                row
+                for row in self._by_hash.get(content_hash, ())
+                if row.document_id != item.document_id and row.document_id not in self._taken
+            ]
+            for row in sorted(candidates, key=lambda row: -_common_parts(row.uri, item.uri)):
+                gone = _is_gone(row)
+                if gone or self._has_other_content(row):
+                    self._taken.add(row.document_id)
+                    break
+            else:
+                return None
+        given = _with(row.given, item.given)
+        # The title may be the file's name, and is embedded with the text.
+        as_it_is = (
+            gone
+            and given == row.given
+            and _file_name(row.uri) == _file_name(item.uri)
+            and item.document_id not in self._known
+        )
+        retired = row.document_id if gone else None
+        return Origin("renamed" if as_it_is else "changed", row, given, True, retired)
+
+    def _changed(self, known: DocumentRow | None, item: Item) -> Origin:
+        """Return a document of the same file, or of another one that had its name."""
+        other = self._by_uri.get(item.uri)
+        if (
+            other is not None
+            and other.document_id != item.document_id
+            and other.document_id not in self._items
+            and _is_gone(other)
+        ):
+            row = known or other
+            return Origin("changed", row, _with(row.given, item.given), False, other.document_id)
+        given = _with(known.given if known is not None else {}, item.given)
+        return Origin("changed", known, given)
+
+    def _has_other_content(self, row: DocumentRow) -> bool:
+        item = self._items.get(row.document_id)
+        if item is None:
+            return False
+        try:
+            status = item.path.stat()
+            if (status.st_mtime_ns, status.st_size) == (row.modified_ns, row.size_bytes):
+                return False
+            return self._fingerprint_of(item) != row.content_hash
+        except OSError:
+            return False
+
+
+def _with(given: Metadata, changes: Edits) -> Metadata:
+    return {key: value for key, value in {**given, **changes}.items() if value is not None}
+
+
+def _is_gone(row: DocumentRow) -> bool:
+    return not any(leads_to(name, row.document_id) for name in (row.uri, *row.names))
+
+
+def _file_name(uri: str) -> str:
+    return uri.rpartition("/")[2]
+
+
+def _common_parts(one: str, other: str) -> int:
+    """Return the number of equal parts at the end of two addresses."""
+    pairs = zip(reversed(one.split("/")), reversed(other.split("/")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
