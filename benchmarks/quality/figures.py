@@ -30,7 +30,6 @@ from paper_layouts.composed import compose, material  # noqa: E402
 from trawl.readers.pdf.floats import Float, FloatFinder  # noqa: E402
 from trawl.readers.pdf.objects import page_objects  # noqa: E402
 from trawl.readers.pdf.pages import LOCK, frame_of, read_page  # noqa: E402
-from trawl.readers.pdf.prose import size_of_most  # noqa: E402
 
 LEAST_IOU = 0.7
 DATA = Path(os.environ.get("TRAWL_DATA", ROOT.parent / "shared" / "data"))
@@ -128,12 +127,13 @@ def floats_of(data: bytes | Path, score: Score | None = None) -> list[tuple[int,
         document = pdfium.PdfDocument(data)
         contents = [read_page(page, number + 1) for number, page in enumerate(document)]
         objects = [page_objects(page, frame_of(page)) for page in document]
-    size = size_of_most([line for content in contents for line in content.lines])
     finder = FloatFinder()
+    for content in contents:
+        finder.look_ahead(content.lines)
     found = [
         (content.number, each)
         for content, painted in zip(contents, objects, strict=True)
-        for each in finder.find(content, painted, size)
+        for each in finder.find(content, painted)
     ]
     if score is not None:
         score.pages += len(contents)

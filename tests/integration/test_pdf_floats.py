@@ -9,10 +9,10 @@ import pytest
 
 from paper_layouts import LAYOUTS, Paper
 from paper_layouts.drawings import chart, photo
-from trawl.readers.pdf.floats import Float, FloatFinder
+from trawl.readers.pdf.cutouts import MAX_SIDE_PX, cut_out
+from trawl.readers.pdf.floats import Float, FloatFinder, lines_of_floats
 from trawl.readers.pdf.objects import page_objects
 from trawl.readers.pdf.pages import LOCK, frame_of, read_page
-from trawl.readers.pdf.prose import size_of_most
 
 
 def floats(paper: Paper) -> list[tuple[int, Float]]:
@@ -20,12 +20,13 @@ def floats(paper: Paper) -> list[tuple[int, Float]]:
         document = pdfium.PdfDocument(paper.pdf())
         contents = [read_page(page, number + 1) for number, page in enumerate(document)]
         objects = [page_objects(page, frame_of(page)) for page in document]
-    size = size_of_most([line for content in contents for line in content.lines])
     finder = FloatFinder()
+    for content in contents:
+        finder.look_ahead(content.lines)
     return [
         (content.number, each)
         for content, painted in zip(contents, objects, strict=True)
-        for each in finder.find(content, painted, size)
+        for each in finder.find(content, painted)
     ]
 
 
@@ -74,3 +75,52 @@ def test_logos_and_banners_are_no_pictures() -> None:
     paper.prose(72, 80, 468, 700)
     paper.picture(480, 740, 80, 40, photo(2))
     assert floats(paper) == []
+
+
+def test_a_picture_at_the_same_place_of_each_page_is_a_logo_after_the_first() -> None:
+    paper = Paper(4)
+    for _ in range(3):
+        paper.picture(72, 90, 150, 100, photo(1))
+        paper.prose(72, 200, 468, 700)
+        paper.next_page()
+    assert len(floats(paper)) == 1
+
+
+def test_the_lines_of_floats_are_those_inside_and_their_captions() -> None:
+    paper = LAYOUTS["side by side"]()
+    with LOCK:
+        page = pdfium.PdfDocument(paper.pdf())[0]
+        content, objects = read_page(page, 1), page_objects(page, frame_of(page))
+    found = FloatFinder().find(content, objects)
+    inside = lines_of_floats(content.lines, found)
+    texts = [line.text for line in content.lines if id(line) in inside]
+    rest = [line.text for line in content.lines if id(line) not in inside]
+    assert any(text.startswith("Figure 1: Rates of the first group") for text in texts)
+    assert "Figure 3: The procedure in three steps." in texts
+    assert not any("Figure" in text or "rate (1/s)" in text for text in rest)
+    assert len(rest) > 10
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_cut_out_is_its_ink_and_a_narrow_border(rotated: bool) -> None:
+    paper = Paper(5, width=500, height=400, rotated=rotated)
+    paper.prose(50, 20, 400, 90)
+    box = paper.picture(100, 110, 200, 120, photo(1))
+    paper.prose(50, 240, 400, 380)
+    with LOCK:
+        page = pdfium.PdfDocument(paper.pdf())[0]
+        image, inked = cut_out(page, (box[0] - 8, box[1] - 4, box[2] + 8, box[3] + 4))
+    assert inked == pytest.approx(box, abs=0.5)
+    assert image.mode == "RGB"
+    assert image.width == pytest.approx(200 * 200 / 72 + 8, abs=3)
+    assert image.height == pytest.approx(120 * 200 / 72 + 8, abs=3)
+    assert image.getpixel((1, 1)) == (255, 255, 255)
+    assert min(image.getpixel((8, 8))) < 240  # type: ignore[arg-type, type-var]
+
+
+def test_the_size_of_a_cut_out_is_bounded() -> None:
+    paper = Paper(6, width=3000, height=500)
+    box = paper.picture(50, 50, 2900, 300, photo(1))
+    with LOCK:
+        image, _ = cut_out(pdfium.PdfDocument(paper.pdf())[0], box)
+    assert MAX_SIDE_PX - 60 < image.width <= MAX_SIDE_PX + 10

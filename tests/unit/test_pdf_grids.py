@@ -27,7 +27,7 @@ def row(top: float, *cells: tuple[float, str]) -> Line:
 
 def grid(lines: Sequence[Line], rules: Sequence[PageObject] = ()) -> tuple[tuple[str, ...], ...]:
     box = union([line.box for line in lines] + [rule.box for rule in rules])
-    return grid_of(scene_of(lines, rules, 612, 792), box)
+    return grid_of(scene_of(lines, rules, 612, 792, 10), box)
 
 
 def level(y: float, left: float, right: float) -> PageObject:

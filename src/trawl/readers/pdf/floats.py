@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,9 +11,11 @@ from trawl.readers.pdf.captions import Caption, FloatKind
 from trawl.readers.pdf.figures import Candidate, figure_candidates, loose_pictures, with_leftovers
 from trawl.readers.pdf.geometry import Box
 from trawl.readers.pdf.grids import grid_of
+from trawl.readers.pdf.lines import Line
 from trawl.readers.pdf.objects import PageObject
 from trawl.readers.pdf.pages import PageContent
-from trawl.readers.pdf.scene import Scene, overlap, scene_of
+from trawl.readers.pdf.prose import size_of_most, sizes_of
+from trawl.readers.pdf.scene import Scene, has_centre, overlap, scene_of
 from trawl.readers.pdf.tables import table_candidates
 
 _MOST_COMBINATIONS = 20_000
@@ -37,21 +40,33 @@ class Float:
 
 
 class FloatFinder:
-    """Finds floats page by page, and learns on which side of them a document has its captions."""
+    """Finds floats page by page.
+
+    It learns the font size of the document's running text, from pages that are looked ahead at,
+    and on which side of its figures the document has its captions.
+    """
 
     def __init__(self) -> None:
-        self._sides: dict[tuple[FloatKind, str], int] = {}
+        self._sizes: Counter[float] = Counter()
+        self._sides: Counter[tuple[FloatKind, str]] = Counter()
+        self._pictures: set[tuple[int, ...]] = set()
 
-    def find(
-        self,
-        content: PageContent,
-        objects: Sequence[PageObject],
-        body_size: float | None = None,
-    ) -> list[Float]:
-        """Return the floats of a page, from the top. `body_size` is that of the document."""
+    def look_ahead(self, lines: Sequence[Line]) -> None:
+        """Count the font sizes of a page that is taken later."""
+        self._sizes.update(sizes_of(lines))
+
+    def find(self, content: PageContent, objects: Sequence[PageObject]) -> list[Float]:
+        """Return the floats of a page, from the top.
+
+        Leave out the headers and footers of `content` where they are known. A picture without
+        caption at the place of one on an earlier page is taken for a logo.
+        """
         if not objects and not content.lines:
             return []
-        scene = scene_of(content.lines, objects, content.width, content.height, body_size)
+        if not self._sizes:
+            self.look_ahead(content.lines)
+        size = size_of_most(self._sizes)
+        scene = scene_of(content.lines, objects, content.width, content.height, size)
         tables = self._matched(
             [(c, table_candidates(scene, c)) for c in scene.captions if c.kind == "table"]
         )
@@ -62,9 +77,12 @@ class FloatFinder:
         figures = with_leftovers(scene, figures, taken)
         found = [_float(scene, caption, each) for caption, each in (*tables, *figures)]
         for caption, each in (*tables, *figures):
-            key = caption.kind, each.side
-            self._sides[key] = self._sides.get(key, 0) + 1
+            self._sides[caption.kind, each.side] += 1
         for box in loose_pictures(scene, [each.box for each in found]):
+            place = tuple(round(value / 4) for value in box)
+            if place in self._pictures:
+                continue
+            self._pictures.add(place)
             found.append(Float("figure", "", "", box, None))
         return sorted(found, key=lambda each: (each.box[1], each.box[0]))
 
@@ -75,14 +93,25 @@ class FloatFinder:
         for caption, candidates in offers:
             for each in candidates:
                 other = "below" if each.side == "above" else "above"
-                mine = self._sides.get((caption.kind, each.side), 0)
-                theirs = self._sides.get((caption.kind, other), 0)
+                mine = self._sides[caption.kind, each.side]
+                theirs = self._sides[caption.kind, other]
                 if mine != theirs:
                     each.score += _HABIT_BONUS if mine > theirs else -_HABIT_BONUS
         chosen: list[tuple[Caption, Candidate]] = []
         for group in _groups(offers):
             chosen += _best(group)
         return _unique_labels(chosen)
+
+
+def lines_of_floats(lines: Sequence[Line], floats: Sequence[Float]) -> set[int]:
+    """Return the ids of the lines that lie in floats or their captions, word for word."""
+    boxes = [box for each in floats for box in (each.box, each.caption_box) if box is not None]
+    grown = [(box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1) for box in boxes]
+    return {
+        id(line)
+        for line in lines
+        if all(any(has_centre(box, word.box) for box in grown) for word in line.words)
+    }
 
 
 def _groups(
@@ -147,8 +176,6 @@ def _float(scene: Scene, caption: Caption, each: Candidate) -> Float:
     if caption.kind == "table":
         rows = grid_of(scene, each.box)
     words = " ".join(
-        line.text
-        for line in scene.lines
-        if overlap(line.box, each.box, 0) > 0 and overlap(line.box, each.box, 1) > 0
+        word.text for line in scene.lines for word in line.words if has_centre(each.box, word.box)
     )
     return Float(caption.kind, caption.label, caption.text, each.box, caption.box, rows, words)

@@ -25,12 +25,17 @@ class Column:
     lines: int
 
 
-def size_of_most(lines: Sequence[Line]) -> float:
-    """Return the font size of most characters in long lines; 10 points without any."""
+def sizes_of(lines: Sequence[Line]) -> Counter[float]:
+    """Return the number of characters of each font size, in long lines."""
     sizes: Counter[float] = Counter()
     for line in lines:
         if line.angle == 0 and line.chars >= _LONG_CHARS:
             sizes[round(line.size, 1)] += line.chars
+    return sizes
+
+
+def size_of_most(sizes: Counter[float]) -> float:
+    """Return the font size of most characters; 10 points without any."""
     return sizes.most_common(1)[0][0] if sizes else 10.0
 
 

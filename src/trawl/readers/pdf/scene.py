@@ -10,7 +10,7 @@ from trawl.readers.pdf.clusters import Cluster, clusters_of, is_rule, is_upright
 from trawl.readers.pdf.geometry import Box
 from trawl.readers.pdf.lines import Line
 from trawl.readers.pdf.objects import PageObject
-from trawl.readers.pdf.prose import Column, columns_of, prose_of, size_of_most, with_ends
+from trawl.readers.pdf.prose import Column, columns_of, prose_of, with_ends
 
 _CLUSTER_GAP_PT = 10.0
 _BACKGROUND_SHARE = 0.8
@@ -59,10 +59,9 @@ def scene_of(
     objects: Sequence[PageObject],
     width: float,
     height: float,
-    body_size: float | None = None,
+    size: float,
 ) -> Scene:
-    """Sort the parts of a page. `body_size` is the font size of the document's running text."""
-    size = body_size or size_of_most(lines)
+    """Sort the parts of a page. `size` is the font size of the document's running text."""
     captions = find_captions(lines, size)
     captioned = {id(word) for each in captions for words in each.lines for word in words}
     in_captions = {
