@@ -55,14 +55,32 @@ def _heic(path: Path) -> None:
         pillow_heif.from_pillow(image).save(stream)
 
 
-def _aac(container: str) -> Callable[[Path], None]:
+def _coded(container: str, codec: str) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         wave = np.sin(np.arange(16_000) / 9).astype(np.float32)[None] / 2
         with path.open("wb") as file, av.open(file, "w", format=container) as out:
-            stream = out.add_stream("aac", rate=16_000, layout="mono")
-            frame = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
-            frame.sample_rate = 16_000
-            out.mux(stream.encode(frame))
+            stream = out.add_stream(codec, rate=16_000, layout="mono")
+            stream.codec_context.bit_rate = 64_000
+            size = stream.codec_context.frame_size or 1024
+            for at in range(0, wave.shape[1], size):
+                block = np.ascontiguousarray(wave[:, at : at + size])
+                frame = av.AudioFrame.from_ndarray(block, "fltp", "mono")
+                frame.sample_rate, frame.pts = 16_000, at
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+
+    return write
+
+
+def _video(container: str, codec: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with path.open("wb") as file, av.open(file, "w", format=container) as out:
+            stream = out.add_stream(codec, rate=10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for number in range(10):
+                frame = av.VideoFrame.from_image(Image.new("RGB", (64, 48), (200, 10, 10)))
+                frame.pts = number
+                out.mux(stream.encode(frame))
             out.mux(stream.encode(None))
 
     return write
@@ -107,8 +125,15 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     "audio/flac": _sound("FLAC", "PCM_16"),
     "audio/ogg": _sound("OGG", "VORBIS"),
     "audio/mpeg": _sound("MP3", "MPEG_LAYER_III"),
-    "audio/mp4": _aac("ipod"),
-    "audio/aac": _aac("adts"),
+    "audio/mp4": _coded("ipod", "aac"),
+    "audio/aac": _coded("adts", "aac"),
+    "audio/x-ms-wma": _coded("asf", "wmav2"),
+    "video/mp4": _video("mp4", "libx264"),
+    "video/quicktime": _video("mov", "libx264"),
+    "video/x-matroska": _video("matroska", "mpeg4"),
+    "video/webm": _video("webm", "libvpx"),
+    "video/x-msvideo": _video("avi", "mpeg4"),
+    "video/x-ms-asf": _video("asf", "wmv2"),
 }
 SUFFIX = {format_.media_type: min(format_.suffixes) for format_ in FORMATS}
 ONLY_IF_TEXT = {format_.media_type: format_.only_if_text for format_ in FORMATS}
@@ -219,17 +244,22 @@ def test_a_file_without_read_permission(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("media_type", [f.media_type for f in FORMATS if f.modality != "text"])
 def test_content_overrides_the_extension_within_a_modality(tmp_path: Path, media_type: str) -> None:
+    # Sound alone in a container of Windows Media is known by its extension only.
+    seen = "video/x-ms-asf" if media_type == "audio/x-ms-wma" else media_type
+    own = next(format_ for format_ in FORMATS if format_.media_type == seen)
     for claimed in FORMATS:
         path = tmp_path / f"a{min(claimed.suffixes)}"
         SAMPLES[media_type](path)
-        if media_type.startswith(claimed.modality):
-            assert media_type_of(path) == media_type
-        elif media_type.startswith("image/") or claimed.modality != "audio":
+        if own.family and claimed.family == own.family:  # the extension decides
+            assert media_type_of(path) == claimed.media_type
+        elif claimed.modality == own.modality:
+            assert media_type_of(path) == seen
+        else:
             with pytest.raises(ReadError, match=rf"named {min(claimed.suffixes)} but contains "):
                 media_type_of(path)
     for name in ("no suffix", "a.dat"):
         SAMPLES[media_type](tmp_path / name)
-        assert media_type_of(tmp_path / name) == media_type
+        assert media_type_of(tmp_path / name) == seen
 
 
 def test_a_text_named_as_a_picture(tmp_path: Path) -> None:
@@ -281,9 +311,9 @@ def test_unsupported_types_are_named(tmp_path: Path) -> None:
 
 def test_an_unknown_media_type_lists_the_supported(tmp_path: Path) -> None:
     with pytest.raises(
-        ReadError, match="unsupported media type video/mp4; supported: text/plain, "
+        ReadError, match="unsupported media type model/obj; supported: text/plain, "
     ):
-        read(tmp_path / "a", "video/mp4")
+        read(tmp_path / "a", "model/obj")
 
 
 def test_every_public_name_exists() -> None:

@@ -107,7 +107,7 @@ def test_a_truncated_m4a_is_refused(tmp_path: Path, share: float) -> None:
 
 @pytest.mark.parametrize(
     ("module", "name", "extra"),
-    [("av", "a.m4a", "m4a"), ("pillow_heif.as_plugin", "a.heic", "heic")],
+    [("av", "a.m4a", "video"), ("pillow_heif.as_plugin", "a.heic", "heic")],
 )
 def test_a_missing_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, extra: str

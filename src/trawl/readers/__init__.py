@@ -12,7 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from trawl.errors import ReadError
-from trawl.readers import coded_sounds, markdown, pictures, records, sounds, source, text, web, word
+from trawl.readers import (
+    coded_sounds,
+    markdown,
+    pictures,
+    records,
+    sounds,
+    source,
+    text,
+    videos,
+    web,
+    word,
+)
 from trawl.readers.containers import head_behind_tag
 from trawl.readers.formats import Format, Limits, Reader, opened, read_head, short_reason
 from trawl.readers.markdown import PictureLink
@@ -51,6 +62,7 @@ FORMATS: tuple[Format, ...] = (
     *pictures.FORMATS,
     *sounds.FORMATS,
     *coded_sounds.FORMATS,
+    *videos.FORMATS,
 )
 
 READERS: dict[str, Reader] = {format_.media_type: format_.read for format_ in FORMATS}
@@ -92,11 +104,13 @@ def media_type_of(path: Path) -> str | None:
     if detected is None:
         if claimed is not None:
             foreign = foreign_content(head)
-            if foreign and claimed.media_type != "audio/mp4":  # of the MP4 family, like videos
+            if foreign:
                 raise ReadError(f"named {suffix} but contains {foreign}")
             if claimed.only_if_text:
                 return None
         return claimed.media_type if claimed else None
+    if claimed is not None and claimed.family and claimed.family == detected.family:
+        return claimed.media_type
     if claimed is not None and claimed.modality != detected.modality:
         raise ReadError(f"named {suffix} but contains {detected.name}")
     return detected.media_type

@@ -1,4 +1,4 @@
-"""M4A and AAC sounds, decoded with FFmpeg's libraries by PyAV (the extra `m4a`)."""
+"""M4A, AAC and WMA sounds, decoded with FFmpeg's libraries by PyAV (the extra `video`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from trawl.errors import ReadError
 from trawl.readers.containers import Stream
 from trawl.readers.formats import Format, Limits, opened, short_reason, stem_title
 from trawl.readers.sounds import MAX_SAMPLE_RATE_HZ, SoundFileRecording
-from trawl.types import Metadata, Reading
+from trawl.readers.tags import sound_tags
+from trawl.types import Reading
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -36,7 +37,20 @@ class CodedRecording(SoundFileRecording):
 
 def read_coded_sound(path: Path, limits: Limits, *, media_type: str) -> Reading:
     """Decode a sound once to check that it is complete. Raises `ReadError`."""
-    with _container(path) as container:
+    recording, notices = sound_track(path, checked=media_type != "audio/aac")
+    title, metadata, doubts = sound_tags(path) if media_type != "audio/aac" else ("", {}, ())
+    return Reading(
+        media_type, title or stem_title(path), (recording,), metadata, (*notices, *doubts)
+    )
+
+
+def sound_track(path: Path, *, checked: bool = True) -> tuple[CodedRecording, tuple[str, ...]]:
+    """Return the first sound track of a file, and notices on it. Decodes it once.
+
+    `checked` is False for a format whose header states no reliable duration. Raises `ReadError`
+    if the track is empty, damaged or shorter than the file states.
+    """
+    with container_of(path) as container:
         if not container.streams.audio:
             raise ReadError("contains no audio")
         stream = container.streams.audio[0]
@@ -44,8 +58,9 @@ def read_coded_sound(path: Path, limits: Limits, *, media_type: str) -> Reading:
         if first is None:
             raise ReadError("contains no audio: zero samples")
         rate_hz = int(first.sample_rate)  # the stream states half of it for HE-AAC
-        stated_s = float(container.duration or 0) / 1e6 if media_type == "audio/mp4" else 0.0
-        tags = {**container.metadata, **stream.metadata}
+        stated_s = float((stream.duration or 0) * (stream.time_base or 0))
+        if not stated_s and not container.streams.video:
+            stated_s = float(container.duration or 0) / 1e6
         tracks = len(container.streams.audio)
     if not 0 < rate_hz <= MAX_SAMPLE_RATE_HZ:
         raise ReadError(f"unsupported sample rate of {rate_hz:,} Hz")
@@ -56,7 +71,7 @@ def read_coded_sound(path: Path, limits: Limits, *, media_type: str) -> Reading:
         frames += len(block)
     if frames < 1:
         raise ReadError("contains no audio: zero samples")
-    if frames / rate_hz < stated_s - _SLACK_S:
+    if checked and frames / rate_hz < stated_s - _SLACK_S:
         raise ReadError(
             f"truncated after {frames / rate_hz:.3f} s of the {stated_s:.3f} s "
             "that its header states"
@@ -64,18 +79,14 @@ def read_coded_sound(path: Path, limits: Limits, *, media_type: str) -> Reading:
     notices = ["the recording is silent"] if silent else []
     if tracks > 1:
         notices.append(f"one of its {tracks} sound tracks is indexed")
-    clean = {key.lower(): " ".join(value.split()) for key, value in tags.items()}
-    metadata: Metadata = {key: clean[key] for key in ("artist", "album") if clean.get(key)}
-    title = clean.get("title") or stem_title(path)
-    recording = CodedRecording(path, rate_hz, frames)
-    return Reading(media_type, title, (recording,), metadata, tuple(notices))
+    return CodedRecording(path, rate_hz, frames), tuple(notices)
 
 
 def _blocks(path: Path, rate_hz: int) -> Iterator[NDArray[np.float32]]:
     """Yield float32 [n, channels] of the first sound track."""
     import av
 
-    with _container(path) as container:
+    with container_of(path) as container:
         waiting: list[NDArray[np.float32]] = []
         resampler: Any = None
         for frame in container.decode(container.streams.audio[0]):
@@ -92,13 +103,14 @@ def _blocks(path: Path, rate_hz: int) -> Iterator[NDArray[np.float32]]:
 
 
 @contextmanager
-def _container(path: Path) -> Iterator[InputContainer]:
+def container_of(path: Path) -> Iterator[InputContainer]:
     """Open a file with PyAV. Its errors in the `with` block become `ReadError`."""
     try:
         import av
     except ImportError as error:
         raise ReadError(
-            "M4A and AAC need PyAV; install it with: pip install 'trawl-multimodal[m4a]'"
+            "M4A, AAC, WMA and videos need PyAV; "
+            "install it with: pip install 'trawl-multimodal[video]'"
         ) from error
     with opened(path) as stream:
         try:
@@ -106,7 +118,7 @@ def _container(path: Path) -> Iterator[InputContainer]:
                 yield container
         except (av.FFmpegError, ValueError, IndexError, MemoryError) as error:
             reason = short_reason(error)
-            raise ReadError(f"the audio cannot be decoded: {reason}") from error
+            raise ReadError(f"cannot be decoded: {reason}") from error
 
 
 def _is_m4a(head: bytes) -> bool:
@@ -130,6 +142,15 @@ FORMATS = (
         frozenset({".m4a", ".m4b"}),
         partial(read_coded_sound, media_type="audio/mp4"),
         _is_m4a,
+        family="mp4",
+    ),
+    Format(
+        "audio/x-ms-wma",
+        "audio",
+        "WMA audio",
+        frozenset({".wma"}),
+        partial(read_coded_sound, media_type="audio/x-ms-wma"),
+        family="asf",
     ),
     Format(
         "audio/aac",

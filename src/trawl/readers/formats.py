@@ -44,6 +44,8 @@ class Format:
     dot. `matches` tests the first `HEAD_BYTES` bytes of a file; None if only the extension
     identifies the type, as for plain text and Markdown. Files of a type that is
     `only_if_text` are skipped if they are empty or binary (``__init__.py``, video in ``.ts``).
+    Formats of one `family` share a container of sound and video, and the extension tells them
+    apart.
     """
 
     media_type: str
@@ -53,6 +55,7 @@ class Format:
     read: Reader
     matches: Callable[[bytes], bool] | None = None
     only_if_text: bool = False
+    family: str = ""
 
 
 def reason_of(error: OSError) -> str:

@@ -20,7 +20,8 @@ from trawl.errors import ReadError
 from trawl.readers.containers import Stream, find_streams, is_mp3, is_ogg_sound, is_wav
 from trawl.readers.formats import Format, Limits, opened, stem_title
 from trawl.readers.spliced import Spliced
-from trawl.types import Metadata, Reading, Sound
+from trawl.readers.tags import sound_tags
+from trawl.types import Reading, Sound
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -113,14 +114,13 @@ class SoundFileRecording:
 def read_sound(path: Path, limits: Limits, *, media_type: str) -> Reading:
     """Open an audio file and check that it is complete.
 
-    A file that consists of several streams is read as one recording. The title, `artist` and
-    `album` come from its tags. Raises `ReadError`.
+    A file that consists of several streams is read as one recording. The title and
+    the metadata come from its tags. Raises `ReadError`.
     """
     with opened(path) as stream:
         streams, notices = find_streams(stream)
     lengths: list[int] = []
     rates_hz: list[int] = []
-    tags: dict[str, str] = {}
     for part in streams:
         with _decoder(path, part) as sound:
             rates_hz.append(int(sound.samplerate))
@@ -128,8 +128,6 @@ def read_sound(path: Path, limits: Limits, *, media_type: str) -> Reading:
             if frames >= 2**62:  # libsndfile's value for an unknown length
                 frames = _decoded_frames(sound)
             lengths.append(frames if part.frames is None else min(frames, part.frames))
-            for key, value in sound.copy_metadata().items():
-                tags.setdefault(key, " ".join(value.split()))
     sample_rate_hz, frames = rates_hz[0], sum(lengths)
     if not 0 < sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
         raise ReadError(f"unsupported sample rate of {sample_rate_hz:,} Hz")
@@ -141,11 +139,12 @@ def read_sound(path: Path, limits: Limits, *, media_type: str) -> Reading:
     gain, silent = _levels(path, streams)
     if silent:
         notices = (*notices, "the recording is silent")
-    metadata: Metadata = {key: tags[key] for key in ("artist", "album") if tags.get(key)}
+    title, metadata, doubts = sound_tags(path)
     slack_frames = _MP3_SLACK_FRAMES * sum(part.frames is not None for part in streams)
     recording = SoundFileRecording(path, sample_rate_hz, frames, slack_frames, tuple(streams), gain)
-    title = tags.get("title") or stem_title(path)
-    return Reading(media_type, title, (recording,), metadata, notices)
+    return Reading(
+        media_type, title or stem_title(path), (recording,), metadata, (*notices, *doubts)
+    )
 
 
 def _levels(path: Path, streams: Sequence[Stream]) -> tuple[float, bool]:

@@ -35,12 +35,12 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     (
         "a sound of a type that is not read",
         "convert it to FLAC or MP3",
-        "ape wv tta dsf dff amr ra wma mka ac3 dts caf aif aiff aifc au snd",
+        "ape wv tta dsf dff amr ra ac3 dts caf aif aiff aifc au snd",
     ),
     (
-        "a video",
-        "extract its sound or pictures",
-        "mp4 m4v mov mkv webm avi wmv flv mpg mpeg m2ts mts 3gp ogv vob",
+        "a video of a type that is not read",
+        "convert it to MP4 or Matroska",
+        "flv mpg mpeg m2ts mts 3gp ogv vob",
     ),
     ("an archive", "extract it and add its files", "zip tar tgz gz bz2 xz zst lz4 7z rar cab"),
     ("a disk image", "copy its files and add those", "iso dmg img vhd vmdk"),
