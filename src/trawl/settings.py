@@ -62,11 +62,25 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         100_000_000, ge=1, description="Maximum pixels of an image; larger images are rejected."
     )
-    threads: int = Field(
+    reader_workers: int = Field(
         default_factory=lambda: min(8, os.cpu_count() or 1),
         ge=1,
         le=256,
-        description="Threads that read files.",
+        description="Files that are read at the same time. Each but plain text is read in a "
+        "process of its own.",
+    )
+    reader_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        le=86_400,
+        description="Seconds after which the reader of a file is stopped if it has not read a "
+        "further page or part.",
+    )
+    reader_memory_mb: int = Field(
+        1024,
+        ge=64,
+        le=1_048_576,
+        description="Megabytes of memory that the reader of one file may use.",
     )
     lock_wait_s: float = Field(
         10.0, ge=0, le=3600, description="Seconds a writer waits for another writer's lock."

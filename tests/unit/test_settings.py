@@ -26,8 +26,8 @@ def test_invalid_options(options: dict[str, object], message: str) -> None:
 
 
 def test_invalid_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRAWL_THREADS", "none")
-    with pytest.raises(SettingsError, match="TRAWL_THREADS"):
+    monkeypatch.setenv("TRAWL_READER_WORKERS", "none")
+    with pytest.raises(SettingsError, match="TRAWL_READER_WORKERS"):
         load_settings()
 
 

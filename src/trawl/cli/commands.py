@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,28 +79,44 @@ def add(
             "--prune", help="Also remove documents of the given directories whose files are gone."
         ),
     ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Add only the files that could not be added before."),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            help="Files to read at the same time.  [default: number of processors, at most 8]",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Add or update files and directories.
 
     Skips unchanged files, replaces changed ones, and keeps the documents of moved ones. Creates
     the library if it does not exist. Unreadable files are reported and skipped; the exit code is
-    then 3.
+    then 3. A file that crashed its reader, or took too long, is read again only if it changes,
+    or with --retry-failed.
 
     \b
     Examples:
       trawl add papers/ photos/
       trawl add talk.mp3 --meta year=2024 --meta speaker="Marie Curie"
       trawl add papers/ --prune
+      TRAWL_READER_TIMEOUT_S=600 trawl add papers/ --retry-failed
     """
     from trawl.readers.values import coerce_option
 
     given = dict(coerce_option(option) for option in meta or ())
     metadata = {key: None if value == "" else value for key, value in given.items()}
-    with open_library(library, create=True) as opened:
+    with open_library(library, create=True, reader_workers=workers) as opened:
         gc.enable()
         try:
-            report = _add(opened, paths, metadata, prune=prune, json=json)
+            report = _add(
+                opened, paths, metadata, prune=prune, retry_failed=retry_failed, json=json
+            )
         except KeyboardInterrupt:
             from trawl.cli.output import print_message
 
@@ -124,15 +141,17 @@ def _add(
     metadata: dict[str, Any],
     *,
     prune: bool,
+    retry_failed: bool,
     json: bool,
 ) -> Report:
     """Add files, with a progress bar if stderr is a terminal and `json` is off."""
+    add = partial(library.add, paths, metadata=metadata, prune=prune, retry_failed=retry_failed)
     if json or not sys.stderr.isatty():
-        return library.add(paths, metadata=metadata, prune=prune)
+        return add()
     from trawl.cli.output import file_progress
 
-    with file_progress() as progress:
-        return library.add(paths, metadata=metadata, prune=prune, progress=progress)
+    with file_progress() as (progress, pages):
+        return add(progress=progress, pages=pages)
 
 
 def show(

@@ -86,12 +86,19 @@ def library_name(library: Path) -> str:
 
 
 @contextmanager
-def open_library(library: Path, *, create: bool = False) -> Iterator[SearchLibrary]:
+def open_library(
+    library: Path, *, create: bool = False, **settings: Any
+) -> Iterator[SearchLibrary]:
     """Open the library, or connect to the selected server.
 
-    With `create`, a missing library is created, and a message is printed.
+    With `create`, a missing library is created, and a message is printed. `settings` that are
+    None are unset; a server has its own.
     """
     if _server is not None:
+        from trawl.errors import UsageError
+
+        if any(value is not None for value in settings.values()):
+            raise UsageError("--workers requires a local library; omit --server")
         with _connect(_server) as remote:
             yield remote
         return
@@ -99,13 +106,13 @@ def open_library(library: Path, *, create: bool = False) -> Iterator[SearchLibra
     from trawl.library import Library
 
     try:
-        local = Library(library)
+        local = Library(library, **settings)
     except LibraryMissingError:
         if not create:
             raise
         from trawl.cli.output import print_message
 
-        local = Library(library, create=True)
+        local = Library(library, create=True, **settings)
         print_message(f"created a library at {library}")
     with local:
         yield local

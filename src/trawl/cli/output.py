@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,8 +60,14 @@ def print_message(message: str) -> None:
 
 
 @contextmanager
-def file_progress() -> Iterator[Callable[[int, int, str], None]]:
-    """Show a progress bar on stderr for calls of (done, total, address): `trawl add`."""
+def file_progress() -> Iterator[
+    tuple[Callable[[int, int, str], None], Callable[[str, int, int | None], None]]
+]:
+    """Show a progress bar on stderr: `trawl add`.
+
+    Yields functions to call with (done, total, address) after each file, and with (address,
+    pages done, total or None) while a file is read.
+    """
     from rich.progress import Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
@@ -74,17 +81,29 @@ def file_progress() -> Iterator[Callable[[int, int, str], None]]:
         Rate(),
         TimeRemainingColumn(compact=True),
         TextColumn("left"),
+        TextColumn("{task.fields[page]}", style="dim"),
         console=console(stderr=True),
         transient=True,
         speed_estimate_period=30.0,
     ) as progress:
-        task = progress.add_task("scanning", total=None)
+        task = progress.add_task("scanning", total=None, page="")
+        shown = ""
 
         def update(done: int, total: int, uri: str) -> None:
             description = "adding" if done < total else "storing"
             progress.update(task, completed=done, total=total, description=description)
+            if uri == shown:
+                progress.update(task, page="")
 
-        yield update
+        def update_pages(uri: str, done: int, total: int | None) -> None:
+            nonlocal shown
+            shown = uri
+            of = f" of {total:,}" if total else ""
+            name = clean(PurePath(uri).name)
+            name = name if len(name) <= 24 else f"{name[:11]}…{name[-12:]}"
+            progress.update(task, page=f"{name}: {done:,}{of}")
+
+        yield update, update_pages
 
 
 @contextmanager

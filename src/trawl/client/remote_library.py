@@ -148,15 +148,18 @@ class RemoteLibrary:
         *,
         metadata: Mapping[str, Any] | None = None,
         prune: bool = False,
+        retry_failed: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
+        pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report:
         """Upload files in batches, and wait for each. See `Library.add`.
 
         Metadata found beside a file is sent with it. A file with a title or caption of its
         own is sent as JSON if it has up to 4 MiB, because a form has no fields for them.
         """
-        if prune:
-            raise UsageError("--prune requires a local library; omit --server")
+        for name, given in (("--prune", prune), ("--retry-failed", retry_failed)):
+            if given:
+                raise UsageError(f"{name} requires a local library; omit --server")
         plan = make_plan(paths, dict(metadata or {}))
         failed = [Failure(unread.uri, unread.reason) for unread in plan.unread]
         notices = [Notice(item.uri, notice) for item in plan.items for notice in item.notices]

@@ -3,8 +3,9 @@
 from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.embedding import text_embedding
 from trawl.ingest.names import document_id_of, leads_to, named_path, path_of, uri_of
-from trawl.ingest.pipeline import Ingester, IngestOptions, Progress
+from trawl.ingest.pipeline import Ingester, PagesRead, Progress
 from trawl.ingest.plan import Item, Plan, make_plan
+from trawl.ingest.reading import IngestOptions
 
 RECIPE_VERSION = 3
 """Increased when a change of the readers or the chunking changes the chunks of a file, so that
@@ -16,6 +17,7 @@ __all__ = [
     "IngestOptions",
     "Ingester",
     "Item",
+    "PagesRead",
     "Plan",
     "Progress",
     "document_id_of",

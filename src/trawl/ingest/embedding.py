@@ -10,6 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -34,12 +35,14 @@ class Pending:
     """A document that is being embedded: its drafts, and the vectors of each so far.
 
     `error` is set if one of its chunks cannot be embedded; the whole document then fails.
+    `unembedded` is the number of its media that wait for a vector.
     """
 
     document: Document
-    drafts: list[Draft]
+    drafts: list[Draft] = field(default_factory=list)
     vectors: list[dict[str, NDArray[np.float32]]] = field(default_factory=list)
     error: str | None = None
+    unembedded: int = 0
 
 
 @dataclass(slots=True)
@@ -59,7 +62,8 @@ class Embedder:
 
     `encoders` maps a modality to its (source name, encoder) pairs. A failed batch is
     repeated item by item, so that an item that cannot be embedded fails only its own
-    document. All drafts are embedded when `flush` returns.
+    document. `Pending.unembedded` falls as batches are embedded; `start` begins those that
+    are not full, and `flush` also waits for them.
     """
 
     def __init__(self, encoders: Mapping[Modality, Sequence[tuple[str, Encoder]]]) -> None:
@@ -74,6 +78,7 @@ class Embedder:
         self._worker = ThreadPoolExecutor(1, "trawl-embed")
         self._running: deque[Future[None]] = deque()
         self._preparing: deque[Future[Any]] = deque()
+        self._counting = Lock()
 
     def __enter__(self) -> Embedder:
         return self
@@ -95,6 +100,8 @@ class Embedder:
             if modality in self._encoders:
                 inputs = [self._input(staged, media) for staged in self._staged[modality]]
                 self._waiting[modality].append(_Slot(inputs, pending, index))
+                with self._counting:
+                    pending.unembedded += 1
         draft.media = {}
         for modality in [m for m, slots in self._waiting.items() if len(slots) >= _BATCH[m]]:
             self._start(modality)
@@ -108,10 +115,14 @@ class Embedder:
             wait([self._preparing.popleft()])
         return preparing
 
-    def flush(self) -> None:
-        """Embed all waiting drafts."""
+    def start(self) -> None:
+        """Start to embed all waiting drafts."""
         for modality in list(self._waiting):
             self._start(modality)
+
+    def flush(self) -> None:
+        """Embed all waiting drafts."""
+        self.start()
         while self._running:
             self._running.popleft().result()
 
@@ -131,6 +142,9 @@ class Embedder:
             ]
             for slot, vector in _encoded(run, ready):
                 slot.pending.vectors[slot.index][source] = vector
+        with self._counting:
+            for slot in slots:
+                slot.pending.unembedded -= 1
 
 
 def text_embedding(encoders: Mapping[Modality, Sequence[tuple[str, Encoder]]]) -> EmbedTexts:

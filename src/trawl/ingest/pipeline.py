@@ -1,26 +1,30 @@
-"""The `add` pipeline: read files ahead on threads, embed and commit them in batches."""
+"""The `add` pipeline: read files ahead on threads, embed them in batches, and commit.
+
+Reading, preparing, embedding and committing run in parallel, and wait for each other at bounded
+queues: `trawl.ingest.reading` reads, `trawl.ingest.embedding` prepares and embeds, and one thread
+here commits.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePath
 
 from trawl.encoders import Encoder, TextEncoder
-from trawl.errors import TrawlError
 from trawl.ingest.citations import links
-from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
+from trawl.ingest.drafts import Draft
 from trawl.ingest.embedding import Embedder, Pending
 from trawl.ingest.moves import Origin, Origins
 from trawl.ingest.names import document_id_of, leads_to
 from trawl.ingest.plan import Item, Plan, Unread, fingerprint
-from trawl.readers import read
-from trawl.store import DocumentRow, Writer, edited_caption, edited_title
-from trawl.types import Chunk, Document, Failure, Modality, Notice, Reading, Report
+from trawl.ingest.reading import IngestOptions, Job, Pages, ReadAhead
+from trawl.readers.process import ReaderPool
+from trawl.store import DocumentRow, Writer
+from trawl.types import Chunk, Document, Failure, Modality, Notice, Report
 
 # A commit pays off from about a thousand rows. A slow run that is interrupted should lose only
 # a few seconds of work.
@@ -30,28 +34,8 @@ _COMMIT_S = 5.0
 Progress = Callable[[int, int, str], None]
 """Called after each file with the number done, the total and the file's URI."""
 
-
-@dataclass(frozen=True, slots=True)
-class IngestOptions:
-    """How files are read. `recipe` holds what else determines the chunks: spaces, versions."""
-
-    chunking: ChunkingOptions
-    recipe: Mapping[str, object]
-    max_pixels: int
-    threads: int
-
-
-@dataclass(slots=True)
-class _Prepared:
-    """A file after reading: unchanged, failed, or with a reading."""
-
-    item: Item
-    content_hash: str = ""
-    size_bytes: int = 0
-    modified_ns: int | None = None
-    origin: Origin = field(default_factory=Origin)
-    reading: Reading | None = None
-    error: str | None = None
+PagesRead = Callable[[str, int, int | None], None]
+"""Called with a file's URI, the number of its pages that are read, and their total or None."""
 
 
 @dataclass(slots=True)
@@ -74,206 +58,198 @@ class Ingester:
         encoders: Mapping[Modality, Sequence[tuple[str, Encoder]]],
         sentence_encoder: TextEncoder,
         options: IngestOptions,
+        pool: ReaderPool,
     ) -> None:
         self._writer = writer
         self._sentence_encoder = sentence_encoder
         self._options = options
+        self._pool = pool
         self._embedder = Embedder(encoders)
-        self._pending: list[Pending] = []
+        self._committer = ThreadPoolExecutor(1, "trawl-commit")
+        self._committing: Future[None] | None = None
+        self._is_broken = False
+        self._pending: dict[int, Pending] = {}
+        self._ended: dict[int, Pending] = {}
         self._rows: list[DocumentRow] = []
         self._renamed: dict[str, DocumentRow] = {}
         self._counts = _Counts()
         self._committed_at = time.monotonic()
 
-    def run(self, plan: Plan, *, prune: bool, progress: Progress | None) -> Report:
+    def run(
+        self,
+        plan: Plan,
+        *,
+        prune: bool,
+        progress: Progress | None = None,
+        pages: PagesRead | None = None,
+    ) -> Report:
         """Add the files of a plan. `prune` removes documents below its roots without a file."""
-        with self._embedder:
-            return self._run(plan, prune, progress)
-
-    def _run(self, plan: Plan, prune: bool, progress: Progress | None) -> Report:
-        began = time.monotonic()
-        self._committed_at = began
+        began = self._committed_at = time.monotonic()
         self._origins = Origins(plan, self._writer.known, self._fingerprint)
         for unread in plan.unread:
             self._fail_unread(unread)
-        for done, prepared in enumerate(self._prepare(plan.items), start=1):
-            self._add(prepared)
-            if progress is not None:
-                progress(done, len(plan.items), prepared.item.uri)
-        self._commit()
+        with self._committer, self._embedder:
+            try:
+                self._add_all(plan, progress, pages)
+            finally:
+                # Also after Ctrl-C, unless a commit failed or was interrupted itself.
+                if not self._is_broken:
+                    self._embedder.flush()
+                    self._commit()
+                    self._wait_for_commit()
         self._remove_old_failures(plan)
         removed = self._prune(plan) if prune else 0
         self._writer.maintain()
-        self._counts.notices += self._origins.notices()
-        return Report(
-            added=self._counts.added,
-            moved=self._counts.moved,
-            unchanged=self._counts.unchanged,
-            replaced=self._counts.replaced,
-            removed=removed,
-            failed=tuple(self._counts.failed),
-            chunks=self._counts.chunks,
-            seconds=round(time.monotonic() - began, 3),
-            skipped=len(plan.skipped),
-            notices=tuple(self._counts.notices),
-            skipped_types=plan.skipped_types,
-        )
-
-    def _prepare(self, items: Sequence[Item]) -> Iterator[_Prepared]:
-        """Read files ahead on threads, a bounded number at a time, and yield them in order."""
-        ahead = self._options.threads * 2
-        with ThreadPoolExecutor(self._options.threads, "trawl-read") as pool:
-            waiting: deque[Future[_Prepared]] = deque()
-            try:
-                for item in items:
-                    waiting.append(pool.submit(self._read, item))
-                    if len(waiting) >= ahead:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
-
-    def _read(self, item: Item) -> _Prepared:
-        prepared = _Prepared(item)
-        try:
-            stat = item.path.stat()
-            prepared.size_bytes, prepared.modified_ns = stat.st_size, stat.st_mtime_ns
-            prepared.content_hash = self._fingerprint(item)
-            prepared.origin = self._origins.of(item, prepared.content_hash)
-            if prepared.origin.state == "changed":
-                prepared.reading = read(
-                    item.path, item.media_type, max_pixels=self._options.max_pixels
-                )
-        except OSError as error:
-            prepared.error = f"cannot be opened: {error.strerror or error}"
-        except TrawlError as error:
-            prepared.error = str(error)
-        except Exception as error:
-            # A bug in a reader must fail one file only.
-            prepared.error = f"cannot be read: {type(error).__name__}: {error}"
-        return prepared
+        return self._report(plan, removed, time.monotonic() - began)
 
     def _fingerprint(self, item: Item) -> str:
         return fingerprint(item, self._options.recipe)
 
-    def _add(self, prepared: _Prepared) -> None:
-        if prepared.origin.state == "unchanged":
+    def _report(self, plan: Plan, removed: int, seconds: float) -> Report:
+        order = {item.uri: number for number, item in enumerate(plan.items)}
+        counts = self._counts
+        counts.notices += self._origins.notices()
+        return Report(
+            added=counts.added,
+            moved=counts.moved,
+            unchanged=counts.unchanged,
+            replaced=counts.replaced,
+            removed=removed,
+            failed=tuple(sorted(counts.failed, key=lambda one: order.get(one.uri, -1))),
+            chunks=counts.chunks,
+            seconds=round(seconds, 3),
+            skipped=len(plan.skipped),
+            notices=tuple(sorted(counts.notices, key=lambda one: order.get(one.uri, -1))),
+            skipped_types=plan.skipped_types,
+        )
+
+    def _add_all(self, plan: Plan, progress: Progress | None, pages: PagesRead | None) -> None:
+        done = 0
+        with ReadAhead(
+            plan.items, self._options, self._sentence_encoder, self._origins, self._pool
+        ) as ahead:
+            for step in ahead.steps(_COMMIT_S):
+                match step:
+                    case (job, Draft() as draft):
+                        self._embedder.add(self._pending_of(job), draft)
+                    case (job, Pages() as read):
+                        if pages is not None:
+                            pages(job.item.uri, read.done, read.total)
+                    case (job, None):
+                        self._end(job)
+                        done += 1
+                        if progress is not None:
+                            progress(done, len(plan.items), job.item.uri)
+                self._commit_if_due(has_ended=step is not None and step[1] is None)
+
+    def _pending_of(self, job: Job) -> Pending:
+        if job.number not in self._pending:
+            self._pending[job.number] = Pending(_document(job))
+        return self._pending[job.number]
+
+    def _end(self, job: Job) -> None:
+        """Take note that a file has been read completely, or has failed."""
+        if job.origin.state == "unchanged":
             self._counts.unchanged += 1
-            self._update_modified(prepared)
-        elif prepared.origin.state == "renamed":
-            self._rename(prepared, prepared.origin)
-        elif prepared.reading is None:
-            self._fail(self._document(prepared, None), prepared.error or "unreadable")
+            self._update_modified(job)
+        elif job.origin.state == "renamed":
+            self._rename(job, job.origin)
+        elif job.reading is None:
+            self._rows.append(self._fail(_document(job), job.error or "unreadable"))
         else:
-            self._embed(prepared, prepared.reading)
-        drafted = sum(len(pending.drafts) for pending in self._pending)
-        drafted += sum(row.chunks for row in self._renamed.values())
-        waited_s = time.monotonic() - self._committed_at
-        if drafted >= _COMMIT_CHUNKS or (drafted and waited_s > _COMMIT_S):
-            self._commit()
+            pending = self._pending_of(job)
+            pending.error = job.error or pending.error
+            late = job.reading.late_notices
+            if late:
+                notices = (*pending.document.notices, *late)
+                pending.document = replace(pending.document, notices=notices)
+            self._ended[job.number] = self._pending.pop(job.number)
 
-    def _update_modified(self, prepared: _Prepared) -> None:
+    def _update_modified(self, job: Job) -> None:
         """Store the new modification time of a file whose content is unchanged."""
-        known = self._writer.known[prepared.item.document_id]
-        if known.modified_ns != prepared.modified_ns:
-            self._rows.append(replace(known, modified_ns=prepared.modified_ns))
+        known = self._writer.known[job.item.document_id]
+        if known.modified_ns != job.modified_ns:
+            self._rows.append(replace(known, modified_ns=job.modified_ns))
 
-    def _rename(self, prepared: _Prepared, origin: Origin) -> None:
+    def _rename(self, job: Job, origin: Origin) -> None:
         """Keep a document's chunks under the new id or address of its file."""
         assert origin.row is not None
-        item = prepared.item
+        item = job.item
         self._renamed[origin.row.document_id] = replace(
             origin.row,
             document_id=item.document_id,
             uri=item.uri,
             names=item.names,
-            size_bytes=prepared.size_bytes,
-            modified_ns=prepared.modified_ns,
+            size_bytes=job.size_bytes,
+            modified_ns=job.modified_ns,
         )
 
-    def _embed(self, prepared: _Prepared, reading: Reading) -> None:
-        document = self._document(prepared, reading)
-        pending = Pending(document, [])
-        try:
-            for draft in self._drafts(prepared.item, reading, document):
-                self._embedder.add(pending, draft)
-            pending.document = replace(document, notices=(*document.notices, *reading.late_notices))
-            # A Markdown file of images only has no parts, and does not fail.
-            if reading.parts != () and not pending.drafts:
-                pending.error = "contains nothing to index"
-        except TrawlError as error:
-            pending.error = str(error)
-        except Exception as error:
-            pending.error = f"cannot be read: {type(error).__name__}: {error}"
-        self._pending.append(pending)
+    # --- committing --------------------------------------------------------------------
 
-    def _drafts(self, item: Item, reading: Reading, document: Document) -> Iterator[Draft]:
-        return draft_chunks(
-            reading,
-            title=edited_title(document.title, document.edits),
-            caption=item.caption,
-            edited_caption=edited_caption(document.edits),
-            encoder=self._sentence_encoder,
-            options=self._options.chunking,
-        )
-
-    @staticmethod
-    def _document(prepared: _Prepared, reading: Reading | None) -> Document:
-        item = prepared.item
-        metadata = dict(reading.metadata) if reading else {}
-        origin = prepared.origin
-        return Document(
-            document_id=item.document_id,
-            uri=item.uri,
-            content_hash=prepared.content_hash,
-            media_type=item.media_type,
-            title=item.title or (reading.title if reading else item.path.stem),
-            metadata={**metadata, **item.metadata, **origin.given},
-            size_bytes=prepared.size_bytes,
-            modified_ns=prepared.modified_ns,
-            notices=(*item.notices, *(reading.notices if reading else ())),
-            names=item.names,
-            given=origin.given,
-            edits=origin.edits,
-        )
+    def _commit_if_due(self, *, has_ended: bool) -> None:
+        if time.monotonic() - self._committed_at > _COMMIT_S and (
+            self._ended or self._rows or self._renamed
+        ):
+            self._embedder.start()
+            self._commit()
+        elif has_ended:
+            complete = (one for one in self._ended.values() if one.unembedded == 0)
+            ready = sum(len(pending.drafts) for pending in complete)
+            ready += sum(row.chunks for row in self._renamed.values())
+            if ready >= _COMMIT_CHUNKS:
+                self._commit()
 
     def _commit(self) -> None:
-        self._embedder.flush()
+        """Commit the documents that are embedded completely, in the order of the plan.
+
+        Waits for the previous commit, not for this one.
+        """
+        numbers = sorted(n for n, pending in self._ended.items() if pending.unembedded == 0)
+        ready = [self._ended.pop(number) for number in numbers]
+        rows, self._rows = self._rows, []
+        renamed, self._renamed = self._renamed, {}
+        self._wait_for_commit()
+        self._committing = self._committer.submit(self._write, ready, rows, renamed)
+        self._committed_at = time.monotonic()
+
+    def _wait_for_commit(self) -> None:
+        committing, self._committing = self._committing, None
+        if committing is not None:
+            self._is_broken = True
+            committing.result()
+            self._is_broken = False
+
+    def _write(
+        self,
+        pending: Sequence[Pending],
+        rows: list[DocumentRow],
+        renamed: Mapping[str, DocumentRow],
+    ) -> None:
         ready: list[tuple[Document, list[Chunk]]] = []
         replaced = moved = 0
-        for pending in self._pending:
-            document = pending.document
-            if pending.error is not None:
-                self._fail(document, pending.error)
+        for one in pending:
+            document = one.document
+            if one.error is not None:
+                rows.append(self._fail(document, one.error))
                 continue
             origin = self._origins[document.document_id]
             moved += origin.moved
             replaced += not origin.moved and origin.row is not None and origin.row.chunks > 0
-            ready.append((document, _chunks(pending)))
+            ready.append((document, _chunks(one)))
             self._counts.notices += [Notice(document.uri, notice) for notice in document.notices]
         ids = [*(document.document_id for document, _ in ready)]
-        ids += (row.document_id for row in self._renamed.values())
-        self._writer.commit(
-            ready,
-            self._rows,
-            self._renamed,
-            [one for id_ in ids if (one := self._origins[id_].retired) is not None],
-        )
-        renames = [self._origins[row.document_id] for row in self._renamed.values()]
+        ids += (row.document_id for row in renamed.values())
+        retired = [id_ for id_ in (self._origins[one].retired for one in ids) if id_ is not None]
+        self._writer.commit(ready, rows, renamed, retired)
+        renames = [self._origins[row.document_id] for row in renamed.values()]
         self._counts.moved += moved + sum(origin.moved for origin in renames)
         self._counts.unchanged += sum(not origin.moved for origin in renames)
-        self._renamed = {}
         self._counts.added += len(ready) - replaced - moved
         self._counts.replaced += replaced
         self._counts.chunks += sum(len(chunks) for _, chunks in ready)
-        self._pending = []
-        self._rows = []
-        self._committed_at = time.monotonic()
 
-    def _fail(self, document: Document, reason: str) -> None:
-        """Record a failure, and remove the document's chunks from earlier runs.
+    def _fail(self, document: Document, reason: str) -> DocumentRow:
+        """Report a failure, and return its row, which removes chunks from earlier runs.
 
         A file that cannot be opened (its content hash is unknown) keeps them.
         """
@@ -284,7 +260,7 @@ class Ingester:
             title = known.title if known.own_title is None else known.own_title
             document = replace(document, metadata=known.metadata, names=known.names, title=title)
         self._counts.failed.append(Failure(document.uri, reason))
-        self._rows.append(DocumentRow.of(document, kept, error=reason))
+        return DocumentRow.of(document, kept, error=reason)
 
     def _fail_unread(self, unread: Unread) -> None:
         """Record a path that cannot be added; only existing paths become documents."""
@@ -295,7 +271,7 @@ class Ingester:
         content_hash = "unreadable" if unread.opened else ""
         document_id = self._named.get(unread.uri) or document_id_of(unread.uri)
         document = Document(document_id, unread.uri, content_hash, "", name, {}, 0)
-        self._fail(document, unread.reason)
+        self._rows.append(self._fail(document, unread.reason))
 
     @cached_property
     def _named(self) -> Mapping[str, str]:
@@ -339,6 +315,25 @@ def _is_gone(row: DocumentRow, plan: Plan) -> bool:
         any(plan.covers(name) for name in names)
         and not any(plan.is_unreadable(name) for name in names)
         and not any(leads_to(name, row.document_id) for name in row.names if not plan.covers(name))
+    )
+
+
+def _document(job: Job) -> Document:
+    item, reading = job.item, job.reading
+    metadata = dict(reading.metadata) if reading else {}
+    return Document(
+        document_id=item.document_id,
+        uri=item.uri,
+        content_hash=job.content_hash,
+        media_type=item.media_type,
+        title=item.title or (reading.title if reading else item.path.stem),
+        metadata={**metadata, **item.metadata, **job.origin.given},
+        size_bytes=job.size_bytes,
+        modified_ns=job.modified_ns,
+        notices=(*item.notices, *(reading.notices if reading else ())),
+        names=item.names,
+        given=job.origin.given,
+        edits=job.origin.edits,
     )
 
 

@@ -138,4 +138,4 @@ def ingest_options(settings: Settings, models: Sequence[Model]) -> IngestOptions
         "spaces": [model.space.fingerprint for model in models],
         **asdict(chunking),
     }
-    return IngestOptions(chunking, recipe, settings.max_pixels, settings.threads)
+    return IngestOptions(chunking, recipe, settings.max_pixels, settings.reader_workers)

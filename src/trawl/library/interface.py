@@ -89,7 +89,9 @@ class SearchLibrary(Protocol):
         *,
         metadata: Mapping[str, Any] | None = None,
         prune: bool = False,
+        retry_failed: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
+        pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report: ...
 
     def remove(self, targets: Sequence[str]) -> int: ...

@@ -24,6 +24,7 @@ from trawl.library.contents import (
 from trawl.library.media import AudioInput, ImageInput
 from trawl.library.writing import Writing
 from trawl.query import Filter
+from trawl.readers.process import ReaderPool
 from trawl.search import (
     MAX_RESULTS,
     Gathered,
@@ -69,6 +70,7 @@ class Library(Writing):
         )
         self._searcher_lock = Lock()
         self._inputs = inputs.QueryInputs(self.settings.max_pixels, self.like)
+        self._readers = ReaderPool(self.settings.reader_timeout_s, self.settings.reader_memory_mb)
         self._rerankers: dict[str, CrossEncoder] = {}
 
     def __enter__(self) -> Library:
@@ -81,11 +83,12 @@ class Library(Writing):
         self.close()
 
     def close(self) -> None:
-        """Stop the search threads and release the store."""
+        """Stop the search threads and the processes of readers, and release the store."""
         with self._searcher_lock:
             searcher = self.__dict__.pop("_searcher", None)
         if searcher is not None:
             searcher.close()
+        self._readers.close()
         self._store.close()
 
     @cached_property

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from trawl.encoders import Model
-from trawl.errors import NotFoundError
-from trawl.ingest import Ingester, Progress, make_plan, text_embedding
+from trawl.errors import NotFoundError, UsageError
+from trawl.ingest import Ingester, PagesRead, Progress, make_plan, text_embedding
 from trawl.library import identity, inputs
 from trawl.library.edits import EditRequest, metadata_edits
+from trawl.readers.process import ReaderPool
 from trawl.settings import Settings
 from trawl.store import DocumentRow, Store, WriteLock, Writer
 from trawl.types import Report
@@ -27,6 +29,7 @@ class Writing:
     settings: Settings
     _models: Sequence[Model]
     _store: Store
+    _readers: ReaderPool
 
     def add(
         self,
@@ -34,31 +37,43 @@ class Writing:
         *,
         metadata: Mapping[str, Any] | None = None,
         prune: bool = False,
+        retry_failed: bool = False,
         progress: Progress | None = None,
+        pages: PagesRead | None = None,
     ) -> Report:
         """Add files and directories. Skips unchanged files and replaces changed ones.
 
         A document whose file has moved goes along with its metadata. `metadata` applies to every
         file and overrides what is found beside it. It is kept when the file is added again
-        without it; a value of None takes a key back. `prune`
-        removes documents below the given directories whose files are gone. `progress` is
-        called with (done, total, address). Unreadable files are reported and skipped.
-        Raises `LibraryLockedError` while another process writes.
+        without it; a value of None takes a key back. `prune` removes documents below the given
+        directories whose files are gone. `retry_failed` adds only the files that failed before.
+        `progress` is called with (done, total, address) after each file, and `pages` with
+        (address, pages done, total or None) while one is read. Unreadable files are reported and
+        skipped. Raises `LibraryLockedError` while another process writes.
         """
+        if retry_failed and prune:
+            raise UsageError("retry_failed adds only some files, so prune cannot be used with it")
         given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
+        options = identity.ingest_options(self.settings, self._models)
         with self._writer() as writer:
             plan = make_plan(
                 inputs.names_of(paths),
                 given,
                 {row.document_id: (row.uri, *row.names) for row in writer.known.values()},
             )
+            if retry_failed:
+                failed = {row.document_id for row in writer.known.values() if row.error is not None}
+                plan.items = [item for item in plan.items if item.document_id in failed]
+                plan.skipped.clear()
+                options = replace(options, retry_failed=True)
             ingester = Ingester(
                 writer,
                 identity.encoders_of(self._models),
                 self._models[0].text,
-                identity.ingest_options(self.settings, self._models),
+                options,
+                self._readers,
             )
-            report = ingester.run(plan, prune=prune, progress=progress)
+            report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
         self._store.refresh()
         return report
 

@@ -6,9 +6,7 @@ file, and `Sidecars` finds metadata in neighbouring files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 from trawl.errors import ReadError
@@ -25,19 +23,30 @@ from trawl.readers import (
     word,
 )
 from trawl.readers.containers import head_behind_tag
-from trawl.readers.formats import Format, Limits, Reader, opened, read_head, short_reason
+from trawl.readers.formats import (
+    Format,
+    Limits,
+    PageProgress,
+    Reader,
+    guarded,
+    ignore_progress,
+    opened,
+    read_head,
+)
 from trawl.readers.markdown import PictureLink
 from trawl.readers.sidecars import Sidecar, Sidecars
 from trawl.readers.text import looks_like_text
 from trawl.readers.unread import foreign_content, suffix_of, unread_reason
 from trawl.readers.values import coerce_option
-from trawl.types import Modality, Part, Reading
+from trawl.types import Modality, Reading
 
 __all__ = [
     "FORMATS",
+    "IN_PROCESS",
     "READERS",
     "Format",
     "Limits",
+    "PageProgress",
     "PictureLink",
     "Reader",
     "Sidecar",
@@ -69,6 +78,9 @@ READERS: dict[str, Reader] = {format_.media_type: format_.read for format_ in FO
 """The reader of each media type."""
 
 _MODALITIES = {format_.media_type: format_.modality for format_ in FORMATS}
+IN_PROCESS = frozenset(format_.media_type for format_ in FORMATS if format_.in_process)
+"""The media types that are read without a process of their own."""
+
 _LINKS: dict[str, Callable[[Path], list[PictureLink]]] = {
     "text/markdown": markdown.picture_links,
     "text/html": web.picture_links,
@@ -125,7 +137,13 @@ def picture_links(path: Path, media_type: str) -> list[PictureLink]:
     return find(path) if find is not None else []
 
 
-def read(path: Path, media_type: str, *, max_pixels: int = 100_000_000) -> Reading:
+def read(
+    path: Path,
+    media_type: str,
+    *,
+    max_pixels: int = 100_000_000,
+    progress: PageProgress = ignore_progress,
+) -> Reading:
     """Read one file as a media type, which `media_type_of` detects.
 
     Raises `ReadError`, and nothing else, if the file is damaged, truncated or too large. The
@@ -135,30 +153,7 @@ def read(path: Path, media_type: str, *, max_pixels: int = 100_000_000) -> Readi
     reader = READERS.get(media_type)
     if reader is None:
         raise ReadError(f"unsupported media type {media_type}; supported: {', '.join(READERS)}")
-    with _as_read_error(media_type):
-        reading = reader(path, Limits(max_pixels=max_pixels))
-    if isinstance(reading.parts, Sequence):
-        return reading
-    return replace(reading, parts=_checked(reading.parts, media_type))
-
-
-def _checked(parts: Iterable[Part], media_type: str) -> Iterator[Part]:
-    """Yield parts that are read late."""
-    with _as_read_error(media_type):
-        yield from parts
-
-
-@contextmanager
-def _as_read_error(media_type: str) -> Iterator[None]:
-    try:
-        yield
-    except ReadError:
-        raise
-    except MemoryError as error:
-        raise ReadError("too large for the available memory") from error
-    except Exception as error:  # libraries raise all kinds of exceptions for damaged files
-        reason = short_reason(error)
-        raise ReadError(f"the {media_type} file cannot be read: {reason}") from error
+    return guarded(reader, path, media_type, Limits(max_pixels, progress))
 
 
 def modality_of(media_type: str | None) -> Modality | None:

@@ -9,28 +9,42 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias
 
 from trawl.errors import ReadError
-from trawl.types import Modality, Reading
+from trawl.types import Modality, Part, Reading
 
 MIB = 1024 * 1024
 HEAD_BYTES = 4096
 """Bytes of a file that are read to detect its type."""
 
 
+class PageProgress(Protocol):
+    """Called with the number of pages done, and the total or None."""
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """Take note."""
+
+
+def ignore_progress(done: int, total: int | None = None) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits on one file, checked before it is decoded.
 
-    `max_pixels` bounds an image's width x height.
+    `max_pixels` bounds an image's width x height. A reader that takes long calls `progress` with
+    the number of pages (or other units) done, and their total if it is known. A reader that
+    neither does this nor yields a part for a while is stopped.
     """
 
     max_pixels: int = 100_000_000
+    progress: PageProgress = ignore_progress
 
 
 Reader: TypeAlias = Callable[[Path, Limits], Reading]
@@ -46,6 +60,8 @@ class Format:
     `only_if_text` are skipped if they are empty or binary (``__init__.py``, video in ``.ts``).
     Formats of one `family` share a container of sound and video, and the extension tells them
     apart.
+    `in_process` is for readers of plain text, which `add` runs in its own process; a damaged file
+    of any other format may crash its reader, or never end.
     """
 
     media_type: str
@@ -56,6 +72,7 @@ class Format:
     matches: Callable[[bytes], bool] | None = None
     only_if_text: bool = False
     family: str = ""
+    in_process: bool = False
 
 
 def reason_of(error: OSError) -> str:
@@ -72,6 +89,33 @@ def reason_of(error: OSError) -> str:
 def short_reason(error: Exception) -> str:
     """Return an exception's message on one line of at most 200 characters, or its type."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def guarded(reader: Reader, path: Path, media_type: str, limits: Limits) -> Reading:
+    """Run a reader. It raises `ReadError` and nothing else, also while its parts are read."""
+    with _as_read_error(media_type):
+        reading = reader(path, limits)
+    if isinstance(reading.parts, Sequence):
+        return reading
+    return replace(reading, parts=_guarded_parts(reading.parts, media_type))
+
+
+def _guarded_parts(parts: Iterable[Part], media_type: str) -> Iterator[Part]:
+    with _as_read_error(media_type):
+        yield from parts
+
+
+@contextmanager
+def _as_read_error(media_type: str) -> Iterator[None]:
+    try:
+        yield
+    except ReadError:
+        raise
+    except MemoryError as error:
+        raise ReadError("too large for the available memory") from error
+    except Exception as error:  # libraries raise all kinds of exceptions for damaged files
+        reason = short_reason(error)
+        raise ReadError(f"the {media_type} file cannot be read: {reason}") from error
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:

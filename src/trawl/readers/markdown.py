@@ -305,5 +305,6 @@ FORMATS = (
         "Markdown",
         frozenset({".md", ".markdown", ".mdown", ".mkd"}),
         read_markdown,
+        in_process=True,
     ),
 )

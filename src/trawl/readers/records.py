@@ -156,6 +156,7 @@ FORMATS = (
             frozenset({suffix}),
             partial(read_table, media_type=media_type),
             only_if_text=True,
+            in_process=True,
         )
         for media_type, name, suffix in (
             ("text/csv", "CSV", ".csv"),
@@ -169,5 +170,6 @@ FORMATS = (
         frozenset({".jsonl", ".ndjson"}),
         read_json_lines,
         only_if_text=True,
+        in_process=True,
     ),
 )

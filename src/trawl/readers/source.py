@@ -56,6 +56,7 @@ FORMATS = tuple(
         frozenset(f".{suffix}" for suffix in suffixes.split()),
         partial(read_source, media_type=media_type),
         only_if_text=True,
+        in_process=True,
     )
     for media_type, name, suffixes in (
         ("text/x-rst", "reStructuredText", "rst rest"),

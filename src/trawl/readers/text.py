@@ -78,4 +78,13 @@ def _encoding(data: bytes) -> tuple[bytes, str]:
     return b"", "utf-8"
 
 
-FORMATS = (Format("text/plain", "text", "plain text", frozenset({".txt", ".text"}), read_text),)
+FORMATS = (
+    Format(
+        "text/plain",
+        "text",
+        "plain text",
+        frozenset({".txt", ".text"}),
+        read_text,
+        in_process=True,
+    ),
+)
