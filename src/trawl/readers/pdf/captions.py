@@ -232,7 +232,9 @@ def _whole(
             break
         new_step = following.baseline - last.baseline
         tolerance = 0.3 if alone and len(parts) == 1 else 0.06
-        if abs(following.size - last.size) > tolerance * last.size:
+        if abs(following.size - last.size) > tolerance * last.size and not _small_capitals(
+            last, following
+        ):
             break
         if step is not None and new_step > step + max(0.18 * last.size, 1.0):
             break
@@ -246,6 +248,14 @@ def _whole(
     words = [part.words for part in parts]
     text = _text([part.text for part in parts])
     return Caption(kind, label, text, union([p.box for p in parts]), run.size, sure, words)
+
+
+def _small_capitals(one: Run, other: Run) -> bool:
+    """Return whether two lines are in capitals of the same two sizes."""
+    if one.text.upper() != one.text or other.text.upper() != other.text:
+        return False
+    sizes = [{round(word.size, 1) for word in run.words} for run in (one, other)]
+    return bool(sizes[0] & sizes[1])
 
 
 def _level(one: Run, other: Run) -> bool:

@@ -90,12 +90,29 @@ def _separators(
 def _shared_gaps(rows: Sequence[Sequence[Word]], em: float) -> list[tuple[float, float]]:
     """Return the x-ranges between columns: no row has text there, or few rows have."""
     few = max(1, int(0.2 * len(rows))) if len(rows) > 2 else 0
-    gaps = [gap for gap in _free_ranges(rows, 0) if _separates(rows, gap, em, few)]
-    for gap in _free_ranges(rows, few) if few else ():
+    empty = _free_ranges(rows, 0)
+    gaps = [gap for gap in empty if _separates(rows, gap, em, 0)]
+    unsure = [gap for gap in empty if gap not in gaps and _separates(rows, gap, em, few)]
+    if few:
+        unsure += [gap for gap in _free_ranges(rows, few) if _separates(rows, gap, em, 0)]
+    for gap in unsure:
         apart = all(gap[0] >= other[1] or gap[1] <= other[0] for other in gaps)
-        if apart and _separates(rows, gap, em, 0):
+        if apart and _between_columns(rows, gap, gaps):
             gaps.append(gap)
     return sorted(gaps)
+
+
+def _between_columns(
+    rows: Sequence[Sequence[Word]],
+    gap: tuple[float, float],
+    gaps: Sequence[tuple[float, float]],
+) -> bool:
+    """Return whether several rows have text on both sides, up to the neighbouring gaps."""
+    left = max((other[1] for other in gaps if other[1] <= gap[0]), default=float("-inf"))
+    right = min((other[0] for other in gaps if other[0] >= gap[1]), default=float("inf"))
+    before = sum(any(left - 1 <= w.box[0] and w.box[2] <= gap[0] + 1 for w in row) for row in rows)
+    behind = sum(any(gap[1] - 1 <= w.box[0] and w.box[2] <= right + 1 for w in row) for row in rows)
+    return before >= 2 and behind >= 2
 
 
 def _free_ranges(rows: Sequence[Sequence[Word]], most: int) -> list[tuple[float, float]]:
