@@ -88,6 +88,26 @@ def test_rules_between_all_rows_join_the_lines_of_a_cell() -> None:
     )
 
 
+def test_a_cell_that_is_centred_on_two_rows_is_in_the_upper_one() -> None:
+    lines = [
+        row(100, (50, "Layers"), (110, "Kind"), (160, "Score")),
+        row(112, (110, "first"), (160, "0.9")),
+        row(118, (50, "6")),
+        row(124, (110, "second"), (160, "0.8")),
+    ]
+    assert grid(lines)[1:] == (("6", "first", "0.9"), ("", "second", "0.8"))
+
+
+def test_the_spaces_of_a_head_are_no_columns() -> None:
+    lines = [
+        row(100, (50, "Method"), (120, "Total time (s)")),
+        row(112, (50, "First"), (150, "12")),
+        row(124, (50, "Other"), (150, "345")),
+        row(136, (50, "Third"), (150, "5")),
+    ]
+    assert grid(lines)[0] == ("Method", "Total time (s)")
+
+
 def test_an_upright_rule_separates_cells_that_nearly_touch() -> None:
     lines = [
         row(100, (50, "Names"), (74, "Total")),

@@ -55,8 +55,13 @@ class FloatFinder:
         """Count the font sizes of a page that is taken later."""
         self._sizes.update(sizes_of(lines))
 
-    def find(self, content: PageContent, objects: Sequence[PageObject]) -> list[Float]:
-        """Return the floats of a page, from the top.
+    def find(
+        self,
+        content: PageContent,
+        objects: Sequence[PageObject],
+        body_size: float | None = None,
+    ) -> list[Float]:
+        """Return the floats of a page, from the top. `body_size` replaces the learned one.
 
         Leave out the headers and footers of `content` where they are known. A picture without
         caption at the place of one on an earlier page is taken for a logo.
@@ -65,7 +70,7 @@ class FloatFinder:
             return []
         if not self._sizes:
             self.look_ahead(content.lines)
-        size = size_of_most(self._sizes)
+        size = body_size or size_of_most(self._sizes)
         scene = scene_of(content.lines, objects, content.width, content.height, size)
         tables = self._matched(
             [(c, table_candidates(scene, c)) for c in scene.captions if c.kind == "table"]

@@ -167,6 +167,7 @@ def _merged_rows(
             middle = (row[0].box[1] + row[0].box[3]) / 2
             merged.setdefault(sum(y < middle for y in bands), []).extend(row)
         return [_by_line(row) for _, row in sorted(merged.items())]
+    rows = _with_half_rows(rows, separators)
     bases = [median(word.baseline for word in row) for row in rows]
     steps = [after - before for before, after in pairwise(bases)]
     if len(steps) < 2:
@@ -183,6 +184,19 @@ def _merged_rows(
             and step < 1.35 * row[0].size
         ):
             found[-1] = _by_line([*found[-1], *row])
+        else:
+            found.append(row)
+    return found
+
+
+def _with_half_rows(rows: Sequence[list[Word]], separators: Sequence[float]) -> list[list[Word]]:
+    """Join cells that are centred between two rows to the upper one."""
+    found = [rows[0]]
+    for row in rows[1:]:
+        size = max(word.size for word in row)
+        step = median(w.baseline for w in row) - median(w.baseline for w in found[-1])
+        if step < 0.9 * size and not _filled(row, separators) & _filled(found[-1], separators):
+            found[-1] = sorted([*found[-1], *row], key=lambda word: word.box[0])
         else:
             found.append(row)
     return found
