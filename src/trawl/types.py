@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -343,6 +344,23 @@ class Report:
     notices: tuple[Notice, ...] = ()
     moved: int = 0
     skipped_types: Mapping[str, int] = field(default_factory=dict)
+
+    def with_more(self, other: Report) -> Report:
+        """Return the outcome of this run and another one together."""
+        types = Counter(self.skipped_types) + Counter(other.skipped_types)
+        return Report(
+            added=self.added + other.added,
+            unchanged=self.unchanged + other.unchanged,
+            replaced=self.replaced + other.replaced,
+            removed=self.removed + other.removed,
+            moved=self.moved + other.moved,
+            failed=self.failed + other.failed,
+            chunks=self.chunks + other.chunks,
+            seconds=round(self.seconds + other.seconds, 3),
+            skipped=self.skipped + other.skipped,
+            notices=self.notices + other.notices,
+            skipped_types=dict(types.most_common()),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,13 +15,20 @@ from trawl.cli.options import (
     DEFAULT_LIBRARY,
     JsonOption,
     LibraryOption,
+    MetaOption,
+    PruneOption,
+    RetryFailedOption,
+    TextKeyOption,
+    UriKeyOption,
+    WorkersOption,
     library_name,
     open_library,
 )
 from trawl.cli.output import print_json
 
 if TYPE_CHECKING:
-    from trawl.library.interface import SearchLibrary
+    from collections.abc import Callable
+
     from trawl.types import Report
 
 
@@ -60,45 +67,29 @@ def init(
 def add(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH", help="Files and directories.", show_default=False),
+        typer.Argument(
+            metavar="PATH", help="Files and directories; - reads JSON lines.", show_default=False
+        ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
-    meta: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--meta",
-            "-m",
-            metavar="KEY=VALUE|KEY=",
-            help="Metadata for every file, kept when it is added again; KEY= takes it back. "
-            "Repeatable.",
-        ),
-    ] = None,
-    prune: Annotated[
-        bool,
-        typer.Option(
-            "--prune", help="Also remove documents of the given directories whose files are gone."
-        ),
-    ] = False,
-    retry_failed: Annotated[
-        bool,
-        typer.Option("--retry-failed", help="Add only the files that could not be added before."),
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            help="Files to read at the same time.  [default: number of processors, at most 8]",
-        ),
-    ] = None,
+    meta: MetaOption = None,
+    prune: PruneOption = False,
+    retry_failed: RetryFailedOption = False,
+    workers: WorkersOption = None,
+    uri_key: UriKeyOption = "uri",
+    text_key: TextKeyOption = "text",
     json: JsonOption = False,
 ) -> None:
-    """Add or update files and directories.
+    """Add or update files and directories, or records from stdin.
 
     Skips unchanged files, replaces changed ones, and keeps the documents of moved ones. Creates
     the library if it does not exist. Unreadable files are reported and skipped; the exit code is
     then 3. A file that crashed its reader, or took too long, is read again only if it changes,
     or with --retry-failed.
+
+    With - for the path, each line of stdin is a record: a JSON object with a uri, which is any
+    unique text, and its content as text, path or base64. All other keys are metadata
+    (docs/records.md).
 
     \b
     Examples:
@@ -106,22 +97,53 @@ def add(
       trawl add talk.mp3 --meta year=2024 --meta speaker="Marie Curie"
       trawl add papers/ --prune
       TRAWL_READER_TIMEOUT_S=600 trawl add papers/ --retry-failed
+      echo '{"uri": "note:1", "text": "A muon decays.", "year": 2019}' | trawl add -
+      trawl add - --uri-key recid --text-key abstract < records.jsonl
     """
+    from trawl.errors import UsageError
     from trawl.readers.values import coerce_option
 
     given = dict(coerce_option(option) for option in meta or ())
     metadata = {key: None if value == "" else value for key, value in given.items()}
-    with open_library(library, create=True, reader_workers=workers) as opened:
-        gc.enable()
-        try:
-            report = _add(
-                opened, paths, metadata, prune=prune, retry_failed=retry_failed, json=json
-            )
-        except KeyboardInterrupt:
-            from trawl.cli.output import print_message
+    if Path("-") in paths and (len(paths) > 1 or prune or retry_failed):
+        raise UsageError(
+            "- reads records from stdin; it stands alone, without --prune and --retry-failed"
+        )
 
-            print_message("interrupted; repeat the command to resume where it left off")
-            raise
+    with open_library(library, create=True, reader_workers=workers) as opened:
+        if paths == [Path("-")]:
+            work = partial(
+                opened.add_json_lines,
+                sys.stdin.buffer,
+                metadata=metadata,
+                uri_key=uri_key,
+                text_key=text_key,
+            )
+        else:
+            work = partial(
+                opened.add, paths, metadata=metadata, prune=prune, retry_failed=retry_failed
+            )
+        report = _with_progress(work, json=json)
+    _print_report(report, json=json)
+
+
+def _with_progress(work: Callable[..., Report], *, json: bool) -> Report:
+    """Add documents, with a progress bar if stderr is a terminal and `json` is off."""
+    from trawl.cli.output import file_progress, print_message
+
+    gc.enable()
+    try:
+        if json or not sys.stderr.isatty():
+            return work()
+        with file_progress() as (progress, pages):
+            return work(progress=progress, pages=pages)
+    except KeyboardInterrupt:
+        print_message("interrupted; repeat the command to resume where it left off")
+        raise
+
+
+def _print_report(report: Report, *, json: bool) -> None:
+    """Print the outcome of `add`, and exit with code 3 if something failed."""
     if json:
         from trawl.cli.output import report_json
 
@@ -133,25 +155,6 @@ def add(
         print_report(console(), report)
     if report.failed:
         raise typer.Exit(3)
-
-
-def _add(
-    library: SearchLibrary,
-    paths: list[Path],
-    metadata: dict[str, Any],
-    *,
-    prune: bool,
-    retry_failed: bool,
-    json: bool,
-) -> Report:
-    """Add files, with a progress bar if stderr is a terminal and `json` is off."""
-    add = partial(library.add, paths, metadata=metadata, prune=prune, retry_failed=retry_failed)
-    if json or not sys.stderr.isatty():
-        return add()
-    from trawl.cli.output import file_progress
-
-    with file_progress() as (progress, pages):
-        return add(progress=progress, pages=pages)
 
 
 def show(

@@ -34,6 +34,40 @@ LibraryOption: TypeAlias = Annotated[
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one line of JSON (docs/json.md).")
 ]
+MetaOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--meta",
+        "-m",
+        metavar="KEY=VALUE|KEY=",
+        help="Metadata for every file, kept when it is added again; KEY= takes it back. "
+        "Repeatable.",
+    ),
+]
+PruneOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--prune", help="Also remove documents of the given directories whose files are gone."
+    ),
+]
+RetryFailedOption: TypeAlias = Annotated[
+    bool,
+    typer.Option("--retry-failed", help="Add only the files that could not be added before."),
+]
+WorkersOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        help="Files to read at the same time.  [default: number of processors, at most 8]",
+    ),
+]
+UriKeyOption: TypeAlias = Annotated[
+    str, typer.Option("--uri-key", metavar="KEY", help="With -: the key that names a record.")
+]
+TextKeyOption: TypeAlias = Annotated[
+    str, typer.Option("--text-key", metavar="KEY", help="With -: the key of a record's text.")
+]
 WeightOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

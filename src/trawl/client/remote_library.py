@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path, PurePath
-from typing import Any, Unpack
+from typing import Any, BinaryIO, Unpack
 
 from trawl.client.clients import Client
 from trawl.client.operations import Part
@@ -189,6 +189,13 @@ class RemoteLibrary:
             skipped=len(plan.skipped),
             notices=tuple(notices),
             skipped_types=plan.skipped_types,
+        )
+
+    def add_json_lines(self, stream: BinaryIO, **_: Any) -> Report:
+        """Raise `UsageError`: the server takes JSON lines itself, without uris."""
+        raise UsageError(
+            "trawl add - requires a local library; omit --server, or send the lines to "
+            "POST /v1/documents as application/jsonl (docs/http.md)"
         )
 
     def _submit(self, batch: Sequence[Item]) -> Job:

@@ -2,7 +2,7 @@
 
 from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.embedding import text_embedding
-from trawl.ingest.names import document_id_of, leads_to, named_path, path_of, uri_of
+from trawl.ingest.names import document_id_of, is_file, leads_to, named_path, path_of, uri_of
 from trawl.ingest.pipeline import Ingester, PagesRead, Progress
 from trawl.ingest.plan import Item, Plan, make_plan
 from trawl.ingest.reading import IngestOptions
@@ -21,6 +21,7 @@ __all__ = [
     "Plan",
     "Progress",
     "document_id_of",
+    "is_file",
     "leads_to",
     "make_plan",
     "named_path",

@@ -14,7 +14,7 @@ from itertools import takewhile
 from threading import Lock
 from typing import Literal
 
-from trawl.ingest.names import leads_to
+from trawl.ingest.names import is_file, leads_to
 from trawl.ingest.plan import Item, Plan
 from trawl.store import DocumentRow
 from trawl.types import Edits, Metadata, Notice
@@ -116,11 +116,15 @@ class Origins:
         return Origin("renamed" if is_renamed else "changed", known, given, moved)
 
     def _moved(self, item: Item, content_hash: str) -> Origin | None:
+        if not is_file(item.uri):
+            return None
         with self._lock:
             candidates = [
                 row
                 for row in self._by_hash.get(content_hash, ())
-                if row.document_id != item.document_id and row.document_id not in self._taken
+                if row.document_id != item.document_id
+                and row.document_id not in self._taken
+                and is_file(row.uri)
             ]
             for row in sorted(candidates, key=lambda row: -_common_parts(row.uri, item.uri)):
                 gone = _is_gone(row)
@@ -172,7 +176,10 @@ def _with(given: Metadata, changes: Edits) -> Metadata:
 
 
 def _is_gone(row: DocumentRow) -> bool:
-    return not any(leads_to(name, row.document_id) for name in (row.uri, *row.names))
+    """Return whether a document has lost its file; a record has none to lose."""
+    return is_file(row.uri) and not any(
+        leads_to(name, row.document_id) for name in (row.uri, *row.names)
+    )
 
 
 def _file_name(uri: str) -> str:

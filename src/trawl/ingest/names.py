@@ -39,6 +39,11 @@ def path_of(uri: str) -> Path:
     return Path(uri)
 
 
+def is_file(uri: str) -> bool:
+    """Return whether a document's URI is that of a file, rather than of a record."""
+    return uri.startswith(("/", "file://"))
+
+
 def named_path(path: Path) -> Path:
     """Return the absolute path of a name: its folder is resolved, but not the name itself.
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from trawl.errors import FilterError, GoneError, UsageError
-from trawl.ingest import leads_to, path_of
+from trawl.errors import FilterError, GoneError, NotFoundError, UsageError
+from trawl.ingest import is_file, leads_to, path_of
 from trawl.library.inputs import join_filters, kind_of, names_of
 from trawl.query import Filter, OneOf, bind, to_sql
 from trawl.store import DocumentRow, Snapshot, Store, filter_column, has_name
@@ -143,9 +143,16 @@ def _sql(
 def open_original(document: DocumentRow) -> Original:
     """Open a document's file. Raises `GoneError` if it is missing or changed since it was added.
 
+    Raises `NotFoundError` for a record, which has no file.
+
     Opens regular files only, and follows links only to the file that was added. Size and
     modification time must be those recorded when the file was added.
     """
+    if not is_file(document.uri):
+        raise NotFoundError(
+            f"document {document.document_id} was added as a record, which has no file; "
+            "its text and thumbnails are in its chunks"
+        )
     path = path_of(document.uri)
     if path.is_symlink() and leads_to(document.uri, document.document_id):
         path = path.resolve()

@@ -193,6 +193,19 @@ def names_of(targets: object) -> list[str]:
     return [name_of(targets)]
 
 
+def paths_of(paths: object) -> list[str]:
+    """Return paths to add as a list. Raises `UsageError`, which names the method for records."""
+    single = isinstance(paths, str | bytes | os.PathLike | Mapping) or hasattr(paths, "shape")
+    found: list[Any] = list(paths) if isinstance(paths, Iterable) and not single else [paths]
+    for one in found:
+        if not isinstance(one, str | bytes | os.PathLike):
+            raise UsageError(
+                f"add takes paths, not {kind_of(one)}; add texts, bytes, pictures and sounds with "
+                'add_records([{"uri": "any unique name", "data": ...}])'
+            )
+    return [os.fsdecode(one) for one in found]
+
+
 def matching_ids(names: Iterable[str | Path], rows: Iterable[DocumentRow]) -> list[str]:
     """Return the ids of the documents that the names mean; a directory means all below it.
 

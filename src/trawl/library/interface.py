@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Unpack
+from typing import Any, BinaryIO, Protocol, Unpack
 
 from trawl.library.contents import Original
 from trawl.search import SearchKeywords
@@ -90,6 +90,17 @@ class SearchLibrary(Protocol):
         metadata: Mapping[str, Any] | None = None,
         prune: bool = False,
         retry_failed: bool = False,
+        progress: Callable[[int, int, str], None] | None = None,
+        pages: Callable[[str, int, int | None], None] | None = None,
+    ) -> Report: ...
+
+    def add_json_lines(
+        self,
+        stream: BinaryIO,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        uri_key: str = "uri",
+        text_key: str = "text",
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report: ...

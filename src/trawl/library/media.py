@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 _AUDIO_QUERY_S = 60.0
 _CHANNELS = (1, 3, 4)
+# Modes of Pillow that TIFF and PNG hold; others become RGB.
+_DEEP = frozenset({"F", "I", "I;16"})
+_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 ImageInput: TypeAlias = "str | Path | Bytes | NDArray[Any] | Image"
@@ -126,7 +132,71 @@ def _picture_of(array: NDArray[Any], max_pixels: int) -> Image:
     return Image.alpha_composite(white, picture).convert("RGB")
 
 
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """The bytes of a file, and the extension that its reader knows, "" to detect the type."""
+
+    data: bytes
+    suffix: str = ""
+
+
+def content_of(value: object, max_pixels: int) -> MediaFile:
+    """Return bytes, a picture or a sound as a file that the readers read, without loss.
+
+    Accepts the types of `ImageInput` and `AudioInput` except paths; an array is a picture.
+    The same value results in the same bytes. Raises `QueryError`.
+    """
+    if isinstance(value, io.IOBase):
+        value = value.read()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return MediaFile(bytes(value))
+    if isinstance(value, Sound):
+        value = (value.samples, value.sample_rate_hz)
+    if isinstance(value, tuple):
+        samples, rate = _samples_of(value)
+        return MediaFile(_wave(samples, rate), ".wav")
+    if isinstance(value, np.ndarray):
+        value = _picture_of(value, max_pixels)
+    if hasattr(value, "save") and hasattr(value, "mode"):
+        return MediaFile(_picture_file(value), ".tif" if value.mode in _DEEP else ".png")
+    raise QueryError(
+        "data is bytes, a PIL image, an array, a Sound or (samples, sample_rate_hz), not a "
+        f"{type(value).__name__}"
+    )
+
+
+def _picture_file(image: Any) -> bytes:
+    out = io.BytesIO()
+    if image.mode in _DEEP:
+        image.save(out, "TIFF")
+    elif image.mode in _PNG_MODES:
+        image.save(out, "PNG", compress_level=1)
+    else:
+        image.convert("RGB").save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def _wave(samples: NDArray[np.float32], rate: int) -> bytes:
+    """Return a WAV file of floats. Those of libsndfile contain the time of writing."""
+    channels = samples.shape[1] if samples.ndim == 2 else 1
+    data = samples.astype("<f4").tobytes()
+    form = struct.pack("<HHIIHH", 3, channels, rate, rate * channels * 4, channels * 4, 32)
+    chunks = b"fmt " + struct.pack("<I", len(form)) + form
+    chunks += b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
 def _sound_of(pair: tuple[Any, ...]) -> Sound:
+    samples, rate = _samples_of(pair, _AUDIO_QUERY_S)
+    if samples.ndim == 2:
+        samples = samples.mean(axis=1, dtype=np.float32)
+    return Sound(np.clip(samples, -1.0, 1.0), rate)
+
+
+def _samples_of(
+    pair: tuple[Any, ...], longest_s: float = math.inf
+) -> tuple[NDArray[np.float32], int]:
+    """Return samples, float32 [T] or [T, channels], and their rate. Raises `QueryError`."""
     if len(pair) != 2 or not isinstance(pair[1], int | np.integer) or isinstance(pair[1], bool):
         raise QueryError("audio as an array is a pair: (samples, sample_rate_hz)")
     samples, rate = pair[0], int(pair[1])
@@ -134,15 +204,14 @@ def _sound_of(pair: tuple[Any, ...]) -> Sound:
         raise QueryError("the samples of a sound are an array [T] or [T, channels]")
     if not 0 < rate <= 10_000_000:
         raise QueryError(f"a sample rate of {rate} Hz is not possible")
-    samples = samples[: round(_AUDIO_QUERY_S * rate)]
+    if len(samples) > longest_s * rate:
+        samples = samples[: round(longest_s * rate)]
     if samples.dtype in (np.int16, np.int32):
         scaled = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
     elif samples.dtype.kind == "f":
         scaled = samples.astype(np.float32)
     else:
         raise QueryError(f"samples are floats, or integers of 16 or 32 bits, not {samples.dtype}")
-    if scaled.ndim == 2:
-        scaled = scaled.mean(axis=1, dtype=np.float32)
     if not np.isfinite(scaled).all():
         raise QueryError("a sample is not a number")
-    return Sound(np.clip(scaled, -1.0, 1.0), rate)
+    return scaled, rate

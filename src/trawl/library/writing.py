@@ -6,13 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from trawl.encoders import Model
-from trawl.errors import NotFoundError, UsageError
-from trawl.ingest import Ingester, PagesRead, Progress, make_plan, text_embedding
+from trawl.errors import NotFoundError, TrawlError, UsageError
+from trawl.ingest import (
+    Ingester,
+    IngestOptions,
+    PagesRead,
+    Plan,
+    Progress,
+    make_plan,
+    text_embedding,
+)
 from trawl.library import identity, inputs
 from trawl.library.edits import EditRequest, metadata_edits
+from trawl.library.records import Record, RecordKeys, batches, json_lines, numbered
 from trawl.readers.process import ReaderPool
 from trawl.settings import Settings
 from trawl.store import DocumentRow, Store, WriteLock, Writer
@@ -57,7 +66,7 @@ class Writing:
         options = identity.ingest_options(self.settings, self._models)
         with self._writer() as writer:
             plan = make_plan(
-                inputs.names_of(paths),
+                inputs.paths_of(paths),
                 given,
                 {row.document_id: (row.uri, *row.names) for row in writer.known.values()},
             )
@@ -66,16 +75,97 @@ class Writing:
                 plan.items = [item for item in plan.items if item.document_id in failed]
                 plan.skipped.clear()
                 options = replace(options, retry_failed=True)
-            ingester = Ingester(
-                writer,
-                identity.encoders_of(self._models),
-                self._models[0].text,
-                options,
-                self._readers,
-            )
+            ingester = self._ingester(writer, options)
             report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
         self._store.refresh()
         return report
+
+    def add_records(
+        self,
+        records: Iterable[Record] | Record,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        uri_key: str = "uri",
+        text_key: str = "text",
+        progress: Progress | None = None,
+        pages: PagesRead | None = None,
+    ) -> Report:
+        """Add documents that are not files: texts, bytes, pictures, sounds and rows of data.
+
+        ::
+
+            library.add_records([
+                {"uri": "note:1", "text": "A muon decays.", "metadata": {"year": 2019}},
+                {"uri": "plot:7", "data": image, "caption": "Decay curve"},
+                {"uri": "run:3", "data": (samples, 48_000), "title": "Hum of the magnet"},
+            ])
+
+        A record is a mapping with a ``uri``, which is any unique text but the path of a file.
+        Its content is one of ``text``, ``path`` (of a file), ``base64``, or ``data``: bytes, a
+        PIL image, an array (a picture), a `Sound`, or a pair of samples and sample rate in Hz.
+        Without any of these, the text is the record's fields as lines of ``key: value``.
+        ``title``, ``caption`` and ``media_type`` are optional. All other keys are metadata,
+        and so are those of ``metadata``; nested objects become dotted keys.
+
+        `records` may be any iterable, such as a generator; it is read in batches, in flat memory,
+        while the library is locked. `uri_key` and `text_key` are other names of ``uri`` and
+        ``text``. `metadata` applies to every record, overrides its own, and is kept when the
+        record is added again.
+        A record whose uri is in the library replaces the earlier one, and is skipped if nothing
+        changed. `remove` and `show` take the uri. The content is not kept, so a record
+        has no original file. Records that cannot be added are reported and skipped.
+
+        Raises `UsageError` if `records` are not records, and `LibraryLockedError` while another
+        process writes.
+        """
+        return self._add_records(
+            numbered(records), metadata, RecordKeys(uri_key, text_key), progress, pages
+        )
+
+    def add_json_lines(
+        self,
+        stream: BinaryIO,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        uri_key: str = "uri",
+        text_key: str = "text",
+        progress: Progress | None = None,
+        pages: PagesRead | None = None,
+    ) -> Report:
+        """Add records from a binary stream with a JSON object per line. See `add_records`."""
+        return self._add_records(
+            json_lines(stream), metadata, RecordKeys(uri_key, text_key), progress, pages
+        )
+
+    def _add_records(
+        self,
+        records: Iterator[tuple[str, Record | TrawlError]],
+        metadata: Mapping[str, Any] | None,
+        keys: RecordKeys,
+        progress: Progress | None,
+        pages: PagesRead | None,
+    ) -> Report:
+        options = identity.ingest_options(self.settings, self._models)
+        given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
+        total = Report(0, 0, 0, 0, (), 0, 0.0)
+        with self._writer() as writer:
+            for batch in batches(records, given, keys, self.settings.max_pixels):
+                done = total.added + total.unchanged + total.replaced + len(total.failed)
+                report = self._ingester(writer, options).run(
+                    Plan(batch.items), prune=False, progress=_after(done, progress), pages=pages
+                )
+                total = total.with_more(replace(report, failed=(*batch.failed, *report.failed)))
+        self._store.refresh()
+        return total
+
+    def _ingester(self, writer: Writer, options: IngestOptions) -> Ingester:
+        return Ingester(
+            writer,
+            identity.encoders_of(self._models),
+            self._models[0].text,
+            options,
+            self._readers,
+        )
 
     def remove(self, targets: str | Path | Iterable[str | Path]) -> int:
         """Remove documents by id or path; a directory stands for every document below it.
@@ -139,3 +229,10 @@ class Writing:
         """Hold the lock of the one writer, and yield it."""
         with WriteLock(self.path, self.settings.lock_wait_s) as lock:
             yield self._store.writer(lock, text_embedding(identity.encoders_of(self._models)))
+
+
+def _after(done: int, progress: Progress | None) -> Progress | None:
+    """Return a progress that counts from `done`. The total is that of the batches so far."""
+    if progress is None:
+        return None
+    return lambda more, total, uri: progress(done + more, done + total, uri)

@@ -44,6 +44,7 @@ __all__ = [
     "FORMATS",
     "IN_PROCESS",
     "READERS",
+    "SUFFIXES",
     "Format",
     "Limits",
     "PageProgress",
@@ -87,6 +88,8 @@ _LINKS: dict[str, Callable[[Path], list[PictureLink]]] = {
 }
 
 _BY_SUFFIX = {suffix: format_ for format_ in FORMATS for suffix in format_.suffixes}
+SUFFIXES = frozenset(_BY_SUFFIX)
+"""The extensions of the files that are read, with the dot."""
 
 
 def media_type_of(path: Path) -> str | None:

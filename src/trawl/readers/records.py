@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -59,7 +59,7 @@ def read_json_lines(path: Path, limits: Limits) -> Reading:
         if not line.strip():
             continue
         try:
-            record = "\n".join(_json_lines("", json.loads(line)))
+            record = "\n".join(_json_lines("", parse_json(line)))
         except (ValueError, RecursionError):
             invalid.append(number)
             record = line.strip()
@@ -73,6 +73,23 @@ def read_json_lines(path: Path, limits: Limits) -> Reading:
             f"{invalid[0]:,}",
         )
     return Reading("application/jsonl", stem_title(path), (_passages(records),), notices=notices)
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON. Integers over 4,300 digits become text. Raises ValueError or RecursionError."""
+    return json.loads(text, parse_int=_integer)
+
+
+def described(fields: Mapping[str, Any]) -> str:
+    """Return fields as lines of ``key: value`` with dotted keys, without those that are null."""
+    return _clean("\n".join(_json_lines("", fields)))
+
+
+def _integer(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:  # over 4,300 digits
+        return digits
 
 
 def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -121,7 +138,7 @@ def _record(names: list[str], cells: list[str]) -> str:
 
 def _json_lines(key: str, value: Any) -> Iterator[str]:
     """Yield ``key: value`` of every leaf that is not null, with dotted keys."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for name, item in value.items():
             yield from _json_lines(f"{key}.{name}" if key else name, item)
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
@@ -129,7 +146,7 @@ def _json_lines(key: str, value: Any) -> Iterator[str]:
             yield from _json_lines(key, item)
     elif value is not None and value != []:
         items = value if isinstance(value, list) else [value]
-        words = ", ".join(i if isinstance(i, str) else json.dumps(i) for i in items)
+        words = ", ".join(i if isinstance(i, str) else json.dumps(i, default=str) for i in items)
         yield f"{key}: {words}" if key else words
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from trawl.errors import MetadataError, ReadError
 from trawl.readers.formats import MIB, read_bytes
+from trawl.readers.records import parse_json
 from trawl.readers.text import decode
 from trawl.readers.values import as_text, lenient_metadata, typed_column
 from trawl.readers.yaml_text import load_yaml
@@ -231,20 +232,13 @@ def _named(row: Any, where: str) -> tuple[str, Row]:
 def _json(text: str, what: str) -> Any:
     """Parse JSON. Raises `MetadataError`."""
     try:
-        return json.loads(text, parse_int=_integer)
+        return parse_json(text)
     except json.JSONDecodeError as error:
         raise MetadataError(
             f"{what} is not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}"
         ) from error
     except (ValueError, RecursionError) as error:
         raise MetadataError(f"{what} is not valid JSON: {error}") from error
-
-
-def _integer(digits: str) -> int | str:
-    try:
-        return int(digits)
-    except ValueError:  # over 4,300 digits
-        return digits
 
 
 def _normalized(name: str) -> str:
