@@ -241,6 +241,30 @@ def test_pruning_folders_keeps_records(library: Library, tmp_path: Path) -> None
     assert [row.uri for row in library.documents()] == ["files/a.txt"]
 
 
+def test_records_and_files_of_the_same_content_are_not_moves(
+    library: Library, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("Muons.", "utf-8")
+    library.add(file)
+    file.unlink()
+    assert library.add_records({"uri": "one", "text": "Muons."}).moved == 0
+    assert library.add_records({"uri": "two", "text": "Muons."}).moved == 0
+    other = tmp_path / "b.txt"
+    other.write_text("Muons.", "utf-8")
+    assert library.add(other).moved == 1
+    assert [row.uri for row in library.documents()] == [str(other), "one", "two"]
+
+
+def test_metadata_for_all_records_is_kept_and_taken_back(library: Library) -> None:
+    record = {"uri": "a", "text": "Muons.", "year": 2019}
+    library.add_records(record, metadata={"run": 7, "year": 2020})
+    library.add_records(record)
+    assert library.show("a").document.metadata == {"year": 2020, "run": 7}
+    library.add_records(record, metadata={"year": None})
+    assert library.show("a").document.metadata == {"year": 2019, "run": 7}
+
+
 def run(place: Path, stdin: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "trawl", "add", "-", *arguments],
