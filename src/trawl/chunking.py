@@ -47,7 +47,7 @@ def split_text(
         return []
     first, end = int(solid[0]), int(solid[-1]) + 1
     starts, blank = _starts(token_spans, solid, len(codes))
-    if not len(starts):
+    if len(starts) <= max_tokens:
         return [(first, end)]
     levels = _cut_levels(codes, starts, blank, solid)
     passages = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import io
 import os
 import re
@@ -19,7 +21,7 @@ from PIL import Image
 import trawl
 from trawl.errors import QueryError, TrawlError, UsageError
 from trawl.library import Library
-from trawl.types import Sound
+from trawl.types import Answer, Hit, Link, Region, Sound, Span
 
 README = Path(__file__).parent.parent.parent / "README.md"
 
@@ -194,6 +196,41 @@ def test_an_answer_is_an_arrow_table(library: Library) -> None:
     assert empty.schema.field("score").type == "double"
 
 
+def test_every_field_of_a_hit_is_in_the_table() -> None:
+    link = Link("cites", "d:1", "Figure 2")
+    region = Region(3, (1.0, 2.0, 3.0, 4.0))
+    span = Span(start_char=1, end_char=9, page=3, box=region.box, section="A › B", start_s=0.5)
+    hit = Hit(
+        rank=1,
+        score=0.5,
+        chunk_id="d:0",
+        document_id="d",
+        uri="/x/a.pdf",
+        modality="text",
+        title="A",
+        snippet="<mark>a</mark> &amp; b",
+        span=span,
+        metadata={"when": datetime.date(2024, 5, 1), "n": 1},
+        evidence=(),
+        detail="row 2",
+        label="Table 1",
+        links=(link, Link("cited_by", "d:2", "page 3"), link),
+    )
+    other = dataclasses.replace(hit, rank=2, metadata={"n": "two"}, links=(), span=Span())
+    (row, second) = Answer((hit, other), {}).to_arrow().to_pylist()
+    shown = {"evidence", "moments", "links", "span", "metadata"}  # as other columns, or not at all
+    for field in dataclasses.fields(Hit):
+        if field.name not in shown:
+            assert field.name in row, field.name
+    for field in dataclasses.fields(Span):
+        assert field.name in row or field.name == "regions", field.name
+    assert (row["snippet"], row["label"], row["section"]) == ("a & b", "Table 1", "A › B")
+    assert (row["cites"], row["cited_by"], row["box"]) == (["Figure 2"], ["page 3"], [1, 2, 3, 4])
+    assert (row["metadata.when"], row["metadata.n"]) == (datetime.date(2024, 5, 1), "1")
+    assert (second["metadata.n"], second["page"], second["cites"]) == ('"two"', None, [])
+    assert Answer((hit, other), {}).to_pandas().shape == (2, len(row))
+
+
 def test_pandas_is_optional(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = library.search("muon", all=True)
     monkeypatch.setattr("trawl.display.find_spec", lambda name: None)
@@ -202,10 +239,18 @@ def test_pandas_is_optional(library: Library, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_answer_is_a_data_frame(library: Library) -> None:
-    pytest.importorskip("pandas")
-    frame = library.search("muon", all=True).to_pandas()
-    assert frame.columns[0] == "rank"
-    assert len(frame) == 3
+    answer = library.search("muon", all=True)
+    frame = answer.to_pandas()
+    assert list(frame["rank"]) == [1, 2, 3]
+    assert list(frame["chunk_id"]) == [hit.chunk_id for hit in answer]
+    assert list(frame["score"]) == [hit.score for hit in answer]
+    assert str(frame["score"].dtype) == "float64"
+    text = frame[frame.modality == "text"].iloc[0]
+    assert (text["metadata.year"], list(text["metadata.tags"])) == (2021, ["a", "b"])
+    assert text["start_char"] == 0
+    assert frame["start_s"].isna().sum() == 2  # of the text and the picture
+    empty = library.search("muon", where="year = 1").to_pandas()
+    assert (len(empty), list(empty.columns[:3])) == (0, ["rank", "score", "modality"])
 
 
 def test_notebooks_show_thumbnails_and_escape_everything(library: Library) -> None:

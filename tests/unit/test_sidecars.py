@@ -166,7 +166,7 @@ def test_an_invalid_table_is_one_problem_and_fails_no_file(
         ("json", '{"year": ', "'photo.jpg.json' is not valid JSON at line 1"),
         ("json", "[1]", "is not a mapping"),
         ("json", '{"a": {"b": 1}, "a.b": 2}', "duplicate metadata key 'a.b'"),
-        ("json", '{"a": [{"b": 1}]}', "'a' is a list that contains a dict"),
+        ("json", '{"a": [{"b": 1}, 2]}', "'a' is a list that contains a dict"),
         ("json", '{"a": 1e999}', "not a finite number"),
         ("json", '{"a": "\\ud800"}', "not valid Unicode"),
         ("json", '{"": 1}', "is not a valid name"),

@@ -9,6 +9,8 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from trawl.errors import MetadataError, UsageError
@@ -16,6 +18,8 @@ from trawl.types import Metadata, Value
 
 MAX_KEYS = 1_000
 MAX_DEPTH = 16
+MAX_ITEMS = 10_000
+"""Mappings in lists whose keys become metadata; lists beyond them are kept as JSON text."""
 MAX_JSON_CHARS = 10_000
 """Longest JSON text that is kept for a value of no library type."""
 
@@ -35,8 +39,8 @@ def flat_metadata(mapping: Mapping[Any, Any]) -> Metadata:
     """Flatten nested mappings to dotted keys, and convert every value to a library type.
 
     Dates and times, and text such as ``2024-05-01``, become dates and datetimes. Lists of
-    scalars become lists of text. Null values are dropped. Raises `MetadataError`, with the
-    key, for anything else.
+    scalars become lists of text, and a list of mappings a list of text for each of their keys.
+    Null values are dropped. Raises `MetadataError`, with the key, for anything else.
     """
     metadata, notices = lenient_metadata(mapping)
     if notices:
@@ -51,7 +55,7 @@ def lenient_metadata(mapping: Mapping[Any, Any]) -> tuple[Metadata, tuple[str, .
     """
     metadata: Metadata = {}
     notices: list[str] = []
-    for key, raw in _leaves(mapping, "", 0, notices):
+    for key, raw in _leaves(mapping, "", 0, _Walk(notices)):
         if key in metadata:
             notices.append(f"duplicate metadata key {key!r:.80}; the first value is kept")
         elif len(metadata) == MAX_KEYS:
@@ -130,10 +134,22 @@ def as_text(value: Any, key: str = "title") -> tuple[str, str]:
     return text, notice
 
 
+@dataclass(slots=True)
+class _Walk:
+    """The state of a walk through nested values: notices so far, and items left.
+
+    YAML aliases can make a small file an enormous value, or an endless one.
+    """
+
+    notices: list[str]
+    items_left: int = MAX_ITEMS
+
+
 def _leaves(
-    mapping: Mapping[Any, Any], prefix: str, depth: int, notices: list[str]
+    mapping: Mapping[Any, Any], prefix: str, depth: int, walk: _Walk
 ) -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) of every leaf that is not null, in order."""
+    notices = walk.notices
     for name, value in mapping.items():
         text = _plain(name) if _is_scalar(name) else ""
         if not text.strip():
@@ -143,11 +159,30 @@ def _leaves(
             notices.append(f"metadata key {name!r:.80} is not valid Unicode; it is changed")
             text = _valid(text)
         key = f"{prefix}{text}"
-        # YAML aliases can be recursive.
         if isinstance(value, Mapping) and depth < MAX_DEPTH:
-            yield from _leaves(value, f"{key}.", depth + 1, notices)
+            yield from _leaves(value, f"{key}.", depth + 1, walk)
+        elif _are_mappings(value) and depth < MAX_DEPTH and walk.items_left >= len(value):
+            yield from _columns(value, f"{key}.", depth + 1, walk)
         elif value is not None:
             yield key, value
+
+
+def _are_mappings(value: Any) -> bool:
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    return all(isinstance(item, Mapping) for item in value)
+
+
+def _columns(
+    items: Sequence[Mapping[Any, Any]], prefix: str, depth: int, walk: _Walk
+) -> Iterator[tuple[str, list[Any]]]:
+    """Yield (dotted key, the values of all items) for each key of some mappings."""
+    walk.items_left -= len(items)
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        for key, value in islice(_leaves(item, prefix, depth, walk), MAX_KEYS + 1):
+            found.setdefault(key, []).extend(value if isinstance(value, list) else [value])
+    yield from found.items()
 
 
 def _value(raw: Any) -> tuple[Value | None, str]:
