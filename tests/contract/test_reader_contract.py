@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import threading
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 import pillow_heif
 import pytest
 import soundfile
+import xlsxwriter
 from PIL import Image
 
 import trawl.readers
@@ -102,6 +105,78 @@ def _word(path: Path) -> None:
         document.save(out)
 
 
+def _workbook(path: Path) -> None:
+    with path.open("wb") as out, xlsxwriter.Workbook(out) as book:
+        sheet = book.add_worksheet("Particles")
+        sheet.write_row(0, 0, ["name", "mass"])
+        sheet.write_row(1, 0, ["muon", 105.7])
+
+
+def _old_workbook(path: Path) -> None:
+    """Write an Excel 97 workbook: one sheet with one text, in the records of BIFF 8."""
+    text = "It decays.".encode("utf-16-le")
+
+    def record(kind: int, data: bytes) -> bytes:
+        return struct.pack("<HH", kind, len(data)) + data
+
+    begin = struct.pack("<HHHHII", 0x0600, 0x0005, 0x0DBB, 0x07CC, 0x41, 6)
+    sheet_begin = struct.pack("<HHHHII", 0x0600, 0x0010, 0x0DBB, 0x07CC, 0x41, 6)
+    name = b"Notes"
+    strings = struct.pack("<II", 1, 1) + struct.pack("<HB", len(text) // 2, 1) + text
+    end = record(0x000A, b"")
+    globals_ = record(0x0809, begin) + record(0x0042, struct.pack("<H", 1200))
+    sheet_at = len(globals_) + 4 + 8 + len(name) + 4 + len(strings) + len(end)
+    bound = struct.pack("<IBBBB", sheet_at, 0, 0, len(name), 0) + name
+    book = globals_ + record(0x0085, bound) + record(0x00FC, strings) + end
+    book += record(0x0809, sheet_begin) + record(0x00FD, struct.pack("<HHHI", 0, 0, 0, 0)) + end
+    path.write_bytes(_compound_file("Workbook", book.ljust(4096, b"\0")))
+
+
+def _compound_file(name: str, stream: bytes) -> bytes:
+    """Return an OLE compound file (MS-CFB) with one stream of at least 4,096 bytes."""
+    sectors = -(-len(stream) // 512)
+    free, end, table = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+    header = struct.pack(
+        "<8s16sHHHHH6sIIIIIIIII",
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        bytes(16),
+        *(0x3E, 3, 0xFFFE, 9, 6),
+        bytes(6),
+        *(0, 1, 1, 0, 4096, end, 0, end, 0),
+    )
+    header += struct.pack("<109I", 0, *[free] * 108)
+    chain = [table, end, *range(3, sectors + 2), end]
+    fat = struct.pack("<128I", *chain, *[free] * (128 - len(chain)))
+
+    def entry(label: str, kind: int, child: int, start: int, size: int) -> bytes:
+        wide = label.encode("utf-16-le") + b"\0\0"
+        return struct.pack(
+            "<64sHBBIII16sIQQIQ",
+            *(wide, len(wide) if label else 0, kind, 1, free, free, child, bytes(16)),
+            *(0, 0, 0, start, size),
+        )
+
+    root = entry("Root Entry", 5, 1, end, 0)
+    directory = root + entry(name, 2, free, 2, len(stream)) + 2 * entry("", 0, free, 0, 0)
+    return header + fat + directory + stream.ljust(sectors * 512, b"\0")
+
+
+def _open_sheet(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        office = "urn:oasis:names:tc:opendocument:xmlns"
+        archive.writestr("META-INF/manifest.xml", f'<m:manifest xmlns:m="{office}:manifest:1.0"/>')
+        archive.writestr(
+            "content.xml",
+            f'<office:document-content xmlns:office="{office}:office:1.0" '
+            f'xmlns:table="{office}:table:1.0" xmlns:text="{office}:text:1.0"><office:body>'
+            '<office:spreadsheet><table:table table:name="Notes"><table:table-row>'
+            '<table:table-cell office:value-type="string"><text:p>It decays.</text:p>'
+            "</table:table-cell></table:table-row></table:table></office:spreadsheet>"
+            "</office:body></office:document-content>",
+        )
+
+
 SAMPLES: dict[str, Callable[[Path], None]] = {
     "text/plain": _text,
     "text/markdown": _text,
@@ -113,6 +188,9 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     "application/jsonl": _table,
     "text/html": _page,
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": _word,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": _workbook,
+    "application/vnd.ms-excel": _old_workbook,
+    "application/vnd.oasis.opendocument.spreadsheet": _open_sheet,
     "image/png": _picture("PNG"),
     "image/jpeg": _picture("JPEG"),
     "image/gif": _picture("GIF"),

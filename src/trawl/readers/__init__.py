@@ -15,6 +15,7 @@ from trawl.readers import (
     markdown,
     pictures,
     records,
+    sheets,
     sounds,
     source,
     text,
@@ -69,6 +70,7 @@ FORMATS: tuple[Format, ...] = (
     *records.FORMATS,
     *web.FORMATS,
     *word.FORMATS,
+    *sheets.FORMATS,
     *pictures.FORMATS,
     *sounds.FORMATS,
     *coded_sounds.FORMATS,
@@ -119,7 +121,7 @@ def media_type_of(path: Path) -> str | None:
     if detected is None:
         if claimed is not None:
             foreign = foreign_content(head)
-            if foreign:
+            if foreign and not head.startswith(claimed.heads):
                 raise ReadError(f"named {suffix} but contains {foreign}")
             if claimed.only_if_text:
                 return None

@@ -81,6 +81,13 @@ class _Table:
 
 
 @dataclass(slots=True)
+class _Rows:
+    records: list[tuple[int, str]]
+    section: str
+    page: int | None
+
+
+@dataclass(slots=True)
 class _Figure:
     """A picture that is loaded when the parts are read; `load` raises `ReadError`."""
 
@@ -102,7 +109,7 @@ class Flow:
     limits: Limits
     page: int | None = None
     notices: list[str] = field(default_factory=list)
-    _entries: list[_Text | _Table | _Figure] = field(default_factory=list)
+    _entries: list[_Text | _Table | _Rows | _Figure] = field(default_factory=list)
     _headings: list[tuple[int, str]] = field(default_factory=list)
     _caption: str = ""
 
@@ -110,6 +117,11 @@ class Flow:
     def section(self) -> str:
         """The headings above what is added next."""
         return _SEPARATOR.join(text for _, text in self._headings)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether something other than headings was added."""
+        return any(not isinstance(entry, _Text) or not entry.heading for entry in self._entries)
 
     @property
     def is_empty(self) -> bool:
@@ -154,6 +166,13 @@ class Flow:
             caption, self._caption = self._caption, ""
         self._release()
         self._entries.append(_Table(rows, self.section, self.page, one_line(caption)))
+
+    def rows(self, records: Sequence[tuple[int, str]]) -> None:
+        """Add the (number, text) of the rows of a sheet."""
+        kept = [(number, text) for number, text in records if text.strip()]
+        if kept:
+            self._release()
+            self._entries.append(_Rows(kept, self.section, self.page))
 
     def picture(
         self, load: Callable[[], bytes], name: str, alt: str = "", caption: str = ""
@@ -253,17 +272,13 @@ class Flow:
                 if sum(len(text.text) for text in run) >= _BREAK_CHARS:
                     yield from close()
                 continue
-            if isinstance(entry, _Table):
+            if not isinstance(entry, _Text):
                 above = ""
                 if run and not figures and all(text.heading for text in run):
                     above = _joined(run)
                     run.clear()
                 yield from close()
-                text = "\n\n".join(filter(None, (above, entry.caption, table_text(entry.rows))))
-                label = label_of(entry.caption)
-                yield Passages(
-                    text, page=entry.page, section=entry.section, label=label, whole=True
-                )
+                yield _table(entry, above) if isinstance(entry, _Table) else _rows(entry, above)
                 continue
             turned = bool(run) and run[-1].page != entry.page
             begun = entry.heading and not all(text.heading for text in run)
@@ -276,6 +291,28 @@ class Flow:
 
 def _is_of_table(caption: str) -> bool:
     return label_of(caption).lower().startswith("tab")
+
+
+def _table(entry: _Table, above: str) -> Passages:
+    """Return a table with the headings above it that have no other text."""
+    return Passages(
+        "\n\n".join(filter(None, (above, entry.caption, table_text(entry.rows)))),
+        page=entry.page,
+        section=entry.section,
+        label=label_of(entry.caption),
+        whole=True,
+    )
+
+
+def _rows(entry: _Rows, above: str) -> Passages:
+    texts = [above] if above else []
+    start = len(above) + 2 if above else 0
+    rows = []
+    for number, text in entry.records:
+        rows.append((start, number))
+        texts.append(text)
+        start += len(text) + 2
+    return Passages("\n\n".join(texts), page=entry.page, rows=tuple(rows), section=entry.section)
 
 
 def _joined(run: list[_Text]) -> str:

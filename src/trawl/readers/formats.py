@@ -62,6 +62,8 @@ class Format:
     apart.
     `in_process` is for readers of plain text, which `add` runs in its own process; a damaged file
     of any other format may crash its reader, or never end.
+    `heads` are first bytes that the type shares with others, such as those of a ZIP file; a file
+    that starts with one is believed to be what its name states.
     """
 
     media_type: str
@@ -73,6 +75,7 @@ class Format:
     only_if_text: bool = False
     family: str = ""
     in_process: bool = False
+    heads: tuple[bytes, ...] = ()
 
 
 def reason_of(error: OSError) -> str:

@@ -84,6 +84,13 @@ class Package:
         )
         return next(found, None)
 
+    def __contains__(self, part: str) -> bool:
+        return part in self._zip
+
+    def read(self, part: str, max_bytes: int) -> bytes:
+        """Return a part's bytes. Raises `ReadError`."""
+        return self._zip.read(part, max_bytes)
+
     def xml(self, part: str) -> Element:
         """Parse a part. Raises `ReadError`."""
         return parse_xml(self._zip.read(part, _MAX_XML_BYTES), part)

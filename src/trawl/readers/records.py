@@ -40,7 +40,7 @@ def read_table(path: Path, limits: Limits, *, media_type: str) -> Reading:
     first = next(rows, None)
     if first is None:
         raise ReadError("contains no rows")
-    names = first[1] if _is_header(first[1]) else []
+    names = first[1] if is_header(first[1]) else []
     records = [] if names else [(first[0], _record([], first[1]))]
     records += [(number, _record(names, row)) for number, row in rows]
     if not records:
@@ -116,7 +116,8 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=score)  # the first if all are equal
 
 
-def _is_header(cells: list[str]) -> bool:
+def is_header(cells: list[str]) -> bool:
+    """Return whether cells name columns: none is empty, repeated or a number."""
     return len(set(cells)) == len(cells) and not any(_is_number(cell) or not cell for cell in cells)
 
 

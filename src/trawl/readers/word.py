@@ -18,6 +18,7 @@ from trawl.readers.omml import formula_text
 from trawl.readers.ooxml import Package, add_drawing
 from trawl.readers.text import MAX_TITLE_CHARS
 from trawl.readers.xml_tree import Element, attribute, below, child, kind
+from trawl.readers.zipped import OLE_HEAD, ZIP_HEAD
 from trawl.types import Reading
 
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -278,7 +279,7 @@ def _count(element: Element | None, default: int) -> int:
 
 
 def _is_word(head: bytes) -> bool:
-    return head.startswith(b"PK\3\4") and b"word/" in head and b"[Content_Types].xml" in head
+    return head.startswith(ZIP_HEAD) and b"word/" in head
 
 
 FORMATS = (
@@ -289,5 +290,6 @@ FORMATS = (
         frozenset({".docx", ".docm", ".dotx"}),
         read_word,
         _is_word,
+        heads=(ZIP_HEAD, OLE_HEAD),
     ),
 )

@@ -17,7 +17,9 @@ MAX_MEMBER_BYTES = 128 * MIB
 """Bytes of one member of a document, unpacked."""
 MAX_READ_BYTES = 2048 * MIB
 """Bytes of all members that are read, unpacked."""
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ZIP_HEAD = b"PK\x03\x04"
+OLE_HEAD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""The first bytes of files of Office 97, and of newer ones with a password."""
 _DAMAGES = (
     zipfile.BadZipFile,
     zlib.error,
@@ -39,7 +41,7 @@ class Zipped:
     def __init__(self, path: Path) -> None:
         with opened(path) as stream:
             head = stream.read(8)
-        if head == _OLE:
+        if head == OLE_HEAD:
             raise ReadError(
                 "it is protected by a password, or of Office 97; save it without a password in "
                 "the current format"
