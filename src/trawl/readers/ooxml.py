@@ -13,6 +13,7 @@ from posixpath import join, normpath
 from trawl.errors import ReadError
 from trawl.readers.flow import Flow, one_line
 from trawl.readers.formats import MIB
+from trawl.readers.omml import formula_text
 from trawl.readers.text import MAX_TITLE_CHARS
 from trawl.readers.xml_tree import Element, attribute, below, child, kind, parse_xml
 from trawl.readers.zipped import Zipped
@@ -155,8 +156,10 @@ def add_drawing(flow: Flow, package: Package, part: str, drawing: Element, alt: 
             reference = attribute(one, "r:embed") or attribute(one, "r:id")
             relation = relations.get(reference)
             if relation is None or relation.external:
-                if attribute(one, "r:link") or relation is not None:
+                if relation is not None or attribute(one, "r:link"):
                     flow.notices.append("pictures outside the file are not indexed")
+                elif reference:
+                    flow.notices.append("a picture that the file names is missing")
                 continue
             words = own or alternative_text(one) or alt
             flow.picture(package.loader(relation.target), relation.target, words)
@@ -173,17 +176,22 @@ def add_drawing(flow: Flow, package: Package, part: str, drawing: Element, alt: 
 
 
 def drawing_text(element: Element) -> str:
-    """Return the text of DrawingML, a line for each paragraph."""
-    lines = []
-    for paragraph in below(element, "a:p"):
-        pieces = []
-        for one in paragraph.iter():
-            if kind(one) == "a:t":
-                pieces.append(one.text or "")
-            elif kind(one) == "a:br":
-                pieces.append("\n")
-        lines.append("".join(pieces).strip())
-    return "\n".join(filter(None, lines))
+    """Return the text of DrawingML, a line for each paragraph that has any."""
+    return "\n".join(filter(None, map(paragraph_text, below(element, "a:p"))))
+
+
+def paragraph_text(paragraph: Element) -> str:
+    """Return the text of one paragraph of DrawingML, with its formulas."""
+    pieces: list[str] = []
+    for one in paragraph.iter():
+        name = kind(one)
+        if name == "a:t":
+            pieces.append(one.text or "")
+        elif name == "a:br":
+            pieces.append("\n")
+        elif name == "m:oMath":
+            pieces.append(f" {formula_text(one)} ")
+    return "".join(pieces).strip()
 
 
 def _add_chart(flow: Flow, package: Package, part: str) -> None:

@@ -300,7 +300,11 @@ class Page:
             self._waiting.append((target, alt))
 
     def _drawing(self, node: LexborNode) -> None:
-        """Add the text of an inline SVG drawing."""
+        """Add the text and the pictures of an inline SVG drawing."""
+        for one in node.css("image"):
+            target = one.attributes.get("href") or one.attributes.get("xlink:href") or ""
+            if target:
+                self._waiting.append((target.strip(), ""))
         words = " ".join(one_line(_text_of(one)) for one in node.css("title, desc, text"))
         self._pieces.append(f" {words} " if words else "")
 
