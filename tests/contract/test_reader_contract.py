@@ -15,6 +15,7 @@ import av
 import docx
 import numpy as np
 import pillow_heif
+import pptx
 import pytest
 import soundfile
 import xlsxwriter
@@ -105,6 +106,15 @@ def _word(path: Path) -> None:
         document.save(out)
 
 
+def _slides(path: Path) -> None:
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[1])
+    slide.shapes.title.text = "A muon"
+    slide.placeholders[1].text = "It decays."
+    with path.open("wb") as out:
+        deck.save(out)
+
+
 def _workbook(path: Path) -> None:
     with path.open("wb") as out, xlsxwriter.Workbook(out) as book:
         sheet = book.add_worksheet("Particles")
@@ -188,6 +198,7 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     "application/jsonl": _table,
     "text/html": _page,
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": _word,
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": _slides,
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": _workbook,
     "application/vnd.ms-excel": _old_workbook,
     "application/vnd.oasis.opendocument.spreadsheet": _open_sheet,

@@ -11,7 +11,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("an Excel 97 workbook", "save it as .xlsx or CSV", "xlt xlsb"),
     ("a PowerPoint 97 presentation", "save it as .pptx, or as PDF", "ppt pps pot"),
     ("an office document", "save it as .docx, or as PDF", "odt ott rtf pages wpd fodt"),
-    ("a presentation", "save it as PDF", "pptx pptm odp otp key"),
+    ("a presentation", "save it as PDF", "odp otp key"),
     ("a spreadsheet", "save it as CSV", "ots numbers"),
     ("a PDF document", "export its text", "pdf"),
     ("an electronic book", "convert it to EPUB", "epub mobi azw azw3 prc fb2 lit"),
