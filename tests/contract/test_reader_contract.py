@@ -115,6 +115,27 @@ def _slides(path: Path) -> None:
         deck.save(out)
 
 
+def _book(path: Path) -> None:
+    item = '<item id="a" href="a.xhtml" media-type="application/xhtml+xml"/>'
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        archive.writestr("META-INF/container.xml", '<c><rootfile full-path="p.opf"/></c>')
+        archive.writestr(
+            "p.opf",
+            '<package xmlns="http://www.idpf.org/2007/opf"><manifest>'
+            f'{item}</manifest><spine><itemref idref="a"/></spine></package>',
+        )
+        archive.writestr("a.xhtml", "<html><body><h1>A muon</h1><p>It decays.</p></body></html>")
+
+
+def _notebook(path: Path) -> None:
+    path.write_text('{"cells": [{"cell_type": "markdown", "source": "# A muon\\nIt decays."}]}')
+
+
+def _mail(path: Path) -> None:
+    path.write_text("From: a@example.org\nSubject: A muon\n\nIt decays.\n")
+
+
 def _workbook(path: Path) -> None:
     with path.open("wb") as out, xlsxwriter.Workbook(out) as book:
         sheet = book.add_worksheet("Particles")
@@ -200,6 +221,9 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": _word,
     "application/vnd.openxmlformats-officedocument.presentationml.presentation": _slides,
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": _workbook,
+    "application/epub+zip": _book,
+    "application/x-ipynb+json": _notebook,
+    "message/rfc822": _mail,
     "application/vnd.ms-excel": _old_workbook,
     "application/vnd.oasis.opendocument.spreadsheet": _open_sheet,
     "image/png": _picture("PNG"),

@@ -53,7 +53,7 @@ def test_slides_have_numbers_titles_notes_and_pictures(tmp_path: Path) -> None:
     assert found.metadata["slides"] == 2
     one, two, picture = found.parts
     assert isinstance(one, Passages)
-    assert (one.page, one.section) == (1, "Symmetries")
+    assert (one.page, one.section) == (1, "")  # the title of the document
     assert one.text == "Symmetries\n\nof time\nof space\n\nMention energy."
     assert isinstance(two, Passages)
     assert (two.page, two.text) == (2, "Beams")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from trawl.errors import ReadError
-from trawl.readers import picture_links, read
+from trawl.readers import flow, picture_links, read
 from trawl.types import Passages, Picture, Reading
 
 PAGE = """<!DOCTYPE html><html lang="en"><head><title>Muon
@@ -43,6 +43,13 @@ def texts(found: Reading) -> list[str]:
     return [part.text for part in found.parts if isinstance(part, Passages)]
 
 
+@pytest.fixture
+def unjoined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the few words of a sample be a section."""
+    monkeypatch.setattr(flow, "_MIN_CHARS", 0)
+
+
+@pytest.mark.usefixtures("unjoined")
 def test_a_page_is_text_with_sections(tmp_path: Path) -> None:
     found = reading(tmp_path, PAGE)
     assert found.title == "Muon decay"
@@ -64,6 +71,17 @@ def test_a_page_is_text_with_sections(tmp_path: Path) -> None:
     assert parts[3].text == "Beams\n\nAfter the table."
     whole = "\n\n".join(part.text for part in parts)
     assert all(whole[part.start_char :].startswith(part.text) for part in parts)
+
+
+def test_short_sections_are_joined_and_the_title_is_no_section(tmp_path: Path) -> None:
+    long = "A muon decays into an electron and two neutrinos. " * 10
+    found = reading(
+        tmp_path,
+        f"<h1>Decays</h1><h2>One</h2><p>Few.</p><h2>Two</h2><p>{long}</p><h2>Three</h2><p>End.</p>",
+    )
+    parts = [part for part in found.parts if isinstance(part, Passages)]
+    assert [part.section for part in parts] == ["Two", "Three"]
+    assert parts[0].text.startswith("Decays\n\nOne\n\nFew.\n\nTwo\n\nA muon")
 
 
 def test_navigation_scripts_and_hidden_elements_are_left_out(tmp_path: Path) -> None:
@@ -123,7 +141,7 @@ def test_formulas_are_tex_if_the_page_has_it(tmp_path: Path) -> None:
 def test_embedded_pictures_have_their_captions(tmp_path: Path) -> None:
     found = reading(
         tmp_path,
-        f"<h1>Results</h1><p>Before.</p><figure>"
+        f"<h1>Results</h1><h2>Signal</h2><p>Before.</p><figure>"
         f"<img src='{data_uri(picture())}' alt='a red square'>"
         "<figcaption>Figure 2: The <b>signal</b>.</figcaption></figure><p>After.</p>"
         f"<img src='{data_uri(picture('blue'))}' alt='blue'>"
@@ -132,8 +150,8 @@ def test_embedded_pictures_have_their_captions(tmp_path: Path) -> None:
     parts = list(found.parts)
     pictures = [part for part in parts if isinstance(part, Picture)]
     assert [(one.caption, one.label, one.section) for one in pictures] == [
-        ("Figure 2: The signal.\na red square", "Figure 2", "Results"),
-        ("blue", "", "Results"),
+        ("Figure 2: The signal.\na red square", "Figure 2", "Signal"),
+        ("blue", "", "Signal"),
     ]
     assert found.late_notices == [
         "the picture data:image/png;base64,iVBORw0KGgoAAAANSU… is not indexed: smaller than "

@@ -15,7 +15,7 @@ from docx.oxml.ns import nsdecls
 from PIL import Image
 
 from trawl.errors import ReadError
-from trawl.readers import media_type_of, read
+from trawl.readers import flow, media_type_of, read
 from trawl.types import Passages, Picture, Reading
 
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -71,6 +71,13 @@ def rewritten(path: Path, member: str, change: Any) -> Path:
     return path
 
 
+@pytest.fixture
+def unjoined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the few words of a sample be a section."""
+    monkeypatch.setattr(flow, "_MIN_CHARS", 0)
+
+
+@pytest.mark.usefixtures("unjoined")
 def test_headings_are_sections_and_pictures_have_captions(tmp_path: Path) -> None:
     document = docx.Document()
     document.core_properties.title = "Microsoft Word - draft7.docx"
@@ -159,10 +166,12 @@ def test_text_boxes_content_controls_insertions_and_notes_are_read(tmp_path: Pat
     assert part.text == "controlled\n\nkept inserted\n\nboxed\n\nWith  (a+b)/2 \tend\nline"
 
 
+@pytest.mark.usefixtures("unjoined")
 def test_headings_by_outline_level_and_derived_styles(tmp_path: Path) -> None:
     document = docx.Document()
     own = document.styles.add_style("Chapter", docx.enum.style.WD_STYLE_TYPE.PARAGRAPH)
     own.base_style = document.styles["Heading 2"]
+    document.core_properties.title = "Thesis"
     document.add_paragraph("Derived", style="Chapter")
     document.add_paragraph("words")
     level = document.add_paragraph("Outlined")

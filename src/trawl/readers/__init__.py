@@ -11,8 +11,11 @@ from pathlib import Path
 
 from trawl.errors import ReadError
 from trawl.readers import (
+    books,
     coded_sounds,
+    mails,
     markdown,
+    notebooks,
     pictures,
     records,
     sheets,
@@ -73,6 +76,9 @@ FORMATS: tuple[Format, ...] = (
     *word.FORMATS,
     *sheets.FORMATS,
     *slides.FORMATS,
+    *books.FORMATS,
+    *notebooks.FORMATS,
+    *mails.FORMATS,
     *pictures.FORMATS,
     *sounds.FORMATS,
     *coded_sounds.FORMATS,

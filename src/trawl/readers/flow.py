@@ -25,6 +25,8 @@ MIN_SIDE_PX = 24
 _MAX_HEADING_CHARS = 200
 _BREAK_CHARS = 1_000
 """A picture ends a passage of at least this length; shorter ones go on behind it."""
+_MIN_CHARS = 200
+"""A shorter section is joined with the next, since a passage of a few words is hard to find."""
 _SEPARATOR = " › "
 _LABEL = re.compile(
     r"(?:supplementary\s+|extended\s+data\s+)?"
@@ -230,17 +232,17 @@ class Flow:
         return Reading(
             media_type,
             title,
-            self._parts(late),
+            self._parts(late, title),
             metadata or {},
             tuple(dict.fromkeys(self.notices)),
             late,
         )
 
-    def _parts(self, late: list[str]) -> Iterator[Part]:
+    def _parts(self, late: list[str], title: str) -> Iterator[Part]:
         loader = _Loader(self.limits)
         start_char = 0
         for piece in self._pieces():
-            found: Part | None
+            found: Passages | Picture | None
             if isinstance(piece, Passages):
                 found = replace(piece, start_char=start_char)
                 start_char += len(piece.text) + 2
@@ -250,7 +252,7 @@ class Flow:
                     found = Passages(piece.caption, start_char, piece.page, section=piece.section)
                 start_char += len(piece.caption) + 2 if piece.caption else 0
             if found is not None:
-                yield found
+                yield replace(found, section=_without(title, found.section))
         late += loader.notices()
 
     def _pieces(self) -> Iterator[Passages | _Figure]:
@@ -260,8 +262,7 @@ class Flow:
 
         def close() -> Iterator[Passages | _Figure]:
             if run:
-                last = run[-1]
-                yield Passages(_joined(run), page=last.page, section=last.section)
+                yield Passages(_joined(run), page=run[-1].page, section=_main_section(run))
             yield from figures
             run.clear()
             figures.clear()
@@ -269,7 +270,7 @@ class Flow:
         for entry in self._entries:
             if isinstance(entry, _Figure):
                 figures.append(entry)
-                if sum(len(text.text) for text in run) >= _BREAK_CHARS:
+                if _length(run) >= _BREAK_CHARS:
                     yield from close()
                 continue
             if not isinstance(entry, _Text):
@@ -281,8 +282,9 @@ class Flow:
                 yield _table(entry, above) if isinstance(entry, _Table) else _rows(entry, above)
                 continue
             turned = bool(run) and run[-1].page != entry.page
-            begun = entry.heading and not all(text.heading for text in run)
+            begun = entry.heading and _length(run) >= _MIN_CHARS
             left = bool(run) and not entry.heading and run[-1].section != entry.section
+            left = left and _length(run) >= _MIN_CHARS
             if turned or begun or left or (figures and not run):
                 yield from close()
             run.append(entry)
@@ -291,6 +293,24 @@ class Flow:
 
 def _is_of_table(caption: str) -> bool:
     return label_of(caption).lower().startswith("tab")
+
+
+def _length(run: list[_Text]) -> int:
+    return sum(len(text.text) for text in run)
+
+
+def _main_section(run: list[_Text]) -> str:
+    """Return the section of most of the text; that of the last heading if there is no other."""
+    lengths: Counter[str] = Counter()
+    for text in run:
+        lengths[text.section] += 0 if text.heading else len(text.text)
+    best = max(lengths.values())
+    return run[-1].section if not best else next(s for s in lengths if lengths[s] == best)
+
+
+def _without(title: str, section: str) -> str:
+    """Return a section without the heading that is the title of the document."""
+    return "" if section == title else section.removeprefix(title + _SEPARATOR)
 
 
 def _table(entry: _Table, above: str) -> Passages:
@@ -324,7 +344,7 @@ def _joined(run: list[_Text]) -> str:
 
 
 class _Loader:
-    """Decodes pictures, each content once, and counts those that are left out by reason."""
+    """Decodes pictures, each with a caption once, and counts those that are left out by reason."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -337,8 +357,8 @@ class _Loader:
             if len(self._seen) >= MAX_PICTURES:
                 raise ReadError(f"a document has at most {MAX_PICTURES:,} pictures")
             data = figure.load()
-            key = hash(data)
-            if key in self._seen and not figure.caption:
+            key = hash((data, figure.caption or figure.alt))
+            if key in self._seen:
                 return None
             self._seen.add(key)
             picture, _ = decode_picture(data, self._limits)

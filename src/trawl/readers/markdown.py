@@ -161,6 +161,27 @@ def _passages(sections: Sequence[_Section], title: str) -> Iterator[Passages]:
         start_char += len(text) + 2
 
 
+class Block(NamedTuple):
+    """A heading (`level` 1 to 6), or text (0), with its pictures as (target, caption)."""
+
+    level: int
+    text: str
+    pictures: list[tuple[str, str]]
+
+
+def markdown_blocks(source: str) -> Iterator[Block]:
+    """Yield the headings of Markdown and the rendered text between them, in order."""
+    for _, tokens in _sections(_parser().parse(source)):
+        pictures: list[tuple[str, str, str]] = []
+        if tokens and tokens[0].type == "heading_open":
+            heading = " ".join(_inline(tokens[1].children or [], pictures).split())
+            level, tokens = int(tokens[0].tag[1:]), tokens[3:]
+            yield Block(level, heading, [(target, caption) for target, caption, _ in pictures])
+            pictures = []
+        text = _render(tokens, pictures)
+        yield Block(0, text, [(target, caption) for target, caption, _ in pictures])
+
+
 def _parser() -> MarkdownIt:
     """Return a parser of CommonMark with tables. It is used once, since its limits change."""
     from markdown_it import MarkdownIt

@@ -14,7 +14,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("a presentation", "save it as PDF", "odp otp key"),
     ("a spreadsheet", "save it as CSV", "ots numbers"),
     ("a PDF document", "export its text", "pdf"),
-    ("an electronic book", "convert it to EPUB", "epub mobi azw azw3 prc fb2 lit"),
+    ("an electronic book", "convert it to EPUB", "mobi azw azw3 prc fb2 lit"),
     ("a scanned document", "convert it to PDF", "djvu djv xps oxps"),
     ("a PostScript file", "convert it to PDF", "ps eps"),
     ("a drawing", "export it as PNG or PDF", "ai cdr indd vsd vsdx odg dwg dxf sketch"),
@@ -50,8 +50,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
         "parquet feather arrow orc avro sqlite sqlite3 db mdb accdb h5 hdf5 nc npy npz mat rds "
         "rdata dta sav pkl pickle",
     ),
-    ("a mailbox or message", "export it as text", "eml msg pst ost mbox"),
-    ("a notebook", "export it as Markdown", "ipynb"),
+    ("a mailbox or message", "export it as text", "msg pst ost mbox"),
     ("structured data", "write it as JSON lines", "json json5 geojson yaml yml xml rss atom"),
     ("a program or library", "", "exe dll so dylib o a lib class jar pyc wasm apk deb rpm msi bin"),
     ("a font", "", "ttf otf woff woff2 eot"),

@@ -171,6 +171,11 @@ class Page:
         self.shown: list[tuple[str, str]] = []
         self.title = one_line(_text_of(self._tree.css_first("head > title")))[:MAX_TITLE_CHARS]
 
+    @property
+    def has_headings(self) -> bool:
+        """Whether the page has a heading."""
+        return self._tree.css_first("h1, h2, h3, h4, h5, h6") is not None
+
     def metadata(self) -> Metadata:
         """Return `authors`, `description`, `keywords` and `language` from the head."""
         named: dict[str, list[str]] = {}
