@@ -13,6 +13,7 @@ from trawl.errors import ReadError
 from trawl.readers import (
     books,
     coded_sounds,
+    latex,
     mails,
     markdown,
     notebooks,
@@ -71,6 +72,7 @@ FORMATS: tuple[Format, ...] = (
     *text.FORMATS,
     *markdown.FORMATS,
     *source.FORMATS,
+    *latex.FORMATS,
     *records.FORMATS,
     *web.FORMATS,
     *word.FORMATS,
@@ -95,6 +97,7 @@ IN_PROCESS = frozenset(format_.media_type for format_ in FORMATS if format_.in_p
 _LINKS: dict[str, Callable[[Path], list[PictureLink]]] = {
     "text/markdown": markdown.picture_links,
     "text/html": web.picture_links,
+    "text/x-tex": latex.picture_links,
 }
 
 _BY_SUFFIX = {suffix: format_ for format_ in FORMATS for suffix in format_.suffixes}

@@ -16,7 +16,6 @@ _CODE = (
     "hpp hs hxx java jl js jsx kt kts lisp lua m mjs ml mli nim pas php pl pm proto ps1 py "
     "pyi pyx r rb rs scala scss sh sol sql swift tcl toml ts tsx vb vhd vue zig zsh"
 )
-_TEX_TITLE = re.compile(r"\\title\*?(?:\[[^\]]{0,200}\])?\{([^{}]{1,200})\}")
 _RULE = re.compile(r"([=\-~^\"'`#*+.:_])\1*")
 
 
@@ -26,10 +25,7 @@ def read_source(path: Path, limits: Limits, *, media_type: str) -> Reading:
     if not text.strip():
         raise ReadError("contains only white space")
     title = ""
-    if media_type == "text/x-tex":
-        match = _TEX_TITLE.search(text)
-        title = " ".join(match[1].split()) if match else ""
-    elif media_type == "text/x-rst":
+    if media_type == "text/x-rst":
         title = _rst_title(text)
     elif media_type == "text/x-source":
         title = path.name.encode("utf-8", "replace").decode()
@@ -60,7 +56,6 @@ FORMATS = tuple(
     )
     for media_type, name, suffixes in (
         ("text/x-rst", "reStructuredText", "rst rest"),
-        ("text/x-tex", "TeX source", "tex ltx"),
         ("text/x-source", "source code", _CODE),
     )
 )
