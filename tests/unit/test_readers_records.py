@@ -112,7 +112,6 @@ def test_lines_that_are_not_json_are_kept_with_a_notice(tmp_path: Path) -> None:
     ("name", "content", "media_type", "title"),
     [
         ("decay.py", "#!/usr/bin/env python\nprint('muon')\n", "text/x-source", "decay.py"),
-        ("a.tex", "% note\n\\title[short]{A  muon}\ntext", "text/x-tex", "A muon"),
         ("paper.tex", "text", "text/x-tex", "paper"),
         ("a.rst", "=====\nMuons\n=====\n\ntext\n", "text/x-rst", "Muons"),
         ("a.rst", ".. note\n\nMuons\n-----\n\ntext\n", "text/x-rst", "Muons"),

@@ -13,8 +13,9 @@ from urllib.parse import unquote
 from trawl.errors import ReadError
 from trawl.readers.flow import Flow, one_line
 from trawl.readers.formats import MIB, Format, Limits, stem_title
+from trawl.readers.html_source import data_picture, decode_html
 from trawl.readers.text import MAX_TITLE_CHARS
-from trawl.readers.web import Page, data_picture, decode_html
+from trawl.readers.web import Page
 from trawl.readers.xml_tree import Element, below, kind, parse_xml
 from trawl.readers.zipped import ZIP_HEAD, Zipped
 from trawl.types import Metadata, Reading

@@ -17,8 +17,9 @@ from typing import Any
 from trawl.errors import ReadError
 from trawl.readers.flow import Flow, clean, one_line
 from trawl.readers.formats import MIB, Format, Limits, read_bytes, stem_title
+from trawl.readers.html_source import data_picture
 from trawl.readers.text import MAX_TITLE_CHARS
-from trawl.readers.web import Page, data_picture
+from trawl.readers.web import Page
 from trawl.types import Metadata, Reading
 
 MAX_MAIL_BYTES = 256 * MIB

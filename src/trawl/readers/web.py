@@ -7,19 +7,15 @@ caption from the page.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import codecs
 import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
-from trawl.errors import ReadError
 from trawl.readers.flow import Flow, one_line
 from trawl.readers.formats import MIB, Format, Limits, read_bytes, stem_title
+from trawl.readers.html_source import MAX_LEVELS, data_picture, decode_html, parseable
 from trawl.readers.markdown import PictureLink, local_target
 from trawl.readers.text import MAX_TITLE_CHARS
 from trawl.types import Metadata, Reading
@@ -28,8 +24,6 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 MAX_HTML_BYTES = 32 * MIB
-MAX_LEVELS = 2_000
-"""Nested elements that are read; browsers stop at a few hundred."""
 
 _UNREAD = (
     "script style template noscript head nav dialog iframe object embed video audio canvas map "
@@ -46,16 +40,7 @@ _BLOCKS = frozenset(_SEPARATE.split())
 _TIGHT = frozenset({"li", "dd", "dt", "tr"})
 _OWNERS = frozenset({"article", "main", "section", "blockquote"})
 _MAX_CELL_CHARS = 2_000
-_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""", re.I)
 _SPACE = re.compile(r"[ \t\r\n\f]+")
-
-_CONTAINER = re.compile(
-    "<(/?)(?:address|article|aside|blockquote|center|details|dialog|dir|div|dl|fieldset|figure"
-    "|footer|form|header|hgroup|main|menu|nav|ol|search|section|summary|table|ul)\\b",
-    re.I,
-)
-_EMPTY_ELEMENT = re.compile(r"<([A-Za-z][\w:.-]*+)([^<>]*+)(?<=/)>")
-_VOID = re.compile("area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr", re.I)
 
 PictureSource = Callable[[str], Callable[[], bytes] | None]
 """From the target of a picture to a function that loads it; None if it is not in the document."""
@@ -101,51 +86,6 @@ def picture_links(path: Path) -> list[PictureLink]:
     return links
 
 
-def decode_html(data: bytes) -> str:
-    """Decode a page by its byte order mark, its own statement, UTF-8 or Windows-1252.
-
-    That is the order of browsers. Raises `ReadError` for binary data.
-    """
-    for mark, encoding in (
-        (codecs.BOM_UTF8, "utf-8"),
-        (codecs.BOM_UTF16_LE, "utf-16-le"),
-        (codecs.BOM_UTF16_BE, "utf-16-be"),
-    ):
-        if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace")
-    if b"\0" in data:
-        raise ReadError(f"not text: a NUL at byte {data.index(0):,}")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    stated = _CHARSET.search(data[:4096])
-    name = stated[1].decode("ascii").lower() if stated else "windows-1252"
-    if name in {"iso-8859-1", "latin1", "latin-1", "us-ascii", "ascii", "utf-8", "utf8"}:
-        name = "windows-1252" if not name.startswith("utf") else "utf-8"
-    try:
-        return codecs.lookup(name).decode(data, "replace")[0]
-    except (LookupError, ValueError, AttributeError):
-        return data.decode("windows-1252", "replace")
-
-
-def data_picture(target: str) -> Callable[[], bytes] | None:
-    """Return the loader of a picture in a `data:` URI, None for other targets."""
-    if target[:5].lower() != "data:":
-        return None
-
-    def load() -> bytes:
-        head, _, body = target[5:].partition(",")
-        if not head.lower().rstrip().endswith(";base64"):
-            return unquote_to_bytes(body)
-        try:
-            return base64.b64decode(unquote_to_bytes(body), validate=False)
-        except (binascii.Error, ValueError) as error:
-            raise ReadError("its base64 data is damaged") from error
-
-    return load
-
-
 class Page:
     """Walks a page and adds its content to a flow.
 
@@ -156,10 +96,7 @@ class Page:
     def __init__(self, source: str, flow: Flow, embedded: PictureSource) -> None:
         from selectolax.lexbor import LexborHTMLParser
 
-        _check_depth(source)
-        if source.lstrip()[:5] == "<?xml":
-            source = _EMPTY_ELEMENT.sub(_closed, source)
-        self._tree: LexborHTMLParser = LexborHTMLParser(source.replace("\0", "\ufffd"))
+        self._tree: LexborHTMLParser = LexborHTMLParser(parseable(source))
         self._flow = flow
         self._embedded = embedded
         self._pieces: list[str] = []
@@ -340,22 +277,6 @@ def _target(node: LexborNode) -> str:
     source = (node.attributes.get("src") or "").strip()
     late = (node.attributes.get("data-src") or node.attributes.get("data-original") or "").strip()
     return late if late and (not source or source.startswith("data:")) else source
-
-
-def _check_depth(source: str) -> None:
-    """Refuse pages that would take the parser time quadratic in their depth."""
-    depth = 0
-    for tag in _CONTAINER.finditer(source):
-        depth += -1 if tag[1] else 1
-        if depth > MAX_LEVELS:
-            raise ReadError(f"elements are nested deeper than {MAX_LEVELS:,} levels")
-
-
-def _closed(element: re.Match[str]) -> str:
-    """Write `<title/>` of XHTML as HTML: `<title></title>`."""
-    if _VOID.fullmatch(element[1]):
-        return element[0]
-    return f"<{element[1]}{element[2][:-1]}></{element[1]}>"
 
 
 def _short(target: str) -> str:
