@@ -324,6 +324,20 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one file: `trawl watch` reports it.
+
+    `reason` states why it failed or was skipped, `was` is the earlier address of a moved one.
+    """
+
+    kind: Literal["added", "changed", "moved", "removed", "failed", "skipped"]
+    uri: str
+    reason: str = ""
+    was: str = ""
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of one `add`.
 

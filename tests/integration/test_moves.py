@@ -36,7 +36,7 @@ def test_a_moved_folder_takes_its_documents_along(
     library.set_metadata(str(folder / "a.txt"), {"star": 5})
     before = lance.dataset(str(library.path / "chunks.lance")).to_table().sort_by("ordinal")
     moved = folder.rename(folder.parent / "deep")
-    monkeypatch.setattr("trawl.ingest.pipeline.read", None)  # nothing is read or embedded
+    monkeypatch.setattr("trawl.ingest.reading.draft_chunks", None)  # nothing is read or embedded
     report = library.add(moved)
     assert (report.moved, report.added, report.replaced, report.failed) == (2, 0, 0, ())
     found = documents(library)

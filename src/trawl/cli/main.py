@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trawl.cli import commands, demo, documents, eval, models, options, search
+from trawl.cli import commands, demo, documents, eval, models, options, search, watch
 from trawl.cli.output import print_message
 from trawl.errors import TrawlError
 
@@ -70,6 +70,7 @@ def trawl(
 
 app.command(cls=options.Command)(commands.init)
 app.command(cls=options.Command)(commands.add)
+app.command(cls=options.Command)(watch.watch)
 app.command(cls=search.SearchCommand)(search.search)
 app.command(cls=options.Command)(commands.show)
 app.command(cls=options.Command)(commands.rm)

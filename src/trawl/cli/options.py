@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperArgument, TyperCommand
 
 if TYPE_CHECKING:
+    from trawl.library import Library
     from trawl.library.interface import SearchLibrary
 
 
@@ -78,7 +79,7 @@ WeightOption: TypeAlias = Annotated[
 ]
 DEFAULT_LIBRARY = Path("trawl-library")
 
-_LOCAL_COMMANDS = frozenset({"init", "demo", "serve", "eval", "models"})
+_LOCAL_COMMANDS = frozenset({"init", "demo", "serve", "eval", "models", "watch"})
 _server: str | None = None
 
 
@@ -136,6 +137,15 @@ def open_library(
         with _connect(_server) as remote:
             yield remote
         return
+    with open_local_library(library, create=create, **settings) as local:
+        yield local
+
+
+@contextmanager
+def open_local_library(
+    library: Path, *, create: bool = False, **settings: Any
+) -> Iterator[Library]:
+    """Open the library on this machine, as `open_library` does."""
     from trawl.errors import LibraryMissingError
     from trawl.library import Library
 

@@ -3,7 +3,7 @@
 from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.embedding import text_embedding
 from trawl.ingest.names import document_id_of, is_file, leads_to, named_path, path_of, uri_of
-from trawl.ingest.pipeline import Ingester, PagesRead, Progress
+from trawl.ingest.pipeline import Ingester, OnChange, PagesRead, Progress
 from trawl.ingest.plan import Item, Plan, make_plan
 from trawl.ingest.reading import IngestOptions
 
@@ -17,6 +17,7 @@ __all__ = [
     "IngestOptions",
     "Ingester",
     "Item",
+    "OnChange",
     "PagesRead",
     "Plan",
     "Progress",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -77,6 +77,12 @@ def broken_link(path: Path) -> str:
         return ""
 
 
-def below(uri: str, roots: Iterable[str]) -> bool:
-    """Return whether a URI is one of `roots` or below one."""
-    return any(uri == root or uri.startswith(root.rstrip("/") + "/") for root in roots)
+def below(uri: str, roots: Container[str]) -> bool:
+    """Return whether a URI is one of `roots`, which end without a slash, or below one."""
+    if uri in roots:
+        return True
+    at = len(uri)
+    while (at := uri.rfind("/", 0, at)) > 0:
+        if uri[:at] in roots:
+            return True
+    return at == 0 and "/" in roots

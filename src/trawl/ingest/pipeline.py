@@ -24,7 +24,7 @@ from trawl.ingest.plan import Item, Plan, Unread, fingerprint
 from trawl.ingest.reading import IngestOptions, Job, Pages, ReadAhead
 from trawl.readers.process import ReaderPool
 from trawl.store import DocumentRow, Writer
-from trawl.types import Chunk, Document, Failure, Modality, Notice, Report
+from trawl.types import Change, Chunk, Document, Failure, Modality, Notice, Report
 
 # A commit pays off from about a thousand rows. A slow run that is interrupted should lose only
 # a few seconds of work.
@@ -33,6 +33,9 @@ _COMMIT_S = 5.0
 
 Progress = Callable[[int, int, str], None]
 """Called after each file with the number done, the total and the file's URI."""
+
+OnChange = Callable[[Change], None]
+"""Called with what became of a file, once that is stored; not for unchanged files."""
 
 PagesRead = Callable[[str, int, int | None], None]
 """Called with a file's URI, the number of its pages that are read, and their total or None."""
@@ -74,6 +77,7 @@ class Ingester:
         self._renamed: dict[str, DocumentRow] = {}
         self._counts = _Counts()
         self._committed_at = time.monotonic()
+        self._on_change: OnChange | None = None
 
     def run(
         self,
@@ -82,8 +86,13 @@ class Ingester:
         prune: bool,
         progress: Progress | None = None,
         pages: PagesRead | None = None,
+        on_change: OnChange | None = None,
     ) -> Report:
-        """Add the files of a plan. `prune` removes documents below its roots without a file."""
+        """Add the files of a plan. `prune` removes documents below its roots without a file.
+
+        `on_change` may be called in another thread.
+        """
+        self._on_change = on_change
         began = self._committed_at = time.monotonic()
         self._origins = Origins(plan, self._writer.known, self._fingerprint)
         for unread in plan.unread:
@@ -241,12 +250,30 @@ class Ingester:
         ids += (row.document_id for row in renamed.values())
         retired = [id_ for id_ in (self._origins[one].retired for one in ids) if id_ is not None]
         self._writer.commit(ready, rows, renamed, retired)
+        for document, _ in ready:
+            self._tell_added(document.document_id, document.uri, document.notices)
+        for row in renamed.values():
+            self._tell_added(row.document_id, row.uri, row.notices)
         renames = [self._origins[row.document_id] for row in renamed.values()]
         self._counts.moved += moved + sum(origin.moved for origin in renames)
         self._counts.unchanged += sum(not origin.moved for origin in renames)
         self._counts.added += len(ready) - replaced - moved
         self._counts.replaced += replaced
         self._counts.chunks += sum(len(chunks) for _, chunks in ready)
+
+    def _tell(self, change: Change) -> None:
+        if self._on_change is not None:
+            self._on_change(change)
+
+    def _tell_added(self, document_id: str, uri: str, notices: tuple[str, ...]) -> None:
+        origin = self._origins[document_id]
+        known = origin.row
+        if origin.moved and known is not None:
+            self._tell(Change("moved", uri, was=known.uri, notices=notices))
+        elif known is not None and known.chunks > 0:
+            self._tell(Change("changed", uri, notices=notices))
+        else:
+            self._tell(Change("added", uri, notices=notices))
 
     def _fail(self, document: Document, reason: str) -> DocumentRow:
         """Report a failure, and return its row, which removes chunks from earlier runs.
@@ -260,6 +287,7 @@ class Ingester:
             title = known.title if known.own_title is None else known.own_title
             document = replace(document, metadata=known.metadata, names=known.names, title=title)
         self._counts.failed.append(Failure(document.uri, reason))
+        self._tell(Change("failed", document.uri, reason))
         return DocumentRow.of(document, kept, error=reason)
 
     def _fail_unread(self, unread: Unread) -> None:
@@ -297,11 +325,15 @@ class Ingester:
     def _prune(self, plan: Plan) -> int:
         present = {item.document_id for item in plan.items}
         gone = [
-            row.document_id
+            row
             for row in self._writer.known.values()
-            if row.document_id not in present and row.error is None and _is_gone(row, plan)
+            if row.document_id not in present
+            and (row.error is None or row.chunks > 0)
+            and _is_gone(row, plan)
         ]
-        self._writer.remove(gone)
+        self._writer.remove([row.document_id for row in gone])
+        for row in gone:
+            self._tell(Change("removed", row.uri))
         return len(gone)
 
 

@@ -67,12 +67,16 @@ class Unread:
 
 @dataclass(slots=True)
 class Plan:
-    """The result of a walk. `roots` are the URIs it started from."""
+    """The result of a walk. `roots` are the URIs it started from.
+
+    `shown` are the pictures that documents show, at or below their folder; they need not exist.
+    """
 
     items: list[Item] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    roots: list[str] = field(default_factory=list)
+    roots: set[str] = field(default_factory=set)
+    shown: dict[Path, list[Path]] = field(default_factory=dict)
 
     @property
     def skipped_types(self) -> dict[str, int]:
@@ -85,22 +89,26 @@ class Plan:
 
     def is_unreadable(self, uri: str) -> bool:
         """Return whether a URI is at or below one that could not be read."""
-        return below(uri, (unread.uri for unread in self.unread))
+        return below(uri, {unread.uri for unread in self.unread})
 
 
 def make_plan(
     paths: Iterable[str | Path],
     given: Edits,
     known: Mapping[str, Sequence[str]] | None = None,
+    *,
+    asked_for: bool = True,
 ) -> Plan:
     """Find the files at and below `paths`. Each real file occurs once.
 
     Hidden files and folders inside a folder are ignored. Files of unsupported types are listed
     in `skipped`; if they are named in `paths`, they fail. `given` is metadata for all of them.
     `known` are the names of the
-    documents in the library by id; those that still lead to the file remain its names.
+    documents in the library by id; those that still lead to the file remain its names. With
+    `asked_for` off, `paths` are treated as if they were found in a folder, and those that do not
+    exist are roots without files.
     """
-    walk = _Walk(given, known or {})
+    walk = _Walk(given, known or {}, asked_for)
     for path in paths:
         walk.add_root(Path(path))
     return walk.finish()
@@ -109,8 +117,9 @@ def make_plan(
 class _Walk:
     """Collects the names of each real file, and then makes an item of each."""
 
-    def __init__(self, given: Edits, known: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, given: Edits, known: Mapping[str, Sequence[str]], asked_for: bool) -> None:
         self._plan = Plan()
+        self._are_asked_for = asked_for
         self._given = given
         self._known = known
         self._sidecars = Sidecars()
@@ -123,18 +132,21 @@ class _Walk:
         try:
             real, name = path.resolve(strict=True), named_path(path)
         except (OSError, RuntimeError, ValueError) as error:
+            if not self._are_asked_for and not os.path.lexists(path):
+                self._plan.roots.add(uri_of(path.absolute()))
+                return
             reason = getattr(error, "strerror", None) or str(error)
             self._plan.unread.append(
                 Unread(uri_of(path.absolute()), f"{reason}; check the path", exists=False)
             )
             return
         if real.is_dir():
-            self._plan.roots.append(uri_of(real))
+            self._plan.roots.add(uri_of(real))
             for file in self._files(real):
                 self._add_name(file, named=False)
         else:
-            self._plan.roots.append(uri_of(name))
-            self._add_name(name, named=True)
+            self._plan.roots.add(uri_of(name))
+            self._add_name(name, named=self._are_asked_for)
 
     def _files(self, top: Path) -> Iterator[Path]:
         def unreadable(error: OSError) -> None:
@@ -227,7 +239,10 @@ class _Walk:
 
         Only images at or below its own folder: a document must not add files from elsewhere.
         """
-        for link in picture_links(document, media_type):
+        links = picture_links(document, media_type)
+        if links:
+            self._plan.shown[document] = [link.path for link in links]
+        for link in links:
             if not link.path.is_relative_to(document.parent) or not os.path.isfile(link.path):
                 continue
             if link.caption:

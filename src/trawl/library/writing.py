@@ -13,6 +13,7 @@ from trawl.errors import NotFoundError, TrawlError, UsageError
 from trawl.ingest import (
     Ingester,
     IngestOptions,
+    OnChange,
     PagesRead,
     Plan,
     Progress,
@@ -65,11 +66,7 @@ class Writing:
         given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
         options = identity.ingest_options(self.settings, self._models)
         with self._writer() as writer:
-            plan = make_plan(
-                inputs.paths_of(paths),
-                given,
-                {row.document_id: (row.uri, *row.names) for row in writer.known.values()},
-            )
+            plan = make_plan(inputs.paths_of(paths), given, _names(writer))
             if retry_failed:
                 failed = {row.document_id for row in writer.known.values() if row.error is not None}
                 plan.items = [item for item in plan.items if item.document_id in failed]
@@ -79,6 +76,29 @@ class Writing:
             report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
         self._store.refresh()
         return report
+
+    def sync(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+        on_change: OnChange | None = None,
+    ) -> tuple[Report, Plan]:
+        """Make the library equal to some files and directories, which may be gone.
+
+        Unlike `add`, it removes the documents of paths that do not exist, and skips single files
+        of types that are not read. `on_change` is called for each file that is not unchanged,
+        possibly in another thread. Returns the report, and the plan that was carried out.
+        """
+        given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
+        options = identity.ingest_options(self.settings, self._models)
+        with self._writer() as writer:
+            plan = make_plan(paths, given, _names(writer), asked_for=False)
+            ingester = self._ingester(writer, options)
+            report = ingester.run(plan, prune=True, progress=progress, on_change=on_change)
+        self._store.refresh()
+        return report, plan
 
     def add_records(
         self,
@@ -236,3 +256,8 @@ def _after(done: int, progress: Progress | None) -> Progress | None:
     if progress is None:
         return None
     return lambda more, total, uri: progress(done + more, done + total, uri)
+
+
+def _names(writer: Writer) -> dict[str, tuple[str, ...]]:
+    """Return the names of each document by its id."""
+    return {row.document_id: (row.uri, *row.names) for row in writer.known.values()}

@@ -40,7 +40,7 @@ from trawl.readers.formats import (
     read_head,
 )
 from trawl.readers.markdown import PictureLink
-from trawl.readers.sidecars import Sidecar, Sidecars
+from trawl.readers.sidecars import TABLE_NAMES, Sidecar, Sidecars
 from trawl.readers.text import looks_like_text
 from trawl.readers.unread import foreign_content, suffix_of, unread_reason
 from trawl.readers.values import coerce_option
@@ -50,7 +50,9 @@ __all__ = [
     "FORMATS",
     "IN_PROCESS",
     "READERS",
+    "SHOWING",
     "SUFFIXES",
+    "TABLE_NAMES",
     "Format",
     "Limits",
     "PageProgress",
@@ -99,6 +101,11 @@ _LINKS: dict[str, Callable[[Path], list[PictureLink]]] = {
     "text/html": web.picture_links,
     "text/x-tex": latex.picture_links,
 }
+
+SHOWING = frozenset(
+    suffix for format_ in FORMATS if format_.media_type in _LINKS for suffix in format_.suffixes
+)
+"""The extensions of documents whose pictures `picture_links` returns."""
 
 _BY_SUFFIX = {suffix: format_ for format_ in FORMATS for suffix in format_.suffixes}
 SUFFIXES = frozenset(_BY_SUFFIX)
