@@ -288,7 +288,8 @@ class Answer(Presented):
     neighbours. `more` is the number of further hits of the page that are not listed because
     they are unlikely to match. `notices` state where the search differs from the request, such as a
     truncated query. `version` is the version of the library that was searched. `cursor`
-    continues with the next page; it is None on the last. `thumbnail` returns the JPEG file of
+    continues with the next page; it is None on the last. `total` is the number of documents
+    that match, if the request only filters. `thumbnail` returns the JPEG file of
     a chunk, by id, for notebooks.
     """
 
@@ -301,6 +302,7 @@ class Answer(Presented):
     version: int = 0
     cursor: str | None = None
     more: int = 0
+    total: int | None = None
     thumbnail: Callable[[str], bytes] | None = field(default=None, repr=False, compare=False)
 
 

@@ -305,7 +305,6 @@ def test_one_line_says_it_all(tides: Library) -> None:
     ("line", "told"),
     [
         ("-moon", "only excludes"),
-        ("year:>=2020", "only filters"),
         ('"open', "(?s)quote.*\\^"),
         ("tide year:>=many", "year"),
         ("like:nothing:0", "no chunk 'nothing:0'"),

@@ -41,7 +41,7 @@ from trawl.types import (
 TRAWL = Path(sys.executable).with_name("trawl")
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = {
-    "init", "add", "search", "show", "edit", "rm", "status", "serve", "eval", "mcp", "demo",
+    "init", "add", "search", "list", "show", "edit", "rm", "status", "serve", "eval", "mcp", "demo",
 }  # fmt: skip
 ESCAPE = "\x1b"
 
@@ -417,7 +417,11 @@ def test_json_keeps_text_that_is_no_utf8() -> None:
     [
         (["search", "x", "-l", "nowhere"], 1, "no library at nowhere; create one with"),
         (["status", "-l", "nowhere"], 1, "no library at nowhere"),
-        (["search"], 2, "no query; give QUERY, --image FILE, --audio FILE or --like CHUNK_ID"),
+        (
+            ["search"],
+            2,
+            "no query; give QUERY, --image FILE, --audio FILE, --like CHUNK_ID or --where",
+        ),
         (["search", ""], 2, "the query is empty"),
         (["search", "  \n"], 2, "the query is empty"),
         (["search", "a " * 5_000], 2, "the query has"),

@@ -106,6 +106,10 @@ def test_answers_are_those_of_the_library(place: Path, server: str, tmp_path: Pa
         ["search", f"image:{picture}"],
         ["search", "--like", chunk_id, "--balance"],
         ["search", "--plain", "year:>=2020"],
+        ["search", "year:>=2019", "--sort", "-year", "--facet", "year"],
+        ["search", "--where", "year >= 2019", "--modality", "image"],
+        ["list", "--sort", "title"],
+        ["list", "--where", "year >= 2019", "--sort", "-year", "--limit", "2", "--facet", "year"],
         ["show", chunk_id],
         ["status"],
     ):

@@ -273,3 +273,22 @@ def test_a_removed_document_is_gone_at_once(tmp_path: Path) -> None:
             assert post(client, {"text": "kaon"})["results"] == []
             refused(client.delete(f"/v1/documents/{hit['document_id']}"), 404, "not-found")
     assert (tmp_path / "kaon.txt").exists()
+
+
+def test_filters_alone_list_what_matches(client: TestClient) -> None:
+    for params in ({"where": "year >= 2020"}, {"q": "year:>=2020"}):
+        got = client.get("/v1/search", params={**params, "sort": "-year", "facet": "year"})
+        assert got.status_code == 200, got.text
+        assert sources(got.json()) == ["muon2021.md", "muon2020.md"]
+        assert (got.json()["total"], got.json()["query"]) == (2, params.get("q", ""))
+        assert [one["value"] for one in got.json()["facets"][0]["counts"]] == [2020, 2021]
+    assert sources(post(client, {"modalities": ["image"]})) == ["red.png"]
+    assert sources(post(client, {"required": ["2020"], "where": "year > 0"})) == ["muon2020.md"]
+    assert post(client, {"text": "muon"})["total"] is None
+    assert "where" in refused(client.get("/v1/search"), 422, "usage")["detail"]
+    assert "where" in refused(client.post("/v1/search", json={"limit": 1}), 422, "usage")["detail"]
+    listed = client.get("/v1/documents", params={"sort": "-year", "where": "year > 0", "limit": 2})
+    assert [one["source"] for one in listed.json()["documents"]] == ["muon2021.md", "muon2020.md"]
+    named = client.get("/v1/documents", params={"name": "red.png"}).json()
+    assert (named["total"], named["documents"][0]["source"]) == (1, "red.png")
+    refused(client.get("/v1/documents", params={"sort": "nothing"}), 422, "filter")

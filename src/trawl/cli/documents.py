@@ -1,4 +1,4 @@
-"""``trawl edit``."""
+"""``trawl list`` and ``trawl edit``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,68 @@ from trawl.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, open_l
 from trawl.cli.output import print_json
 
 _OPERATION = re.compile(r"(?P<key>[^=]*?)(?P<sign>[+-]?)=(?P<text>.*)", re.DOTALL)
+
+
+def list_(
+    library: LibraryOption = DEFAULT_LIBRARY,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where", "-w", metavar="FILTER", help="Only documents that match this filter."
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="KEY",
+            help="Sort by a metadata key, title, added_at or size_bytes; -KEY sorts in "
+            "descending order.  [default: path]",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, help="Maximum number of documents.")
+    ] = 50,
+    offset: Annotated[
+        int, typer.Option("--offset", metavar="N", min=0, help="Number of documents to skip.")
+    ] = 0,
+    facet: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--facet",
+            metavar="KEY",
+            help="Count the values of a metadata key among all documents that match. Repeatable.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List documents: all of them, or those that match a filter.
+
+    \b
+    Examples:
+      trawl list
+      trawl list --where "year >= 2020" --sort -year --facet topic
+      trawl list --sort -added_at --limit 10
+    """
+    from trawl.cli.output import console, list_json, print_message
+    from trawl.cli.render import print_list
+
+    with open_library(library) as opened:
+        page = opened.document_page(
+            failed=False, where=where, sort=sort, offset=offset, limit=limit
+        )
+        facets = opened.facets(facet, where=where) if facet else ()
+    if json:
+        print_json(list_json(page.documents, page.total, facets))
+        return
+    print_list(console(), page.documents, sort, facets)
+    shown = offset + len(page.documents)
+    noun = "document" if page.total == 1 else "documents"
+    message = f"{page.total:,} {noun}" + (" match the filter" if where is not None else "")
+    if page.documents and len(page.documents) < page.total:
+        message += f"; this is {offset + 1:,} to {shown:,}"
+        message += f", the next page begins with --offset {shown}" if shown < page.total else ""
+    print_message(message)
 
 
 def edit(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trawl.evaluation import Evaluation, Half
     from trawl.library.interface import DocumentInfo, DocumentView
-    from trawl.types import Answer, Failure, Hit, Report, Space, Status
+    from trawl.types import Answer, Facet, Failure, Hit, Report, Space, Status
 
 PIPE_WIDTH = 80
 MAX_WIDTH = 100
@@ -194,11 +194,10 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "hits": [_hit(hit) for hit in answer.hits],
         **_fields(answer, ("no_good_match", "confidence", "notices", "more", "cursor", "took_ms")),
     }
+    if answer.total is not None:
+        found["total"] = answer.total
     if answer.facets:
-        found["facets"] = {
-            facet.key: [{"value": value, "documents": count} for value, count in facet.counts]
-            for facet in answer.facets
-        }
+        found["facets"] = _facets(answer.facets)
     return found
 
 
@@ -208,6 +207,25 @@ def _hit(hit: Hit) -> dict[str, Any]:
         for one in hit.moments
     ]
     return _fields(hit, _HIT) | {"span": hit.span.as_dict(), "moments": moments}
+
+
+def list_json(
+    documents: Iterable[DocumentInfo], total: int, facets: Iterable[Facet]
+) -> dict[str, Any]:
+    """Return the object that ``trawl list`` prints."""
+    found: dict[str, Any] = {
+        "documents": [_fields(document, _DOCUMENT) for document in documents],
+        "total": total,
+    }
+    counted = _facets(facets)
+    return found | {"facets": counted} if counted else found
+
+
+def _facets(facets: Iterable[Facet]) -> dict[str, Any]:
+    return {
+        facet.key: [{"value": value, "documents": count} for value, count in facet.counts]
+        for facet in facets
+    }
 
 
 def report_json(report: Report) -> dict[str, Any]:

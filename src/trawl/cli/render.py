@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import html
 import os
 import re
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from trawl.library.interface import DocumentInfo, DocumentView
     from trawl.types import (
         Answer,
+        Facet,
         Failure,
         Hit,
         Modality,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _INDENT = "    "
 _MARKED = re.compile(r"<mark>(.*?)</mark>", re.DOTALL)
 _SNIPPET_LINES = 3
+_VALUE_CELLS = 30
 _LISTED_NOTICES = 10
 _LISTED_TYPES = 10
 _MODALITIES: tuple[Modality, ...] = ("text", "image", "audio")
@@ -41,16 +44,55 @@ _MODALITIES: tuple[Modality, ...] = ("text", "image", "audio")
 def print_answer(out: Console, answer: Answer, *, explain: bool = False) -> None:
     """Print each hit with rank, modality, title, score, snippet and path, then the facets."""
     for hit in answer.hits:
-        _print_hit(out, hit, explain=explain)
-    for facet in answer.facets:
+        _print_hit(out, hit, explain=explain, scored=answer.total is None)
+    _print_facets(out, answer.facets)
+
+
+def _print_facets(out: Console, facets: Iterable[Facet]) -> None:
+    for facet in facets:
         shown = ", ".join(f"{clean(str(value))} ({count:,})" for value, count in facet.counts)
         for row in _wrapped(Text(f"{clean(facet.key)}: {shown or 'none'}"), out.width, None):
             out.print(row)
 
 
-def _print_hit(out: Console, hit: Hit, *, explain: bool) -> None:
+def print_list(
+    out: Console, documents: Iterable[DocumentInfo], sort: str | None, facets: Iterable[Facet]
+) -> None:
+    """Print the title and path of each document, and its value of the key that they are sorted by.
+
+    The facets follow.
+    """
+    key = (sort or "").removeprefix("-")
+    for document in documents:
+        value = document.metadata.get(key)
+        if key in ("media_type", "size_bytes", "added_at"):
+            value = getattr(document, key)
+        shown = "" if value is None else _list_value(value)
+        title = clean(" ".join(document.title.split())) or os.path.basename(clean(document.uri))
+        line = Text(_fit(title, out.width - cell_len(shown) - 2), style="bold")
+        out.print(line + Text(f"  {shown}", style="green") if shown else line)
+        out.print(Text(_INDENT + clean(short_path(document.uri)), style="dim"))
+    facets = list(facets)
+    if facets:
+        out.print()
+        _print_facets(out, facets)
+
+
+def _list_value(value: object) -> str:
+    """Return a value in at most a third of a line."""
+    match value:
+        case list():
+            text = ", ".join(value)
+        case datetime.datetime():
+            text = f"{value:%Y-%m-%d %H:%M}"
+        case _:
+            text = str(value)
+    return _fit(clean(text), _VALUE_CELLS) if cell_len(text) > _VALUE_CELLS else clean(text)
+
+
+def _print_hit(out: Console, hit: Hit, *, explain: bool, scored: bool) -> None:
     lead = f"{hit.rank:>2}  {hit.modality:<5}  "
-    score = f"{hit.score:.3f}"
+    score = f"{hit.score:.3f}" if scored else ""
     room = out.width - len(lead) - len(score) - 2
     title = clean(" ".join(hit.title.split())) or os.path.basename(clean(hit.uri))
     line = Text(lead, style="cyan")

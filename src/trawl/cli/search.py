@@ -100,7 +100,8 @@ def search(
     QUERY is text, with optional operators: "a phrase", +must, -without, year:>=2020,
     modality:image, image:plot.png^0.5 (docs/queries.md). QUERY, --image, --audio and
     --like are combined into one query. FILTER compares metadata keys, modality, title,
-    uri and media_type: year >= 2020 and source in ('arXiv', 'CERN').
+    uri and media_type: year >= 2020 and source in ('arXiv', 'CERN'). Filters alone list
+    what matches them.
 
     \b
     Examples:
@@ -111,7 +112,7 @@ def search(
       echo "police siren" | trawl search - --json
     """
     line = _from_stdin() if words == ["-"] else " ".join(words) if words else None
-    _check(line, has_media=bool(image or audio or like))
+    _check(line, is_given=bool(image or audio or like or where or modality))
     options: SearchKeywords = {
         "modality": [each.value for each in modality or ()],
         "limit": limit,
@@ -160,13 +161,15 @@ def _parse_quotas(pairs: Iterable[str]) -> dict[str, int]:
     return quotas
 
 
-def _check(line: str | None, *, has_media: bool) -> None:
+def _check(line: str | None, *, is_given: bool) -> None:
     from trawl.errors import QueryError
 
     if line is not None and any("\ud800" <= character <= "\udfff" for character in line):
         raise QueryError("the query is not valid UTF-8")
-    if line is None and not has_media:
-        raise QueryError("no query; give QUERY, --image FILE, --audio FILE or --like CHUNK_ID")
+    if line is None and not is_given:
+        raise QueryError(
+            "no query; give QUERY, --image FILE, --audio FILE, --like CHUNK_ID or --where FILTER"
+        )
 
 
 def _print(answer: Answer, *, is_filtered: bool, nearest: bool, explain: bool) -> None:
@@ -176,6 +179,9 @@ def _print(answer: Answer, *, is_filtered: bool, nearest: bool, explain: bool) -
     print_answer(console(), answer, explain=explain)
     if not answer.hits and answer.no_good_match and not nearest:
         print_message("no good match; list the nearest results with --nearest")
+    elif answer.total is not None:
+        verb = "document matches" if answer.total == 1 else "documents match"
+        print_message(f"{answer.total:,} {verb}" if answer.total else "no document matches")
     elif not answer.hits:
         print_message("no results" + (" match the filter" if is_filtered else ""))
     elif answer.no_good_match:

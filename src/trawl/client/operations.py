@@ -191,12 +191,13 @@ def documents(
     notices: bool | None = None,
     where: str | None = None,
     name: str | None = None,
+    sort: str | None = None,
     limit: int = 100,
     offset: int = 0,
 ) -> Steps[DocumentPage]:
-    """Return a page of documents, including failed ones, sorted by path.
+    """Return a page of documents, including failed ones, sorted by path or by `sort`.
 
-    `name` is a file name without directories.
+    `name` is a file name without directories. ``-KEY`` sorts in descending order.
     """
     params = _without_empty(
         {
@@ -204,6 +205,7 @@ def documents(
             "notices": notices,
             "where": where,
             "name": name,
+            "sort": sort,
             "limit": limit,
             "offset": offset,
         }

@@ -13,16 +13,17 @@ from typing import Any, BinaryIO, Unpack
 
 from trawl.client.clients import Client
 from trawl.client.operations import Part
-from trawl.client.records import Document, DocumentContents, Job
+from trawl.client.records import Document, DocumentContents, DocumentPage, Job
 from trawl.errors import NotFoundError, UsageError
 from trawl.ingest import Item, make_plan
 from trawl.library import Original
 from trawl.query import MediaPart, parse_query
 from trawl.search import SearchKeywords, search_options
-from trawl.types import Answer, Failure, Notice, Report, Status
+from trawl.types import Answer, Facet, Failure, Notice, Report, Status
 
 _ID = re.compile(r"[0-9a-f]{24}(:[0-9]+)?")
 _FILES_AT_ONCE = 50
+_DOCUMENTS_AT_ONCE = 1000
 _BYTES_AT_ONCE = 16 * 2**20
 # base64 adds a third, and the server limits the size of a JSON body.
 _JSON_BYTES_AT_ONCE = 4 * 2**20
@@ -76,6 +77,37 @@ class RemoteLibrary:
     def show(self, target: str) -> DocumentContents:
         """Return a document with its chunks, by document id, chunk id or file name."""
         return self._client.show(self._id_of(target))
+
+    def document_page(
+        self,
+        *,
+        failed: bool | None = None,
+        where: str | None = None,
+        sort: str | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> DocumentPage:
+        """Return a page of the documents, in requests of up to 1,000. See `Library`."""
+        found: list[Document] = []
+        following: int | None = offset
+        while following is not None and (limit is None or len(found) < limit):
+            wanted = _DOCUMENTS_AT_ONCE if limit is None else limit - len(found)
+            page = self._client.documents(
+                failed=failed,
+                where=where,
+                sort=sort,
+                offset=following,
+                limit=min(_DOCUMENTS_AT_ONCE, wanted),
+            )
+            found += page.documents
+            following, total = page.next_offset, page.total
+        return DocumentPage(tuple(found), total if found else 0, following)
+
+    def facets(
+        self, keys: Sequence[str], *, where: str | None = None, limit: int = 100
+    ) -> tuple[Facet, ...]:
+        """Count the values of columns. See `Library.facets`."""
+        return self._client.facets(keys, where=where, limit=limit)
 
     def status(self) -> Status:
         """Return counts, spaces and failures. See `Library.status`."""

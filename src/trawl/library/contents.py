@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from trawl.errors import FilterError, GoneError, NotFoundError, UsageError
 from trawl.ingest import is_file, leads_to, path_of
@@ -16,6 +16,7 @@ from trawl.query import Filter, OneOf, bind, to_sql
 from trawl.store import DocumentRow, Snapshot, Store, filter_column, has_name
 from trawl.types import Facet, Failure, Modality, Notice, Space, Status, StoredChunk
 
+_FILE_PROPERTIES = ("added_at", "size_bytes")
 _ADD_AGAIN = "add it again, or remove the document"
 
 
@@ -29,7 +30,7 @@ class DocumentContents:
 
 @dataclass(frozen=True, slots=True)
 class DocumentPage:
-    """One page of documents, sorted by address. `total` counts the documents of all pages."""
+    """One page of documents. `total` counts the documents of all pages."""
 
     documents: tuple[DocumentRow, ...]
     total: int
@@ -69,12 +70,14 @@ def read_status(store: Store, spaces: Sequence[Space]) -> Status:
 
 def list_documents(
     store: Store,
+    *,
     failed: bool | None,
     notices: bool | None,
-    where: str | None,
+    where: str | Filter | None,
+    name: str | None,
+    sort: str | None,
     offset: int,
     limit: int | None,
-    name: str | None = None,
 ) -> DocumentPage:
     """Return a page of documents, including failed ones unless a filter is given.
 
@@ -85,6 +88,26 @@ def list_documents(
             raise UsageError(f"{option} must be a number, not {kind_of(number)}")
     if offset < 0 or (limit is not None and limit < 0):
         raise UsageError(f"offset {offset} and limit {limit}: neither may be negative")
+    state = _state(store, failed, notices, name)
+    ids = store.document_ids(state)
+    condition = _sql(store.snapshot(), where, ())
+    if condition is not None:
+        among = store.snapshot().document_ids(condition)
+        ids = [document_id for document_id in ids if document_id in among]
+    if sort is not None:
+        ids = _sorted(store, ids, state, sort)
+    end = None if limit is None else offset + limit
+    page = ids[offset:end]
+    # One query for all documents is faster than a query by ids.
+    is_whole = page == ids and condition is None
+    found = store.documents(state) if is_whole else store.documents_of(page)
+    rows = {row.document_id: row for row in found}
+    listed = tuple(rows[document_id] for document_id in page if document_id in rows)
+    return DocumentPage(listed, len(ids))
+
+
+def _state(store: Store, failed: bool | None, notices: bool | None, name: str | None) -> str | None:
+    """Return the condition on rows of ``documents``, or None."""
     conditions = [
         f"{column} IS {'NOT ' if wanted else ''}NULL"
         for column, wanted in (("error", failed), ("notices", notices))
@@ -94,17 +117,27 @@ def list_documents(
         conditions = ["false"] if notices else conditions[:-1]
     if name is not None:
         conditions.append(has_name(name))
-    state = " AND ".join(conditions) or None
-    ids = store.document_ids(state)
-    condition = _sql(store.snapshot(), where, ())
-    if condition is not None:
-        among = store.snapshot().document_ids(condition)
-        ids = [document_id for document_id in ids if document_id in among]
-    end = None if limit is None else offset + limit
-    page = ids[offset:end]
-    # One query for all documents is faster than a query by ids.
-    rows = store.documents(state) if page == ids and condition is None else None
-    return DocumentPage(tuple(rows or store.documents_of(page)), len(ids))
+    return " AND ".join(conditions) or None
+
+
+def _sorted(store: Store, ids: Sequence[str], state: str | None, sort: str) -> list[str]:
+    """Sort documents, which are sorted by address, by a column or a property of their files."""
+    key = sort.removeprefix("-")
+    columns = store.snapshot().columns
+    values: dict[str, Any]
+    if key in columns:
+        table = store.snapshot().matching(None, ["document_id", filter_column(key)])
+        values = dict(zip(*(table[one].to_pylist() for one in table.column_names[:2]), strict=True))
+    elif key in _FILE_PROPERTIES:
+        values = {row.document_id: getattr(row, key) for row in store.documents(state)}
+    else:
+        raise FilterError(
+            f"no column {key!r} to sort by; columns: "
+            f"{', '.join(sorted({*columns, *_FILE_PROPERTIES}))}"
+        )
+    present = [one for one in ids if values.get(one) is not None]
+    missing = [one for one in ids if values.get(one) is None]
+    return sorted(present, key=values.__getitem__, reverse=sort.startswith("-")) + missing
 
 
 def count_values(

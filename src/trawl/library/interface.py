@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol, Unpack
 
 from trawl.library.contents import Original
 from trawl.search import SearchKeywords
-from trawl.types import Answer, Metadata, Report, Status, StoredChunk
+from trawl.types import Answer, Facet, Metadata, Report, Status, StoredChunk
 
 
 class DocumentInfo(Protocol):
@@ -44,6 +44,15 @@ class DocumentView(Protocol):
     def chunks(self) -> Sequence[StoredChunk]: ...
 
 
+class DocumentList(Protocol):
+    """A page of documents; `total` counts the documents of all pages."""
+
+    @property
+    def documents(self) -> Sequence[DocumentInfo]: ...
+    @property
+    def total(self) -> int: ...
+
+
 class SearchLibrary(Protocol):
     """The methods of `Library` that also work on a server. `Library` documents them."""
 
@@ -74,6 +83,20 @@ class SearchLibrary(Protocol):
     ) -> Answer: ...
 
     def show(self, target: str) -> DocumentView: ...
+
+    def document_page(
+        self,
+        *,
+        failed: bool | None = None,
+        where: str | None = None,
+        sort: str | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> DocumentList: ...
+
+    def facets(
+        self, keys: Sequence[str], *, where: str | None = None, limit: int = 100
+    ) -> tuple[Facet, ...]: ...
 
     def status(self) -> Status: ...
 

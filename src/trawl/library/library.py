@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Unpack
 
 from trawl.encoders import load_reranker
-from trawl.errors import NotFoundError, QueryError
+from trawl.errors import NotFoundError
 from trawl.library import identity, inputs
 from trawl.library.contents import (
     DocumentContents,
@@ -34,6 +34,7 @@ from trawl.search import (
     SearchKeywords,
     SearchOptions,
     SearchRequest,
+    browse,
     search_options,
 )
 from trawl.settings import Settings, load_settings
@@ -131,6 +132,10 @@ class Library(Writing):
         the directory of a cross-encoder. A `cursor` from an answer returns the next page,
         from the version of the library that answered.
 
+        With a filter (`where`, `modality`, `required`, `excluded`) and nothing to search for,
+        the documents that match are listed, sorted by `sort` or by address; `Answer.total`
+        counts them.
+
         Raises `QueryError`, `FilterError` or `UsageError` if the request is invalid, and
         `NotFoundError` if there is no such chunk.
         """
@@ -162,8 +167,6 @@ class Library(Writing):
         chosen = search_options(options, **changes)
         parsed = self._inputs.line(line, chosen, files=files)
         query = parsed.parts + self._inputs.parts(None, image, audio, like, parts)
-        if not query:
-            raise QueryError("the query only filters; add a word, an image or a sound")
         narrowed = inputs.join_filters(parsed.where, chosen.where, where)
         return self._search(query, narrowed, parsed.options)
 
@@ -175,10 +178,14 @@ class Library(Writing):
             version, offset = inputs.parse_cursor(options.cursor)
             snapshot = self._store.snapshot_at(version)
             options = search_options(options, offset=offset)
-        answer = self._open_searcher().search(SearchRequest(query, where, options), snapshot)
+        if query:
+            answer = self._open_searcher().search(SearchRequest(query, where, options), snapshot)
+        else:
+            answer = browse(where, options, snapshot)
         end = options.offset + options.limit
         # A page with quotas may lack results of one modality and still not be the last.
-        is_last = len(answer.hits) < (1 if options.quotas else options.limit)
+        is_last = len(answer.hits) < (1 if options.quotas and query else options.limit)
+        is_last |= answer.total is not None and end >= answer.total
         answer = replace(answer, thumbnail=self.thumbnail)
         if is_last or end + options.limit > MAX_RESULTS:
             return answer
@@ -259,26 +266,52 @@ class Library(Writing):
             raise NotFoundError(f"no chunk {chunk_id!r} in this library")
         return open_original(document)
 
-    def documents(self, *, failed: bool | None = None) -> list[DocumentRow]:
-        """Return the documents, sorted by address; `failed` selects failed or indexed ones."""
-        return list(self.document_page(failed=failed).documents)
+    def documents(
+        self,
+        *,
+        failed: bool | None = None,
+        where: str | Filter | None = None,
+        sort: str | None = None,
+    ) -> list[DocumentRow]:
+        """Return the documents, all or those that match a filter.
+
+        ::
+
+            library.documents(where="year >= 2020", sort="-year")
+
+        They are sorted by address, or by `sort` as in `document_page`. `failed` selects failed
+        or indexed ones.
+        """
+        return list(self.document_page(failed=failed, where=where, sort=sort).documents)
 
     def document_page(
         self,
         *,
         failed: bool | None = None,
         notices: bool | None = None,
-        where: str | None = None,
+        where: str | Filter | None = None,
         name: str | None = None,
+        sort: str | None = None,
         offset: int = 0,
         limit: int | None = None,
     ) -> DocumentPage:
-        """Return a page of the documents, sorted by address, and their total number.
+        """Return a page of the documents, and their total number.
 
         `failed` and `notices` select by error and notices, `name` by file name; `where` excludes
-        failed ones.
+        failed ones. `sort` is a metadata key, `title`, `uri`, `media_type`, `modality`,
+        `added_at` or `size_bytes`; ``-KEY`` sorts in descending order, and documents without a
+        value come last. By default they are sorted by address. Raises `FilterError`.
         """
-        return list_documents(self._store, failed, notices, where, offset, limit, name)
+        return list_documents(
+            self._store,
+            failed=failed,
+            notices=notices,
+            where=where,
+            name=name,
+            sort=sort,
+            offset=offset,
+            limit=limit,
+        )
 
     def facets(
         self,

@@ -158,7 +158,9 @@ class _Builder:
 
     def check_result(self, query: ParsedQuery) -> None:
         """Raise `QueryError` if the query only excludes, or leaves no modality."""
-        away = [isinstance(each, Excluded) or _weight_of(each) < 0 for each in query.clauses]
+        # What matches a filter can be listed without what is excluded.
+        excluding = () if query.where is not None or query.modalities else Excluded
+        away = [isinstance(each, excluding) or _weight_of(each) < 0 for each in query.clauses]
         if any(away) and not any(term.weight > 0 for term in query.terms):
             raise self.line.error(
                 self.places[away.index(True)],

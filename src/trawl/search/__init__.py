@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trawl.search.options import MAX_RESULTS, SearchKeywords, SearchOptions, search_options
 
 if TYPE_CHECKING:
+    from trawl.search.browsing import browse
     from trawl.search.caches import normalised
     from trawl.search.request import MAX_QUERY_CHARACTERS, Like, QueryPart, SearchRequest
     from trawl.search.searcher import Gathered, Searcher
@@ -21,6 +22,7 @@ _MODULES = {
     "QueryPart": "request",
     "SearchRequest": "request",
     "Searcher": "searcher",
+    "browse": "browsing",
     "normalised": "caches",
 }
 
@@ -34,6 +36,7 @@ __all__ = [
     "SearchOptions",
     "SearchRequest",
     "Searcher",
+    "browse",
     "normalised",
     "search_options",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from trawl.errors import FilterError
 from trawl.ranking import Fused, Fusion, balance, by_quota, deal_out
 from trawl.search.options import SearchOptions
-from trawl.search.request import SearchRequest
 from trawl.search.snippets import snippet
 from trawl.store import Snapshot, filter_column
 from trawl.types import ColumnType, Facet, Hit, Modality, Moment, StoredChunk, Value
@@ -102,11 +101,12 @@ def _is_arranged(options: SearchOptions) -> bool:
 def _columns(options: SearchOptions, known: Mapping[str, ColumnType]) -> list[str]:
     columns = ["document_id", "modality"]
     if options.sort is not None:
-        columns.append(_column(options.sort.removeprefix("-"), known, "sort by"))
+        columns.append(known_column(options.sort.removeprefix("-"), known, "sort by"))
     return list(dict.fromkeys(columns))
 
 
-def _column(key: str, known: Mapping[str, ColumnType], purpose: str) -> str:
+def known_column(key: str, known: Mapping[str, ColumnType], purpose: str) -> str:
+    """Return the column of a key. Raises `FilterError` if the library has none."""
     if key not in known:
         raise FilterError(f"no column {key!r} to {purpose}; columns: {', '.join(sorted(known))}")
     return filter_column(key)
@@ -195,14 +195,14 @@ def _cosines(items: Sequence[Fused], snapshot: Snapshot) -> NDArray[np.float64]:
     return alike
 
 
-def hits_of(request: SearchRequest, snapshot: Snapshot, page: Page) -> tuple[Hit, ...]:
-    """Load the chunks of a page and return its hits."""
+def hits_of(text: str, options: SearchOptions, snapshot: Snapshot, page: Page) -> tuple[Hit, ...]:
+    """Load the chunks of a page and return its hits. `text` is the query's, for snippets."""
     moments = [moment for item in page.items for moment in page.moments.get(item.row, ())]
     rows = [item.row for item in (*page.items, *moments)]
     chunks = dict(zip(rows, snapshot.take(rows), strict=True))
     return tuple(
-        _hit(rank, item, chunks, page.moments.get(item.row, ()), request)
-        for rank, item in enumerate(page.items, start=request.options.offset + 1)
+        _hit(rank, item, chunks, page.moments.get(item.row, ()), text, options)
+        for rank, item in enumerate(page.items, start=options.offset + 1)
     )
 
 
@@ -211,7 +211,8 @@ def _hit(
     item: Fused,
     chunks: Mapping[int, StoredChunk],
     moments: Sequence[Fused],
-    request: SearchRequest,
+    text: str,
+    options: SearchOptions,
 ) -> Hit:
     chunk = chunks[item.row]
     return Hit(
@@ -222,7 +223,7 @@ def _hit(
         uri=chunk.uri,
         modality=chunk.modality,
         title=chunk.title,
-        snippet=snippet(chunk.text, request.text, request.options.fuzzy),
+        snippet=snippet(chunk.text, text, options.fuzzy),
         span=chunk.span,
         metadata=chunk.metadata,
         evidence=item.evidence,
@@ -239,18 +240,19 @@ def count_facets(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> t
     """Count the values of the requested columns over the matching documents."""
     if not options.facets:
         return ()
-    columns = {key: _column(key, snapshot.columns, "count") for key in options.facets}
+    columns = {key: known_column(key, snapshot.columns, "count") for key in options.facets}
     fields = snapshot.fields(
         [int(row) for row in fused.rows], ["document_id", *dict.fromkeys(columns.values())]
     )
     documents = {values["document_id"]: values for values in fields.values()}
     return tuple(
-        Facet(key, _counted(values[column] for values in documents.values()))
+        Facet(key, counted(values[column] for values in documents.values()))
         for key, column in columns.items()
     )
 
 
-def _counted(values: Any) -> tuple[tuple[Value, int], ...]:
+def counted(values: Iterable[Any]) -> tuple[tuple[Value, int], ...]:
+    """Count values, most frequent first; a list counts for each of its items."""
     counts: Counter[Value] = Counter()
     for value in values:
         if isinstance(value, list):

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from trawl.encoders import Model, encode_query, load_reranker, tokens_cut
 from trawl.errors import QueryError, UsageError
-from trawl.query import Comparison, bind, to_sql
+from trawl.query import Comparison, to_sql
 from trawl.ranking import Fusion, Method, Null, Prior, answer_odds, fuse
 from trawl.search.arrange import Page, arrange, count_facets, hits_of
+from trawl.search.browsing import filter_conditions
 from trawl.search.caches import Nulls, QueryVectors
 from trawl.search.options import MAX_RESULTS
 from trawl.search.request import Like, QueryPart, SearchRequest
@@ -131,7 +132,7 @@ class Searcher:
             with _timed(timings, "hydrate"):
                 listed = options.nearest or not fused.no_good_match
                 page = arrange(options, snapshot, fused) if listed else Page([], {})
-                hits = hits_of(request, snapshot, page)
+                hits = hits_of(request.text, options, snapshot, page)
                 counted = fused if options.all else fused.likely()
                 facets = count_facets(options, snapshot, counted) if listed else ()
         return Answer(
@@ -333,13 +334,7 @@ def _first(ranking: Ranking, depth: int) -> Ranking:
 
 def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
     """Return the condition that every hit must meet, as SQL, or None."""
-    conditions = []
-    if request.where is not None:
-        conditions.append(to_sql(bind(request.where, snapshot.columns), filter_column))
-    for phrase in request.options.required:
-        conditions.append(snapshot.holding(phrase))
-    for phrase in request.options.excluded:
-        conditions.append(f"NOT ({snapshot.holding(phrase)})")
+    conditions = filter_conditions(request.where, request.options, snapshot)
     for part in request.parts:
         if isinstance(part.media, Like) and part.weight > 0:
             # Exclude the chunk's own document: windows of one recording overlap.

@@ -87,7 +87,12 @@ class _Options(BaseModel):
 
 
 class _Line(BaseModel):
-    q: Text = Field(description=LINE, examples=["muon decay -cosmic year:>=2015"])
+    q: Text | None = Field(
+        None,
+        description=f"{LINE} Without it, the documents that match `where` and `modality` are "
+        "listed.",
+        examples=["muon decay -cosmic year:>=2015"],
+    )
     modality: list[Modality] | None = Field(None, description=MODALITY)
 
 
@@ -101,7 +106,10 @@ class LineQuery(_Options, _Line):
 
     def query(self) -> SearchQuery:
         """Return the query. Raises `UsageError` for contradictory options."""
-        return SearchQuery(line=self.q, options=search_options(**self._given(), facets=self.facet))
+        options = search_options(**self._given(), facets=self.facet)
+        if self.q is None and not (options.where or options.modality):
+            raise UsageError("the query is empty; set q, or where or modality to list what matches")
+        return SearchQuery(line=self.q, options=options)
 
 
 class PartBody(BaseModel):

@@ -55,10 +55,6 @@ _MAX_FILTERS = 16
 # 100,000 chunks takes a third of one.
 _MAX_LISTED = 5_000
 
-# Rows that a filter lists by id. Tens of thousands take seconds to parse; reading the words of
-# 100,000 chunks takes a third of one.
-_MAX_LISTED = 5_000
-
 # The engine takes the first of the words that are near enough, in alphabetical order.
 _MAX_EXPANSIONS = 1_000
 
@@ -320,6 +316,10 @@ class Snapshot:
             return held
         found = self.fields(rows, STORED_COLUMNS)
         return [stored_chunk(found[row]) for row in rows]
+
+    def matching(self, where: str | None, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of the chunks that match a filter, with their row ids."""
+        return self._dataset.to_table(columns=list(columns), filter=where, with_row_id=True)
 
     def document_ids(self, where: str) -> frozenset[str]:
         """Return the ids of the documents with a chunk that matches the filter."""

@@ -225,6 +225,9 @@ class DetailedResponse(SearchResponse):
         description="Cursor of the next page, in the library as it was; null after the last."
     )
     version: int = Field(description="Version of the library that was searched.")
+    total: int | None = Field(
+        None, description="Number of documents that match, if the request only filters."
+    )
     facets: list[FacetOut] = Field(description="Counts of the requested columns.")
     took_ms: dict[str, float] = Field(
         description="Duration of each search stage in milliseconds; `total` is the sum.",
@@ -243,6 +246,7 @@ class DetailedResponse(SearchResponse):
             version=self.version,
             cursor=self.cursor,
             more=self.more,
+            total=self.total,
         )
 
 
@@ -265,6 +269,7 @@ def answer_fields(answer: Answer, root_path: str = "", *, detailed: bool = False
             "took_ms": dict(answer.took_ms),
             "cursor": answer.cursor,
             "version": answer.version,
+            "total": answer.total,
             "facets": [FacetOut.from_facet(facet).model_dump() for facet in answer.facets],
         }
     return fields

@@ -87,12 +87,18 @@ async def documents(
         str | None,
         Query(min_length=1, max_length=1000, description="Only documents with this file name."),
     ] = None,
+    sort: Annotated[
+        Column | None,
+        Query(
+            description="A column, `added_at` or `size_bytes`; `-KEY` sorts in descending order."
+        ),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of documents.")] = 100,
     offset: Annotated[
         int, Query(ge=0, le=1_000_000_000, description="Number of documents to skip.")
     ] = 0,
 ) -> DocumentPage:
-    """List the documents, including failed files, ordered by path.
+    """List the documents, including failed files, ordered by path or by `sort`.
 
     Failed files have no metadata, so a filter never matches them.
     """
@@ -102,6 +108,7 @@ async def documents(
         notices=notices,
         where=where,
         name=name,
+        sort=sort,
         offset=offset,
         limit=limit,
     )

@@ -138,9 +138,13 @@ async def search_by_image(
 async def search_by_line(
     request: Request, service: ServiceOf, line: Annotated[LineQuery, Query()]
 ) -> Response:
-    """Search with the query language, filters, paging, facets and a choice of fusion."""
+    """Search with the query language, filters, paging, facets and a choice of fusion.
+
+    Filters alone (`where`, `modality`, `q=year:2015`) list the documents that match, each with
+    its first match; `total` counts them.
+    """
     found = await service.search(line.query(), _detailed(request), use_cache=line.use_cache)
-    return _respond(line.q, found)
+    return _respond(line.q or "", found)
 
 
 @router.post(
@@ -303,6 +307,7 @@ def _with_media(body: SearchBody, files: Mapping[str, BinaryIO]) -> _Received:
             unnamed.pop(part.file, None)
             media.append(_Medium(files[part.file], None, part.weight))
     media += [_Medium(stream, None, 1.0) for stream in unnamed.values()]
-    if not (body.text or body.q or body.like or body.parts or media):
-        raise UsageError("the query is empty; set text, q, image, audio, like or parts")
+    filters = body.where or body.modalities or body.required or body.excluded
+    if not (body.text or body.q or body.like or body.parts or media or filters):
+        raise UsageError("the query is empty; set text, q, image, audio, like, parts or where")
     return _Received(body, media)

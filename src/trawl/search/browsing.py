@@ -1,0 +1,98 @@
+"""Browsing: what matches a filter, without a query."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from trawl.errors import QueryError
+from trawl.query import Filter, bind, to_sql
+from trawl.ranking import Fused
+from trawl.search.arrange import Page, counted, hits_of, known_column
+from trawl.search.options import SearchOptions
+from trawl.store import Snapshot, filter_column
+from trawl.types import Answer, Facet
+
+_NEED_A_QUERY = (
+    "rerank",
+    "balance",
+    "quotas",
+    "interleave",
+    "diversity",
+    "weights",
+    "per_document",
+)
+
+
+def filter_conditions(
+    where: Filter | None, options: SearchOptions, snapshot: Snapshot
+) -> list[str]:
+    """Return the SQL conditions of a filter, and of required and excluded words."""
+    conditions = []
+    if where is not None:
+        conditions.append(to_sql(bind(where, snapshot.columns), filter_column))
+    conditions += [snapshot.holding(phrase) for phrase in options.required]
+    conditions += [f"NOT ({snapshot.holding(phrase)})" for phrase in options.excluded]
+    return conditions
+
+
+def browse(where: Filter | None, options: SearchOptions, snapshot: Snapshot) -> Answer:
+    """Return the documents that match a filter, sorted by `options.sort`, or by address.
+
+    Each document is one hit: its first chunk that matches. Facets count all documents that match.
+    Raises `QueryError` if there is nothing to filter by.
+    """
+    began = time.perf_counter()
+    conditions = filter_conditions(where, options, snapshot)
+    # Without other words, a phrase or fuzzy word has no score to raise.
+    conditions += [snapshot.holding(phrase) for phrase in options.phrases]
+    if options.modality:
+        wanted = ", ".join(f"'{modality}'" for modality in options.modality)
+        conditions.append(f"modality IN ({wanted})")
+    if not conditions or options.fuzzy:
+        raise QueryError("the query is empty; give text, an image, a sound or a filter")
+    columns = {key: known_column(key, snapshot.columns, "count") for key in options.facets}
+    descending = options.sort is not None and options.sort.startswith("-")
+    key = known_column((options.sort or "uri").removeprefix("-"), snapshot.columns, "sort by")
+    rows = _first_rows(snapshot, " AND ".join(f"({one})" for one in conditions), key, columns)
+    end = options.offset + options.limit
+    listed = sort_rows(rows, key, descending)[options.offset : end]
+    page = Page([Fused(int(row["_rowid"]), 1.0, ()) for row in listed], {})
+    hits = hits_of("", options, snapshot, page)
+    return Answer(
+        hits,
+        {"total": round((time.perf_counter() - began) * 1000, 3)},
+        confidence=1.0,
+        facets=tuple(
+            Facet(name, counted(row[column] for row in rows)) for name, column in columns.items()
+        ),
+        version=snapshot.version,
+        notices=tuple(
+            f"{name} has no effect without a query"
+            for name in _NEED_A_QUERY
+            if getattr(options, name)
+        ),
+        total=len(rows),
+    )
+
+
+def _first_rows(
+    snapshot: Snapshot, where: str, key: str, columns: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return a row for the first matching chunk of each document."""
+    names = dict.fromkeys(["document_id", "ordinal", "uri", key, *columns.values()])
+    first: dict[str, dict[str, Any]] = {}
+    for row in snapshot.matching(where, list(names)).to_pylist():
+        known = first.setdefault(row["document_id"], row)
+        if row["ordinal"] < known["ordinal"]:
+            first[row["document_id"]] = row
+    return list(first.values())
+
+
+def sort_rows(rows: list[dict[str, Any]], key: str, descending: bool) -> list[dict[str, Any]]:
+    """Return rows sorted by a column, rows without a value last, ties by `uri`."""
+    rows = sorted(rows, key=lambda row: str(row["uri"]))
+    present = [row for row in rows if row[key] is not None]
+    missing = [row for row in rows if row[key] is None]
+    return sorted(present, key=lambda row: row[key], reverse=descending) + missing
