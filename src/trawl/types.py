@@ -346,7 +346,7 @@ class Report:
     `failed` lists every file that could not be indexed, `notices` what differs from the files
     that were added or replaced. `moved` counts the documents whose files have moved. `skipped`
     counts the files in folders whose type is not read, and `skipped_types` counts them by
-    extension (".doc", "" for none), most first.
+    extension (".doc", "" for none), most first; `skipped_examples` are the first of each.
     """
 
     added: int
@@ -360,6 +360,13 @@ class Report:
     notices: tuple[Notice, ...] = ()
     moved: int = 0
     skipped_types: Mapping[str, int] = field(default_factory=dict)
+    skipped_examples: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def nothing_added(self) -> bool:
+        """Whether all files were skipped because of their types."""
+        known = self.added + self.unchanged + self.replaced + self.moved
+        return self.skipped > 0 and known == 0 and not self.failed
 
     def with_more(self, other: Report) -> Report:
         """Return the outcome of this run and another one together."""

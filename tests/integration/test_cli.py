@@ -393,7 +393,7 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
     assert Path(hit["uri"]).is_absolute()
     assert set(ask(place, "add", "collection")) == {
         "added", "unchanged", "replaced", "moved", "removed", "failed", "notices", "skipped",
-        "skipped_types", "chunks", "seconds",
+        "skipped_types", "skipped_examples", "chunks", "seconds",
     }  # fmt: skip
     status = ask(place, "status")
     assert set(status) == {"documents", "chunks", "failed", "notices", "spaces", "version"}

@@ -216,6 +216,47 @@ def test_unknown_query_parameters_are_refused(
     assert "unknown parameter" in body["detail"]
 
 
+@pytest.mark.parametrize(
+    ("address", "repeated"),
+    [
+        ("/search?query=x&query=y", "query"),
+        ("/v1/search?q=x&where=year=1&where=year=2", "where"),
+        ("/v1/documents?limit=1&limit=2", "limit"),
+        ("/v1/facets?key=modality&where=year=1&where=year=2", "where"),
+    ],
+)
+def test_repeated_parameters_are_refused(client: TestClient, address: str, repeated: str) -> None:
+    body = refused(client.get(address), 422, "invalid")
+    assert [one["where"] for one in body["errors"]] == [f"query.{repeated}"]
+    assert "more than once" in body["detail"]
+
+
+def test_lists_are_repeated_and_form_fields_are_not(client: TestClient) -> None:
+    for address in (
+        "/v1/search?q=x&modality=text&modality=image&facet=modality&facet=title",
+        "/v1/facets?key=modality&key=title",
+    ):
+        assert client.get(address).status_code == 200
+    files, data = {"file": ("a.png", b"a")}, {"top_k": ["1", "2"]}
+    response = client.post("/search-by-image", files=files, data=data)
+    assert "more than once" in refused(response, 422, "invalid")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "unknown"),
+    [
+        ({"text": "x", "wher": "year = 1"}, "body.wher"),
+        ({"parts": [{"text": "x", "wieght": 2}]}, "body.parts.0.wieght"),
+        ({"text": "x", "fuzzy": [{"word": "a", "leters": 1}]}, "body.fuzzy.0.leters"),
+    ],
+)
+def test_unknown_keys_are_refused_at_every_level(
+    client: TestClient, body: dict[str, object], unknown: str
+) -> None:
+    refusal = refused(client.post("/v1/search", json=body), 422, "invalid")
+    assert [one["where"] for one in refusal["errors"]] == [unknown]
+
+
 def test_a_refusal_lists_the_parameters_that_exist(client: TestClient) -> None:
     detail = refused(client.get("/search?query=x&topk=3"), 422, "invalid")["detail"]
     assert detail.endswith("there are: modality, query, top_k, use_cache")

@@ -153,7 +153,11 @@ def _print_report(report: Report, *, json: bool) -> None:
         from trawl.cli.render import print_report
 
         print_report(console(), report)
-    if report.failed:
+    if report.nothing_added:
+        from trawl.cli.output import print_message
+
+        print_message("nothing was added: no file has a type that Trawl reads (docs/formats.md)")
+    if report.failed or report.nothing_added:
         raise typer.Exit(3)
 
 
@@ -219,6 +223,10 @@ def status(
         bool,
         typer.Option("--notices", help="List what was indexed otherwise than it is in its file."),
     ] = False,
+    skipped: Annotated[
+        bool,
+        typer.Option("--skipped", help="List the files of added folders whose type is not read."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show counts, unreadable files and notices.
@@ -233,16 +241,19 @@ def status(
     """
     with open_library(library) as opened:
         found = opened.status()
+        unread = opened.skipped() if skipped else None
     if json:
         from trawl.cli.output import status_json
 
-        print_json(status_json(found, with_failures=failed, with_notices=notices))
+        print_json(status_json(found, with_failures=failed, with_notices=notices, skipped=unread))
         return
     from trawl.cli.output import console
-    from trawl.cli.render import print_status
+    from trawl.cli.render import print_skipped, print_status
 
     name = library_name(library)
     print_status(console(), name, found, with_failures=failed, with_notices=notices)
+    if unread is not None:
+        print_skipped(console(), unread)
 
 
 def serve(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from trawl.evaluation import Evaluation, Half
     from trawl.library.interface import DocumentInfo, DocumentView
+    from trawl.library.skipped import Skipped
     from trawl.types import Answer, Facet, Failure, Hit, Report, Space, Status
 
 PIPE_WIDTH = 80
@@ -164,7 +165,7 @@ _DOCUMENT = (
 )  # fmt: skip
 _REPORT = (
     "added", "unchanged", "replaced", "moved", "removed", "failed", "notices", "skipped",
-    "skipped_types", "chunks", "seconds",
+    "skipped_types", "skipped_examples", "chunks", "seconds",
 )  # fmt: skip
 
 
@@ -234,7 +235,11 @@ def report_json(report: Report) -> dict[str, Any]:
 
 
 def status_json(
-    status: Status, *, with_failures: bool, with_notices: bool = False
+    status: Status,
+    *,
+    with_failures: bool,
+    with_notices: bool = False,
+    skipped: Skipped | None = None,
 ) -> dict[str, Any]:
     """Return the object that ``trawl status`` prints."""
     found: dict[str, Any] = {
@@ -249,6 +254,9 @@ def status_json(
         found["failures"] = _failures(status.failed)
     if with_notices:
         found["noticed"] = [_fields(one, ("uri", "notice")) for one in status.notices]
+    if skipped is not None:
+        found["skipped"] = _failures(skipped.files)
+        found["skipped_unlisted"] = skipped.unlisted
     return found
 
 

@@ -19,6 +19,7 @@ from trawl.display import links_text
 
 if TYPE_CHECKING:
     from trawl.library.interface import DocumentInfo, DocumentView
+    from trawl.library.skipped import Skipped
     from trawl.types import (
         Answer,
         Facet,
@@ -171,7 +172,7 @@ def print_report(out: Console, report: Report) -> None:
     out.print(f"{chunks} in {_duration(report.seconds)}{rate}")
     if report.skipped_types:
         out.print()
-        _print_skipped(out, report.skipped_types)
+        _print_skipped_types(out, report)
     if report.failed:
         out.print()
         print_failures(out, report.failed)
@@ -183,17 +184,33 @@ def print_report(out: Console, report: Report) -> None:
             out.print(f"and {more:,} more; list all with: trawl status --notices")
 
 
-def _print_skipped(out: Console, types: Mapping[str, int]) -> None:
-    """Print the number of skipped files of each extension, and why they are not read."""
+def _print_skipped_types(out: Console, report: Report) -> None:
+    """Print the number of skipped files of each extension, an example, and why."""
     from trawl.readers import why_skipped
 
+    types = report.skipped_types
     listed = list(types.items())[:_LISTED_TYPES]
     width = max(len(f"{count:,}") for _, count in listed)
     for suffix, count in listed:
-        out.print(Text(f"{count:>{width},} skipped: {clean(why_skipped(suffix))}", style="dim"))
+        example = os.path.basename(report.skipped_examples.get(suffix, ""))
+        named = f", such as {clean(example)}" if example else ""
+        line = f"{count:>{width},} skipped: {clean(why_skipped(suffix))}{named}"
+        out.print(Text(line, style="dim"))
     more = len(types) - _LISTED_TYPES
     if more > 0:
         out.print(Text(f"and files of {more:,} more types", style="dim"))
+    out.print(Text("list them with: trawl status --skipped", style="dim"))
+
+
+def print_skipped(out: Console, skipped: Skipped) -> None:
+    """Print each skipped file with the reason."""
+    out.print()
+    if not skipped.files:
+        out.print("no file is skipped")
+    for one in skipped.files:
+        _print_reason(out, one.uri, one.reason, "yellow")
+    if skipped.unlisted:
+        out.print(f"and {skipped.unlisted:,} more, which are not recorded")
 
 
 def print_failures(out: Console, failed: Iterable[Failure]) -> None:

@@ -17,6 +17,7 @@ from trawl.client.records import Document, DocumentContents, DocumentPage, Job
 from trawl.errors import NotFoundError, UsageError
 from trawl.ingest import Item, make_plan
 from trawl.library import Original
+from trawl.library.skipped import Skipped
 from trawl.query import MediaPart, parse_query
 from trawl.search import SearchKeywords, search_options
 from trawl.types import Answer, Facet, Failure, Notice, Report, Status
@@ -112,6 +113,10 @@ class RemoteLibrary:
     def status(self) -> Status:
         """Return counts, spaces and failures. See `Library.status`."""
         return self._client.status()
+
+    def skipped(self) -> Skipped:
+        """Raise `UsageError`: the machine that added the files knows which it skipped."""
+        raise UsageError("--skipped requires a local library; omit --server")
 
     def columns(self) -> dict[str, str]:
         """Return the columns that filters may use. See `Library.columns`."""
@@ -221,6 +226,7 @@ class RemoteLibrary:
             skipped=len(plan.skipped),
             notices=tuple(notices),
             skipped_types=plan.skipped_types,
+            skipped_examples=plan.skipped_examples,
         )
 
     def add_json_lines(self, stream: BinaryIO, **_: Any) -> Report:

@@ -130,6 +130,7 @@ class Ingester:
             skipped=len(plan.skipped),
             notices=tuple(sorted(counts.notices, key=lambda one: order.get(one.uri, -1))),
             skipped_types=plan.skipped_types,
+            skipped_examples=plan.skipped_examples,
         )
 
     def _add_all(self, plan: Plan, progress: Progress | None, pages: PagesRead | None) -> None:

@@ -83,6 +83,11 @@ class Plan:
         """The number of skipped files by extension, most first; "" counts those without one."""
         return dict(Counter(suffix_of(uri) for uri in self.skipped).most_common())
 
+    @property
+    def skipped_examples(self) -> dict[str, str]:
+        """The first skipped file of each extension."""
+        return {suffix_of(uri): uri for uri in reversed(self.skipped)}
+
     def covers(self, uri: str) -> bool:
         """Return whether a URI is at or below a root."""
         return below(uri, self.roots)

@@ -12,6 +12,7 @@ from typing import Any
 from trawl.encoders import Encoder, Model, canonical_profile, load_profile
 from trawl.errors import LibraryError, LibraryMissingError, SpaceMismatchError
 from trawl.ingest import RECIPE_VERSION, ChunkingOptions, IngestOptions
+from trawl.library import skipped
 from trawl.settings import Settings
 from trawl.store import Store, WriteLock
 from trawl.types import Modality, Space
@@ -86,7 +87,11 @@ def _create(path: Path, settings: Settings) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(".") or name.endswith(".lance") or name in (_IDENTITY, "trawl.toml")
+    return (
+        name.startswith(".")
+        or name.endswith(".lance")
+        or name in (_IDENTITY, "trawl.toml", skipped.FILE)
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Unpack
 
 from trawl.library.contents import Original
+from trawl.library.skipped import Skipped
 from trawl.search import SearchKeywords
 from trawl.types import Answer, Facet, Metadata, Report, Status, StoredChunk
 
@@ -99,6 +100,8 @@ class SearchLibrary(Protocol):
     ) -> tuple[Facet, ...]: ...
 
     def status(self) -> Status: ...
+
+    def skipped(self) -> Skipped: ...
 
     def columns(self) -> Mapping[str, str]: ...
 

@@ -22,6 +22,7 @@ from trawl.library.contents import (
     read_status,
 )
 from trawl.library.media import AudioInput, ImageInput
+from trawl.library.skipped import Skipped, read_skipped
 from trawl.library.writing import Writing
 from trawl.query import Filter
 from trawl.readers.process import ReaderPool
@@ -334,6 +335,13 @@ class Library(Writing):
     def status(self) -> Status:
         """Return counts, embedding spaces and the files that could not be read."""
         return read_status(self._store, [model.space for model in self._models])
+
+    def skipped(self) -> Skipped:
+        """Return the files of added folders whose type is not read, with the reasons.
+
+        Files that are gone or can be read by now are left out. At most 10,000 are recorded.
+        """
+        return read_skipped(self.path)
 
     # --- versions ----------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from trawl.ingest import (
 from trawl.library import identity, inputs
 from trawl.library.edits import EditRequest, metadata_edits
 from trawl.library.records import Record, RecordKeys, batches, json_lines, numbered
+from trawl.library.skipped import record_skipped
 from trawl.readers.process import ReaderPool
 from trawl.settings import Settings
 from trawl.store import DocumentRow, Store, WriteLock, Writer
@@ -74,6 +75,7 @@ class Writing:
                 options = replace(options, retry_failed=True)
             ingester = self._ingester(writer, options)
             report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
+            record_skipped(self.path, plan)
         self._store.refresh()
         return report
 

@@ -138,6 +138,7 @@ DETAILED_EXAMPLE: dict[str, Any] = {
     **EXAMPLE,
     "cursor": "v12-10",
     "version": 12,
+    "total": None,
     "facets": [{"key": "year", "counts": [{"value": 2019, "count": 1}]}],
     "took_ms": {"encode": 0.4, "sources": 4.0, "fuse": 0.6, "hydrate": 1.1, "total": 6.1},
 }

@@ -22,7 +22,7 @@ from trawl.server.auth import reads, writes
 from trawl.server.errors import OverloadedError, documented
 from trawl.server.jobs import FINAL, Job, JobRunner, JobStore
 from trawl.server.openapi import LINES, documents_body
-from trawl.server.parameters import check_names
+from trawl.server.parameters import check_fields
 from trawl.server.schemas import MOST_FILES, MOST_LINES, MOST_METADATA, LineBody
 from trawl.server.service import ServiceOf, root_path
 from trawl.server.uploads import Upload, UploadStore, metadata_object
@@ -208,7 +208,7 @@ async def _received(request: Request) -> AsyncIterator[tuple[list[Upload], Mappi
             ]
             if not 1 <= len(uploads) <= MOST_FILES:
                 raise _invalid("files", f"there must be 1 to {MOST_FILES} files")
-            check_names("body", form, ("files", "metadata"))
+            await check_fields(request, "metadata", repeatable=["files"])
             yield uploads, _metadata(form.get("metadata"))
     else:
         raise HTTPException(

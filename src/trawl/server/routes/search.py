@@ -206,7 +206,7 @@ async def search_by_audio(
     limit: Annotated[int, Form(ge=1, le=1000, description=_LIMIT)] = 10,
 ) -> Response:
     """Search by the first minute of a sound. The sound is not stored."""
-    await check_fields(request, "file", "modality", "limit")
+    await check_fields(request, "file", "limit", repeatable=["modality"])
     check_size(file, service.settings.max_upload_bytes)
     found = await service.search_media(
         _query(modality, limit),
