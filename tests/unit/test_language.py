@@ -350,7 +350,7 @@ REFUSED = [
     ('muon "a b": c', '"a b":', "a value is missing"),
     ('muon "":c', '"":', "key is empty"),
     ("-cosmic", "-cosmic", "only excludes"),
-    ('year:2020 -"cosmic rays"', '-"cosmic rays"', "only excludes"),
+    ("year:2020 -(cosmic rays)", "-(cosmic rays)", "only excludes"),
     ("-(cosmic rays)^2", "-(cosmic rays)^2", "only excludes"),
     ("-image:x.png", "-image:x.png", "only excludes"),
     ("muon modality:text -modality:text", "-modality:text", "no modality is left"),

@@ -1,8 +1,7 @@
 """Parse the query language: ``muon decay -cosmic image:plot.png^0.5 year:>=2020``.
 
-`line.lark` is the grammar and ``docs/queries.md`` the manual. Parsing opens no file and
-needs no library. The parser keeps a stack of its own, so no input reaches Python's
-recursion limit.
+`line.lark` is the grammar, ``docs/queries.md`` the manual. Parsing opens no file and needs no
+library. The parser keeps a stack of its own: no input reaches Python's recursion limit.
 """
 
 from __future__ import annotations
