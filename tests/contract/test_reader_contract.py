@@ -20,6 +20,7 @@ import pytest
 import soundfile
 import xlsxwriter
 from PIL import Image
+from reportlab.pdfgen.canvas import Canvas
 
 import trawl.readers
 from trawl.errors import ReadError
@@ -33,6 +34,16 @@ def _text(path: Path) -> None:
 
 def _table(path: Path) -> None:
     path.write_text('{"name": "muon", "decays": true}\n{"name": "pion", "decays": true}\n')
+
+
+def _pdf(path: Path) -> None:
+    canvas = Canvas(io.BytesIO(), invariant=True)
+    for page in ("A muon decays.", "It becomes an electron."):
+        canvas.drawString(72, 700, page)
+        canvas.rect(72, 300, 200, 200, fill=1)
+        canvas.drawString(72, 280, "Figure 1. A square.")
+        canvas.showPage()
+    path.write_bytes(canvas.getpdfdata())
 
 
 def _picture(pillow_format: str) -> Callable[[Path], None]:
@@ -226,6 +237,7 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     "message/rfc822": _mail,
     "application/vnd.ms-excel": _old_workbook,
     "application/vnd.oasis.opendocument.spreadsheet": _open_sheet,
+    "application/pdf": _pdf,
     "image/png": _picture("PNG"),
     "image/jpeg": _picture("JPEG"),
     "image/gif": _picture("GIF"),

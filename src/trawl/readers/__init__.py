@@ -17,6 +17,7 @@ from trawl.readers import (
     mails,
     markdown,
     notebooks,
+    pdf,
     pictures,
     records,
     sheets,
@@ -83,6 +84,7 @@ FORMATS: tuple[Format, ...] = (
     *books.FORMATS,
     *notebooks.FORMATS,
     *mails.FORMATS,
+    *pdf.FORMATS,
     *pictures.FORMATS,
     *sounds.FORMATS,
     *coded_sounds.FORMATS,
@@ -126,10 +128,10 @@ def media_type_of(path: Path) -> str | None:
         if claimed is None or claimed.only_if_text:  # a marker, such as _SUCCESS
             return None
         raise ReadError("empty file")
-    if looks_like_text(head):
+    if looks_like_text(head) and not pdf.starts_pdf(head):
         if claimed is None:
             return None if suffix else "text/plain"
-        if claimed.modality != "text":
+        if claimed.modality != "text" or claimed.media_type == pdf.MEDIA_TYPE:
             raise ReadError(f"named {suffix} but contains plain text")
         return claimed.media_type
     if head.startswith(b"ID3"):

@@ -13,7 +13,6 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("an office document", "save it as .docx, or as PDF", "odt ott rtf pages wpd fodt"),
     ("a presentation", "save it as PDF", "odp otp key"),
     ("a spreadsheet", "save it as CSV", "ots numbers"),
-    ("a PDF document", "export its text", "pdf"),
     ("an electronic book", "convert it to EPUB", "mobi azw azw3 prc fb2 lit"),
     ("a scanned document", "convert it to PDF", "djvu djv xps oxps"),
     ("a PostScript file", "convert it to PDF", "ps eps"),
@@ -60,7 +59,6 @@ _BY_SUFFIX = {
 }
 
 _CONTENTS: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"%PDF-", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x1f\x8b", "gzip data"),
     (0, b"\x7fELF", "a program"),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Box = tuple[float, float, float, float]
+from trawl.types import Box
+
+__all__ = ["Box", "Frame", "turned_back", "union", "upright"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from trawl.readers.pdf.geometry import Box, turned_back, union, upright
+from trawl.readers.pdf.geometry import turned_back, union, upright
+from trawl.types import Box
 
 _NEAR_EM = 0.6
 """Words at most this far apart are of one segment; gutters are wider."""
@@ -29,6 +30,8 @@ _ALONG_EM = 4.0
 """How far running text may end from its gutter."""
 _SUPPORT = 3
 """Segments of running text that a gutter needs on a side."""
+_LABEL = re.compile(r"[^\w\s()\[\]{}.,;:=+]|[(\[]?\w{1,3}[.)\]]{1,2}")
+"""The mark of an item in a list: a bullet, or a number with a stop or bracket."""
 _LEFTWARDS = re.compile("[\u0590-\u08ff\ufb1d-\ufefc]")
 """Letters of Hebrew, Arabic and their relatives."""
 
@@ -175,10 +178,18 @@ def _distance(segment: _Segment, word: Word) -> float:
         return 2.0
     small = smaller < 0.85 * em
     allowed = _SCRIPT_BASE_EM if small and gap < 0.35 else _SAME_BASE_EM
+    if _is_bullet(segment):
+        allowed = _SCRIPT_BASE_EM
     off = abs(segment.base - word.baseline) / em
     if off > allowed:
         return 2.0
     return off + max(gap, 0.0) / 2 + (0.2 if gap < -0.3 else 0.0)
+
+
+def _is_bullet(segment: _Segment) -> bool:
+    """Return whether a segment is the bullet of an item, which may be on a height of its own."""
+    text = segment.words[0].text
+    return len(segment.words) == len(text) == 1 and _LABEL.fullmatch(text) is not None
 
 
 def _joined(segments: list[_Segment]) -> dict[int, int]:
@@ -209,7 +220,8 @@ def _right_neighbour(segments: list[_Segment], order: list[int], at: int) -> int
         while 0 <= to < len(order):
             other = segments[order[to]]
             em = max(segment.size, other.size)
-            if abs(other.base - segment.base) > _SAME_BASE_EM * max(em, segment.size):
+            allowed = (0.4 if _is_bullet(segment) else _SAME_BASE_EM) * em
+            if abs(other.base - segment.base) > allowed:
                 if abs(other.base - segment.base) > 6 * segment.size:
                     break
                 to += step
@@ -233,7 +245,8 @@ def _separated(
     """Return whether a gutter passes between two segments on one baseline."""
     a, b = segments[left], segments[right]
     em = max(a.size, b.size)
-    if b.x0 - a.x1 < _NEAR_EM * em:
+    label = len(a.words) == 1 and _LABEL.fullmatch(a.words[0].text) is not None
+    if b.x0 - a.x1 < (2.0 if label else _NEAR_EM) * em:
         return False
     for corridor in known:
         before, behind = corridor.left - a.x1, b.x0 - corridor.right
@@ -280,7 +293,7 @@ def _corridor(
 def line_of(words: Iterable[Word]) -> Line:
     """Return the line of words on one baseline, in the order of reading."""
     words = sorted(words, key=lambda word: word.box[0])
-    leftwards = sum(map(_leftwards, words)) * 2 > len(words)
+    right_to_left = sum(leftwards(word.text) for word in words) * 2 > len(words)
     pieces: list[str] = []
     for index, word in enumerate(words):
         if index:
@@ -288,7 +301,7 @@ def line_of(words: Iterable[Word]) -> Line:
             if gap > 0.15 or (word.spaced and gap > 0.06):
                 pieces.append(" ")
         pieces.append(word.text)
-    if leftwards:
+    if right_to_left:
         words = _read_leftwards(words)
         pieces = [" ".join(word.text for word in words)]
     sizes: Counter[float] = Counter()
@@ -309,9 +322,9 @@ def line_of(words: Iterable[Word]) -> Line:
     )
 
 
-def _leftwards(word: Word) -> bool:
-    """Return whether a word is of a script that is written from right to left."""
-    return _LEFTWARDS.search(word.text) is not None
+def leftwards(text: str) -> bool:
+    """Return whether a text has letters of a script that is written from right to left."""
+    return _LEFTWARDS.search(text) is not None
 
 
 def _read_leftwards(words: list[Word]) -> list[Word]:
@@ -319,7 +332,7 @@ def _read_leftwards(words: list[Word]) -> list[Word]:
     ordered: list[Word] = []
     run: list[Word] = []
     for word in reversed(words):
-        if _leftwards(word):
+        if leftwards(word.text):
             ordered += [*reversed(run), word]
             run = []
         else:

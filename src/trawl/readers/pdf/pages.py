@@ -33,6 +33,7 @@ _ASCENT, _DESCENT = 0.75, 0.22
 """The box of a word around its baseline, in font sizes. Fonts state heights that vary widely."""
 
 _SPACES = np.array([code for code in range(0x3001) if code < 33 or chr(code).isspace()])
+_CONTROLS = np.array([code for code in range(1, 28) if code not in (9, 10, 13)])
 _UNSEEN = np.array([0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
 _HYPHENS = np.array([0x02, 0xFFFE])
 """The codes by which pdfium marks a hyphen at the end of a line."""
@@ -214,14 +215,15 @@ def _words(
     codes = np.where(np.isin(chars.codes, _HYPHENS), ord("-"), chars.codes)
     is_space = np.isin(codes, _SPACES)
     kept = np.flatnonzero((chars.objects != 0) & ~is_space & ~np.isin(codes, _UNSEEN))
-    content.characters = len(kept)
+    controls = int(np.count_nonzero(np.isin(codes, _CONTROLS)))
+    content.characters = len(kept) + controls
     if not len(kept):
         return []
     codes = codes[kept]
     which = np.searchsorted(addresses, chars.objects[kept])
     size, angle = sizes[which], angles[which]
     content.hidden = int(np.count_nonzero(hidden[which]))
-    content.unreadable = int(np.count_nonzero(_unreadable(codes)))
+    content.unreadable = int(np.count_nonzero(_unreadable(codes))) + controls
     x0, x1, base = _level(chars, kept, angle, frame)
     spaced = np.ones(len(kept), bool)
     spaced[1:] = np.add.reduceat(is_space, kept)[:-1] > 0
@@ -232,7 +234,8 @@ def _words(
     breaks |= (gap > 0.3 * unit) | (gap < -1.5 * unit)
     starts = np.concatenate(([0], np.flatnonzero(breaks) + 1))
     lengths = np.diff(starts, append=len(kept))
-    text = codes.astype("<u4").tobytes().decode("utf-32-le", "replace")
+    text = "".join(map(chr, codes.tolist()))
+    paired = bool(((codes >= 0xD800) & (codes <= 0xDFFF)).any())
     words = []
     for start, length, left, right, em, heavy in zip(
         starts.tolist(),
@@ -248,6 +251,8 @@ def _words(
         shown = turned_back(box, turn, frame.width, frame.height) if turn else box
         if _visible(shown, frame):
             word = text[start : start + length]
+            if paired:  # pdfium returns codes of UTF-16
+                word = word.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
             words.append(Word(word, shown, em, heavy, turn, level, bool(spaced[start])))
     return words
 

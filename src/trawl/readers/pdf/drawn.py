@@ -1,0 +1,78 @@
+"""Turn the figures and tables of a page into parts: pictures, and passages of rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trawl.readers.pdf.floats import Float
+from trawl.readers.pdf.geometry import union
+from trawl.readers.pdf.lines import Line
+from trawl.readers.pdf.words import clean
+from trawl.types import Box, Picture, Region
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from pypdfium2 import PdfPage
+
+PAGE_DPI = 150
+MAX_SIDE_PX = 1_800
+"""The longer side of a page's picture."""
+
+
+def page_picture(page: PdfPage) -> Image:
+    """Return a page as an RGB picture. The caller holds `LOCK`."""
+    scale = min(PAGE_DPI / 72, MAX_SIDE_PX / max(*page.get_size(), 1.0))
+    bitmap = page.render(scale=scale)
+    try:
+        image: Image = bitmap.to_pil().convert("RGB")
+        return image
+    finally:
+        bitmap.close()
+
+
+def figure(image: Image, box: Box, each: Float, number: int, section: str) -> Picture:
+    """Return the picture of a figure, or of a table that is a picture itself.
+
+    `box` is what `image` shows of the page.
+    """
+    return Picture(
+        image,
+        *image.size,
+        caption=clean(each.caption),
+        page=number,
+        box=box,
+        label=each.label,
+        section=section,
+        words=clean(each.words),
+    )
+
+
+def table_text(each: Float) -> str:
+    """Return a table as its caption and its rows in Markdown; the first row is its head."""
+    width = max(len(row) for row in each.rows)
+    rows = [[clean(cell).replace("|", "\\|") for cell in row] for row in each.rows]
+    rows = [[*row, *[""] * (width - len(row))] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    lines.insert(1, "|" + " --- |" * width)
+    head = [clean(each.caption), ""] if each.caption else []
+    return "\n".join([*head, *lines])
+
+
+def table_region(each: Float, number: int) -> Region:
+    """Return the region of a table with its caption."""
+    boxes = [each.box] if each.caption_box is None else [each.box, each.caption_box]
+    return Region(number, union(boxes))
+
+
+def lines_in(lines: list[Line], floats: list[Float]) -> set[int]:
+    """Return the ids of the lines that are inside of floats, or of their captions."""
+    boxes = [box for each in floats for box in (each.box, each.caption_box) if box is not None]
+    return {id(line) for line in lines if any(_is_in(line.box, box) for box in boxes)}
+
+
+def _is_in(line: Box, box: Box) -> bool:
+    """Return whether most of a line is inside a box."""
+    width = min(line[2], box[2] + 1) - max(line[0], box[0] - 1)
+    height = min(line[3], box[3] + 1) - max(line[1], box[1] - 1)
+    area = (line[2] - line[0]) * (line[3] - line[1])
+    return width > 0 and height > 0 and width * height > 0.6 * area

@@ -1,0 +1,257 @@
+"""Read a PDF page by page: passages, figures, tables, and pictures of pages without text."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from trawl.errors import ReadError
+from trawl.readers.formats import Limits, PageProgress, short_reason, stem_title
+from trawl.readers.pdf.about import Title, metadata_of, title_of
+from trawl.readers.pdf.cutouts import cut_out
+from trawl.readers.pdf.document import info_of, open_document
+from trawl.readers.pdf.drawn import figure, lines_in, page_picture, table_region, table_text
+from trawl.readers.pdf.floats import Float, FloatFinder
+from trawl.readers.pdf.furniture import furniture
+from trawl.readers.pdf.headings import Outline
+from trawl.readers.pdf.objects import PageObject, page_objects
+from trawl.readers.pdf.pages import LOCK, MAX_CHARS, PageContent, frame_of, read_page
+from trawl.readers.pdf.quality import ALMOST_NO_TEXT, flaw_of
+from trawl.readers.pdf.text import TextFlow, line_ids
+from trawl.readers.pixels import is_uniform
+from trawl.types import Part, Picture, Reading
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument, PdfPage
+
+MEDIA_TYPE = "application/pdf"
+
+_Drawn = TypeVar("_Drawn")
+
+_AROUND = 2
+"""Pages before and after a page that are compared with it, to find headers and footers."""
+
+_REOPENED_AFTER = 32
+"""Pages after which the document is opened again, to free memory."""
+
+
+def read_pdf(path: Path, limits: Limits) -> Reading:
+    """Read a PDF. Its pages are read while the parts of the reading are taken.
+
+    A page that cannot be read is left out with a notice. Raises `ReadError` if the document needs
+    a password, is damaged, or has no pages, and while its parts are taken, if it is empty.
+    """
+    with LOCK:
+        document = open_document(path)
+        try:
+            pages = len(document)
+            info = info_of(document)
+            heads = [_load(document, number) for number in range(1, min(pages, 2) + 1)]
+        finally:
+            document.close()
+    first = heads[0].content if isinstance(heads[0], _Page) else None
+    neighbours = [page.content for page in heads[1:] if isinstance(page, _Page)]
+    title = ""
+    if first is not None:
+        outline = Outline()
+        for content in (first, *neighbours):
+            outline.count(content.lines)
+        title = title_of(first, furniture(first, neighbours), info, outline.body).text
+    late: list[str] = []
+    return Reading(
+        MEDIA_TYPE,
+        title or stem_title(path),
+        _parts(path, pages, info, late, limits),
+        metadata_of(info, first, pages),
+        late_notices=late,
+    )
+
+
+@dataclass(slots=True)
+class _Page:
+    """What is read of a page before its turn."""
+
+    content: PageContent
+    objects: list[PageObject]
+
+
+def _load(document: PdfDocument, number: int) -> _Page | str:
+    """Return a page, or the reason why it cannot be read. The caller holds `LOCK`."""
+    from pypdfium2 import PdfiumError
+
+    try:
+        page = document[number - 1]
+    except PdfiumError as error:
+        return short_reason(error)
+    try:
+        return _Page(read_page(page, number), page_objects(page, frame_of(page)))
+    except PdfiumError as error:
+        return short_reason(error)
+    finally:
+        page.close()
+
+
+@dataclass(slots=True)
+class _Left:
+    """What is left out or changed, by page."""
+
+    failed: dict[str, list[int]] = field(default_factory=dict)
+    pictured: dict[str, list[int]] = field(default_factory=dict)
+    cut: list[int] = field(default_factory=list)
+
+    def notices(self) -> Iterator[str]:
+        for reason, pages in self.failed.items():
+            yield f"{page_list(pages)} cannot be read: {reason}"
+        for flaw, pages in self.pictured.items():
+            has, added = ("has", "is added as a picture")
+            if len(pages) > 1:
+                has, added = ("have", "are added as pictures")
+            yield f"{page_list(pages)} {has} {flaw}, and {added}"
+        if self.cut:
+            yield f"{page_list(self.cut)}: only the first {MAX_CHARS:,} characters are read"
+
+
+def page_list(pages: list[int]) -> str:
+    """Return sorted page numbers in words: "page 3", "pages 1–4 and 7"."""
+    ranges: list[list[int]] = []
+    for page in pages:
+        if ranges and page == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], page]
+        else:
+            ranges.append([page])
+    shown = ["–".join(map(str, each)) for each in ranges]
+    if len(pages) == 1:
+        return f"page {shown[0]}"
+    if len(shown) == 1:
+        return f"pages {shown[0]}"
+    return f"pages {', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _parts(
+    path: Path, pages: int, info: Mapping[str, str], late: list[str], limits: Limits
+) -> Iterator[Part]:
+    """Yield the parts of a document, page by page."""
+    left = _Left()
+    empty = True
+    document = _Document(path, info, left)
+    try:
+        for part in document.parts(pages, limits.progress):
+            empty = False
+            yield part
+    finally:
+        document.close()
+    late.extend(left.notices())
+    if empty:
+        raise ReadError(f"contains no text and no pictures ({pages:,} pages)")
+
+
+class _Document:
+    """A document that is read through a window of pages, in constant memory."""
+
+    def __init__(self, path: Path, info: Mapping[str, str], left: _Left) -> None:
+        self._path = path
+        self._document: PdfDocument | None = None
+        self._opened_at = 0
+        self._info = info
+        self._left = left
+        self._flow = TextFlow()
+        self._floats = FloatFinder()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._document is not None:
+            with LOCK:
+                self._document.close()
+            self._document = None
+
+    def _at(self, number: int) -> PdfDocument:
+        """Return the open document, to load a page. The caller holds `LOCK`.
+
+        pdfium keeps what it has parsed, so the document is opened again now and then.
+        """
+        if self._document is not None and number >= self._opened_at + _REOPENED_AFTER:
+            self.close()
+        if self._document is None:
+            self._document, self._opened_at = open_document(self._path), number
+        return self._document
+
+    def parts(self, count: int, progress: PageProgress) -> Iterator[Part]:
+        """Yield the parts, page by page."""
+        window: deque[_Page | str] = deque()
+        for number in range(1, count + _AROUND + 1):
+            if number <= count:
+                with LOCK:
+                    loaded = _load(self._at(number), number)
+                if isinstance(loaded, _Page):
+                    self._flow.look_ahead(loaded.content)
+                    self._floats.look_ahead(loaded.content.lines)
+                window.append(loaded)
+            current = number - _AROUND
+            if current >= 1:
+                progress(current, count)
+                yield from self._page(current, window, min(current - 1, _AROUND))
+            if current > _AROUND:
+                window.popleft()
+        yield from self._flow.end()
+
+    def _page(self, number: int, window: deque[_Page | str], at: int) -> Iterator[Part]:
+        page = window[at]
+        if isinstance(page, str):
+            self._left.failed.setdefault(page, []).append(number)
+            return
+        content = page.content
+        if content.cut:
+            self._left.cut.append(number)
+        flaw = flaw_of(content)
+        image = self._drawn(number, page_picture) if flaw else None
+        if image is not None and not is_uniform(image):
+            self._left.pictured.setdefault(flaw, []).append(number)
+            yield Picture(image, *image.size, page=number)
+            if flaw != ALMOST_NO_TEXT:
+                return
+        body = self._flow.outline.body
+        around = [other.content for other in window if isinstance(other, _Page) and other != page]
+        left_out = furniture(content, around)
+        title = title_of(content, left_out, self._info, body) if number == 1 else Title()
+        floats = [] if image is not None else self._floats_of(page, left_out)
+        yield from self._flow.take(
+            content,
+            left_out=left_out | lines_in(content.lines, floats),
+            obstacles=[each.box for each in floats],
+            title=line_ids(title.lines),
+        )
+        for each in floats:
+            yield from self._float(each, number)
+
+    def _floats_of(self, page: _Page, left_out: set[int]) -> list[Float]:
+        content = replace(page.content)
+        content.lines = [line for line in content.lines if id(line) not in left_out]
+        return self._floats.find(content, page.objects)
+
+    def _float(self, each: Float, number: int) -> Iterator[Part]:
+        section = self._flow.section_at(number, each.box)
+        if each.kind == "table" and each.rows:
+            text, region = table_text(each), table_region(each, number)
+            yield self._flow.table(text, region, each.label, section)
+            return
+        drawn = self._drawn(number, lambda page: cut_out(page, each.box))
+        if drawn is not None and not is_uniform(drawn[0]):
+            yield figure(*drawn, each, number, section)
+
+    def _drawn(self, number: int, draw: Callable[[PdfPage], _Drawn]) -> _Drawn | None:
+        """Return what a function draws of a page, None with a notice if that fails."""
+        from pypdfium2 import PdfiumError
+
+        try:
+            with LOCK:
+                page = self._at(number)[number - 1]
+                try:
+                    return draw(page)
+                finally:
+                    page.close()
+        except PdfiumError as error:
+            self._left.failed.setdefault(short_reason(error), []).append(number)
+            return None
