@@ -101,6 +101,16 @@ def test_headers_footers_and_page_numbers_are_left_out(tmp_path: Path) -> None:
     assert all(f"Section {number} has" in text for number in range(1, 5))
 
 
+def test_line_numbers_in_the_margin_are_left_out(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        set_lines(canvas, 90, PROSE * 7)
+        for number in range(21):
+            canvas.drawRightString(60, 710 - 12 * number, f"{number + 1}")
+
+    _, (passage,), _ = found_in(write(tmp_path / "a.pdf", draw))
+    assert passage.text == " ".join(PROSE * 7)
+
+
 def test_a_document_of_one_page_keeps_its_first_and_last_lines(tmp_path: Path) -> None:
     def draw(canvas: Canvas) -> None:
         set_lines(canvas, 30, ["A letter to the editor"])
@@ -202,7 +212,7 @@ def test_what_a_pdf_states_about_itself_is_metadata(tmp_path: Path) -> None:
         canvas.setFont("Times-Roman", 20)
         canvas.drawString(0, 0, "arXiv:1708.05894v1 [stat.ML] 19 Aug 2017")
 
-    reading, _, _ = found_in(write(tmp_path / "a.pdf", draw))
+    reading, passages, _ = found_in(write(tmp_path / "a.pdf", draw))
     metadata = dict(reading.metadata)
     assert metadata["authors"] == ["Ada Person", "Bo Other"]
     assert metadata["subject"] == "Muons"
@@ -211,6 +221,31 @@ def test_what_a_pdf_states_about_itself_is_metadata(tmp_path: Path) -> None:
     assert str(metadata["arxiv_date"]) == "2017-08-19"
     assert metadata["pages"] == 1
     assert "created" in metadata
+    assert "arXiv" not in passages[0].text
+
+
+def test_fractions_do_not_break_a_paragraph(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        set_lines(canvas, 90, [PROSE[0], "them stop at a depth of", PROSE[2]])
+        canvas.setFont("Times-Roman", 7)
+        canvas.drawString(180, 702, "h")
+        canvas.drawString(180, 694, "2e")
+
+    _, (passage,), _ = found_in(write(tmp_path / "a.pdf", draw))
+    assert "\n" not in passage.text
+
+
+def test_a_large_text_in_a_figure_is_no_heading(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        set_lines(canvas, 60, ["Muons at School"], 20)
+        for number, top in enumerate((100, 200, 300), start=1):
+            set_lines(canvas, top, [f"{number} Part"], 12, "Times-Bold")
+            set_lines(canvas, top + 20, PROSE)
+        set_lines(canvas, 400, ["Model"], 16)
+        set_lines(canvas, 430, PROSE)
+
+    _, passages, _ = found_in(write(tmp_path / "a.pdf", draw))
+    assert [passage.section for passage in passages] == ["", "1 Part", "2 Part", "3 Part"]
 
 
 def test_figures_and_tables_are_parts_of_their_own(tmp_path: Path) -> None:

@@ -155,13 +155,21 @@ def metadata_of(info: Mapping[str, str], page: PageContent | None, pages: int) -
     return found
 
 
+def stamps_of(page: PageContent) -> dict[int, re.Match[str]]:
+    """Return the stamps of arXiv on a page, by the ids of their lines."""
+    found = {id(line): (line.angle, _ARXIV.match(line.text)) for line in page.lines}
+    return {
+        line: stamp
+        for line, (angle, stamp) in found.items()
+        if stamp is not None and (angle or stamp[3])
+    }
+
+
 def _add_identifiers(found: Metadata, page: PageContent) -> None:
-    for line in page.lines:
-        stamp = _ARXIV.match(line.text)
-        if stamp is not None and (line.angle or stamp[3]):
-            found["arxiv"] = stamp[1]
-            if stamp[3]:
-                found["arxiv_date"] = datetime.datetime.strptime(stamp[3], "%d %b %Y").date()
+    for stamp in stamps_of(page).values():
+        found["arxiv"] = stamp[1]
+        if stamp[3]:
+            found["arxiv_date"] = datetime.datetime.strptime(stamp[3], "%d %b %Y").date()
     # References have identifiers of other documents; a page that names several has none of its own.
     named = {match[1].rstrip(".)]") for line in page.lines for match in _DOI.finditer(line.text)}
     if len(named) == 1:

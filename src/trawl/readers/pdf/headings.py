@@ -44,7 +44,7 @@ class Outline:
         self._stack: list[tuple[int, str]] = []
         self._levels: dict[tuple[float, bool, bool], int] = {}
         self._begun = False
-        self._numbered = False
+        self._numbered = 0
 
     @property
     def section(self) -> str:
@@ -103,6 +103,12 @@ class Outline:
             sum(len(line.text) for line in after.lines) >= _PROSE_CHARS
             or _number_of(after) is not None
         )
+        if (
+            self._numbered > 1
+            and number is None
+            and self._style(paragraph, text) not in self._levels
+        ):
+            return False  # such as text in a figure: the document numbers its headings
         if paragraph.size >= _LARGE * self.body:
             return letters >= 3
         if number is not None and (bold or capitals or _has_small_capitals(lines[0])):
@@ -115,14 +121,17 @@ class Outline:
             return False
         return bold or (capitals and len(text) <= 60 and paragraph.size >= 0.95 * self.body)
 
+    def _style(self, paragraph: Paragraph, text: str) -> tuple[float, bool, bool]:
+        return paragraph.size, paragraph.bold, text == text.upper()
+
     def _level(self, paragraph: Paragraph, text: str) -> int:
-        style = (paragraph.size, paragraph.bold, text == text.upper())
+        style = self._style(paragraph, text)
         level = _number(text)
         if level is not None:
             if _LETTER.match(text) and not _ROMAN.match(text) and not self._numbered:
                 level -= 1  # sections that are lettered, as in an appendix
             else:
-                self._numbered = self._numbered or level == 1
+                self._numbered += level == 1
         elif _KNOWN.fullmatch(text):
             level = 1
         elif style in self._levels:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trawl.readers.pdf.geometry import Frame, turned_back, upright
+from trawl.readers.pdf.line_numbers import without_line_numbers
 from trawl.readers.pdf.lines import Line, Word, lines_of
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def read_page(page: PdfPage, number: int) -> PageContent:
     finally:
         textpage.close()
     words = _words(chars, styles, frame, content)
-    content.lines = lines_of(words, frame.width, frame.height)
+    content.lines = lines_of(without_line_numbers(words), frame.width, frame.height)
     return content
 
 

@@ -27,6 +27,9 @@ _BULLET = r"[•‣▪▫◦●○■□∗⋄➢✓–—*-]"
 _ITEM = re.compile(rf"(?:{_BULLET}|\(?(?:\d{{1,3}}|[a-zA-Z]|[ivx]{{1,5}})[.)]|\[\d{{1,3}}\])\s")
 _NUMBERED = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*\.?|[IVX]{1,5}\.|[A-Z]\.)\s+[A-Z]")
 _ENDED = re.compile(r"[.!?:;。！？؟…][\"'”’»)\]\d]*$")
+_ABBREVIATED = re.compile(
+    r"\b(?:al|cf|e\.g|eq|eqs|fig|figs|i\.e|no|pp|resp|sec|vs)\.$", re.IGNORECASE
+)
 _NO_SPACES = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60]")
 
 
@@ -177,7 +180,8 @@ def continues(before: Paragraph, after: Paragraph) -> bool:
         return False
     if beginning[0].islower() or end[-1] in "-\u2010,":
         return not _ENDED.search(end) or end[-1] in "-;:"
-    return before.full and not _ENDED.search(end) and not after.indented
+    ended = _ENDED.search(end) and not _ABBREVIATED.search(end)
+    return before.full and not ended and not after.indented
 
 
 def merged(paragraphs: Sequence[Paragraph]) -> Paragraph:

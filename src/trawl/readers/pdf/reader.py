@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from trawl.errors import ReadError
 from trawl.readers.formats import Limits, PageProgress, short_reason, stem_title
-from trawl.readers.pdf.about import Title, metadata_of, title_of
+from trawl.readers.pdf.about import Title, metadata_of, stamps_of, title_of
 from trawl.readers.pdf.cutouts import cut_out
 from trawl.readers.pdf.document import info_of, open_document
 from trawl.readers.pdf.drawn import figure, lines_in, page_picture, table_region, table_text
@@ -64,7 +64,7 @@ def read_pdf(path: Path, limits: Limits) -> Reading:
     return Reading(
         MEDIA_TYPE,
         title or stem_title(path),
-        _parts(path, pages, info, late, limits),
+        _parts(_Document(path, pages, info, heads), late, limits),
         metadata_of(info, first, pages),
         late_notices=late,
     )
@@ -130,33 +130,33 @@ def page_list(pages: list[int]) -> str:
     return f"pages {', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _parts(
-    path: Path, pages: int, info: Mapping[str, str], late: list[str], limits: Limits
-) -> Iterator[Part]:
+def _parts(document: _Document, late: list[str], limits: Limits) -> Iterator[Part]:
     """Yield the parts of a document, page by page."""
-    left = _Left()
     empty = True
-    document = _Document(path, info, left)
     try:
-        for part in document.parts(pages, limits.progress):
+        for part in document.parts(limits.progress):
             empty = False
             yield part
     finally:
         document.close()
-    late.extend(left.notices())
+    late.extend(document.left.notices())
     if empty:
-        raise ReadError(f"contains no text and no pictures ({pages:,} pages)")
+        raise ReadError(f"contains no text and no pictures ({document.pages:,} pages)")
 
 
 class _Document:
     """A document that is read through a window of pages, in constant memory."""
 
-    def __init__(self, path: Path, info: Mapping[str, str], left: _Left) -> None:
+    def __init__(
+        self, path: Path, pages: int, info: Mapping[str, str], heads: list[_Page | str]
+    ) -> None:
+        self.pages = pages
+        self.left = _Left()
         self._path = path
+        self._heads = heads  # the first pages, which are already read
         self._document: PdfDocument | None = None
         self._opened_at = 0
         self._info = info
-        self._left = left
         self._flow = TextFlow()
         self._floats = FloatFinder()
 
@@ -178,13 +178,13 @@ class _Document:
             self._document, self._opened_at = open_document(self._path), number
         return self._document
 
-    def parts(self, count: int, progress: PageProgress) -> Iterator[Part]:
+    def parts(self, progress: PageProgress) -> Iterator[Part]:
         """Yield the parts, page by page."""
+        count = self.pages
         window: deque[_Page | str] = deque()
         for number in range(1, count + _AROUND + 1):
             if number <= count:
-                with LOCK:
-                    loaded = _load(self._at(number), number)
+                loaded = self._loaded(number)
                 if isinstance(loaded, _Page):
                     self._flow.look_ahead(loaded.content)
                     self._floats.look_ahead(loaded.content.lines)
@@ -197,25 +197,34 @@ class _Document:
                 window.popleft()
         yield from self._flow.end()
 
+    def _loaded(self, number: int) -> _Page | str:
+        if self._heads:
+            return self._heads.pop(0)
+        with LOCK:
+            return _load(self._at(number), number)
+
     def _page(self, number: int, window: deque[_Page | str], at: int) -> Iterator[Part]:
         page = window[at]
         if isinstance(page, str):
-            self._left.failed.setdefault(page, []).append(number)
+            self.left.failed.setdefault(page, []).append(number)
             return
         content = page.content
         if content.cut:
-            self._left.cut.append(number)
+            self.left.cut.append(number)
         flaw = flaw_of(content)
         image = self._drawn(number, page_picture) if flaw else None
         if image is not None and not is_uniform(image):
-            self._left.pictured.setdefault(flaw, []).append(number)
+            self.left.pictured.setdefault(flaw, []).append(number)
             yield Picture(image, *image.size, page=number)
             if flaw != ALMOST_NO_TEXT:
                 return
         body = self._flow.outline.body
         around = [other.content for other in window if isinstance(other, _Page) and other != page]
         left_out = furniture(content, around)
-        title = title_of(content, left_out, self._info, body) if number == 1 else Title()
+        title = Title()
+        if number == 1:
+            title = title_of(content, left_out, self._info, body)
+            left_out |= set(stamps_of(content))
         floats = [] if image is not None else self._floats_of(page, left_out)
         yield from self._flow.take(
             content,
@@ -253,5 +262,5 @@ class _Document:
                 finally:
                     page.close()
         except PdfiumError as error:
-            self._left.failed.setdefault(short_reason(error), []).append(number)
+            self.left.failed.setdefault(short_reason(error), []).append(number)
             return None

@@ -67,7 +67,10 @@ class TextFlow:
             for index, paragraph in enumerate(paragraphs_of(column, page.number)):
                 if paragraph.notes:
                     notes.append(paragraph)
-                elif index == 0 and text and continues(text[-1], paragraph):
+                elif text and (
+                    (index == 0 and continues(text[-1], paragraph))
+                    or (_is_within(paragraph, title) and _is_within(text[-1], title))
+                ):
                     text[-1] = merged([text[-1], paragraph])
                 else:
                     text.append(paragraph)
@@ -148,6 +151,10 @@ class TextFlow:
             )
             self._start_char += self._chars + len(_BETWEEN)
         self._pieces, self._regions, self._chars, self._has_text = [], [], 0, False
+
+
+def _is_within(paragraph: Paragraph, ids: set[int]) -> bool:
+    return all(id(line) in ids for line in paragraph.lines)
 
 
 def line_ids(lines: Sequence[Line]) -> set[int]:
