@@ -62,6 +62,19 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         100_000_000, ge=1, description="Maximum pixels of an image; larger images are rejected."
     )
+    ocr: str = Field(
+        "auto",
+        description="Engine that recognises text on pages without a text layer and in figures: "
+        "auto (Tesseract if the extra ocr is installed), off, tesseract, or module:name.",
+    )
+    ocr_languages: str = Field(
+        "eng", description="Languages that are recognised, as of Tesseract, such as eng+deu."
+    )
+    speech_model: str | None = Field(
+        None,
+        description="Whisper model that transcribes recordings and videos, a name or a folder, "
+        "with the extra speech; none if unset.",
+    )
     reader_workers: int = Field(
         default_factory=lambda: min(8, os.cpu_count() or 1),
         ge=1,

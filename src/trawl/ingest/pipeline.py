@@ -112,7 +112,7 @@ class Ingester:
         return self._report(plan, removed, time.monotonic() - began)
 
     def _fingerprint(self, item: Item) -> str:
-        return fingerprint(item, self._options.recipe)
+        return fingerprint(item, self._options.recipe_of(item.media_type))
 
     def _report(self, plan: Plan, removed: int, seconds: float) -> Report:
         order = {item.uri: number for number, item in enumerate(plan.items)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import TypeAlias
@@ -19,8 +19,9 @@ from trawl.errors import TrawlError
 from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
 from trawl.ingest.moves import Origin, Origins
 from trawl.ingest.plan import Item, fingerprint
-from trawl.readers import IN_PROCESS, READERS, Limits, read
+from trawl.readers import IN_PROCESS, OCR_TYPES, READERS, Limits, read
 from trawl.readers.child import Request
+from trawl.readers.ocr import load_engine
 from trawl.readers.process import READER_FAILED, ReaderPool
 from trawl.store import DocumentRow, edited_caption, edited_title
 from trawl.types import Reading
@@ -33,15 +34,27 @@ _DRAFTS_AHEAD = 16
 class IngestOptions:
     """How files are read. `recipe` holds what else determines the chunks: spaces, versions.
 
+    `recipe_of` returns it for a media type, since not all depend on the same settings.
     `workers` files are read at the same time. With `retry_failed`, files that ended the process
     of their reader are read again although they have not changed.
     """
 
     chunking: ChunkingOptions
     recipe: Mapping[str, object]
-    max_pixels: int
+    limits: Limits
     workers: int
     retry_failed: bool = False
+
+    def recipe_of(self, media_type: str) -> Mapping[str, object]:
+        """Return what determines the chunks of a file beside its content."""
+        recipe = dict(self.recipe)
+        if media_type in OCR_TYPES:
+            engine = load_engine(self.limits.ocr, self.limits.ocr_languages)
+            if engine is not None:
+                recipe["ocr"] = engine.name
+        if self.limits.speech_model and media_type.startswith(("audio/", "video/")):
+            recipe["speech"] = self.limits.speech_model
+        return recipe
 
 
 @dataclass(slots=True)
@@ -154,7 +167,7 @@ class ReadAhead:
         item = job.item
         stat = item.path.stat()
         job.size_bytes, job.modified_ns = stat.st_size, stat.st_mtime_ns
-        job.content_hash = fingerprint(item, self._options.recipe)
+        job.content_hash = fingerprint(item, self._options.recipe_of(item.media_type))
         job.origin = self._origins.of(item, job.content_hash)
         if job.origin.state != "changed":
             return
@@ -189,13 +202,15 @@ class ReadAhead:
 
         item, options = job.item, self._options
         if item.media_type in IN_PROCESS:
-            yield read(item.path, item.media_type, max_pixels=options.max_pixels, progress=progress)
+            yield read(
+                item.path, item.media_type, max_pixels=options.limits.max_pixels, progress=progress
+            )
             return
         request = Request(
             READERS[item.media_type],
             item.path,
             item.media_type,
-            Limits(max_pixels=options.max_pixels, progress=progress),
+            replace(options.limits, progress=progress),
             options.chunking.window_s,
             options.chunking.hop_s,
         )

@@ -13,6 +13,9 @@ from trawl.encoders import Encoder, Model, canonical_profile, load_profile
 from trawl.errors import LibraryError, LibraryMissingError, SpaceMismatchError
 from trawl.ingest import RECIPE_VERSION, ChunkingOptions, IngestOptions
 from trawl.library import skipped
+from trawl.readers import Limits
+from trawl.readers.ocr import load_engine
+from trawl.readers.speech import check_speech_model
 from trawl.settings import Settings
 from trawl.store import Store, WriteLock
 from trawl.types import Modality, Space
@@ -131,7 +134,10 @@ def encoders_of(models: Iterable[Model]) -> Mapping[Modality, list[tuple[str, En
 
 
 def ingest_options(settings: Settings, models: Sequence[Model]) -> IngestOptions:
-    """Return the chunking options and the recipe, which determines the content hashes."""
+    """Return the chunking options and the recipe, which determines the content hashes.
+
+    Raises `SettingsError` if an engine is not installed.
+    """
     chunking = ChunkingOptions(
         chunk_tokens=settings.chunk_tokens,
         chunk_overlap_tokens=settings.chunk_overlap_tokens,
@@ -143,4 +149,13 @@ def ingest_options(settings: Settings, models: Sequence[Model]) -> IngestOptions
         "spaces": [model.space.fingerprint for model in models],
         **asdict(chunking),
     }
-    return IngestOptions(chunking, recipe, settings.max_pixels, settings.reader_workers)
+    load_engine(settings.ocr, settings.ocr_languages)  # raises if it is not available
+    if settings.speech_model:
+        check_speech_model(settings.speech_model)
+    limits = Limits(
+        max_pixels=settings.max_pixels,
+        ocr=settings.ocr,
+        ocr_languages=settings.ocr_languages,
+        speech_model=settings.speech_model or "",
+    )
+    return IngestOptions(chunking, recipe, limits, settings.reader_workers)

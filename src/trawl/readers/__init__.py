@@ -50,6 +50,7 @@ from trawl.types import Modality, Reading
 __all__ = [
     "FORMATS",
     "IN_PROCESS",
+    "OCR_TYPES",
     "READERS",
     "SHOWING",
     "SUFFIXES",
@@ -90,6 +91,9 @@ FORMATS: tuple[Format, ...] = (
     *coded_sounds.FORMATS,
     *videos.FORMATS,
 )
+
+OCR_TYPES = frozenset({pdf.MEDIA_TYPE})
+"""The media types whose content depends on the engine that recognises text."""
 
 READERS: dict[str, Reader] = {format_.media_type: format_.read for format_ in FORMATS}
 """The reader of each media type."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TypeAlias
 
 from trawl.errors import ReadError
+from trawl.readers.speech import with_transcript
 from trawl.types import Modality, Part, Reading
 
 MIB = 1024 * 1024
@@ -36,15 +37,20 @@ def ignore_progress(done: int, total: int | None = None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits on one file, checked before it is decoded.
+    """How one file is read: limits, which are checked before it is decoded, and choices.
 
-    `max_pixels` bounds an image's width x height. A reader that takes long calls `progress` with
+    `max_pixels` bounds an image's width x height. `ocr` chooses the engine that recognises text in
+    pictures of pages (`trawl.readers.ocr`), `speech_model` the model that transcribes recordings
+    (`trawl.readers.speech`); "" for none. A reader that takes long calls `progress` with
     the number of pages (or other units) done, and their total if it is known. A reader that
     neither does this nor yields a part for a while is stopped.
     """
 
     max_pixels: int = 100_000_000
     progress: PageProgress = ignore_progress
+    ocr: str = "off"
+    ocr_languages: str = "eng"
+    speech_model: str = ""
 
 
 Reader: TypeAlias = Callable[[Path, Limits], Reading]
@@ -98,6 +104,8 @@ def guarded(reader: Reader, path: Path, media_type: str, limits: Limits) -> Read
     """Run a reader. It raises `ReadError` and nothing else, also while its parts are read."""
     with _as_read_error(media_type):
         reading = reader(path, limits)
+        if limits.speech_model:
+            reading = with_transcript(reading, limits.speech_model, limits.progress)
     if isinstance(reading.parts, Sequence):
         return reading
     return replace(reading, parts=_guarded_parts(reading.parts, media_type))

@@ -23,7 +23,7 @@ def sound_tags(path: Path) -> tuple[str, Metadata, tuple[str, ...]]:
 
     try:
         with opened(path) as stream:
-            tag = TinyTag.get(file_obj=stream, duration=False, ignore_errors=False)
+            tag = TinyTag.get(file_obj=stream, duration=False)
     except UnsupportedFormatError:  # such as an MP3 that begins inside a frame
         return "", {}, ()
     except (TinyTagException, ValueError, LookupError, ArithmeticError):

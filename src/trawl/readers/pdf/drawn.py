@@ -19,9 +19,9 @@ MAX_SIDE_PX = 1_800
 """The longer side of a page's picture."""
 
 
-def page_picture(page: PdfPage) -> Image:
+def page_picture(page: PdfPage, dpi: int = PAGE_DPI, most_px: int = MAX_SIDE_PX) -> Image:
     """Return a page as an RGB picture. The caller holds `LOCK`."""
-    scale = min(PAGE_DPI / 72, MAX_SIDE_PX / max(*page.get_size(), 1.0))
+    scale = min(dpi / 72, most_px / max(*page.get_size(), 1.0))
     bitmap = page.render(scale=scale)
     try:
         image: Image = bitmap.to_pil().convert("RGB")

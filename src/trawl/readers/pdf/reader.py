@@ -10,27 +10,38 @@ from typing import TYPE_CHECKING, TypeVar
 
 from trawl.errors import ReadError
 from trawl.readers.formats import Limits, PageProgress, short_reason, stem_title
+from trawl.readers.ocr import load_engine
 from trawl.readers.pdf.about import Title, metadata_of, stamps_of, title_of
 from trawl.readers.pdf.cutouts import cut_out
 from trawl.readers.pdf.document import info_of, open_document
-from trawl.readers.pdf.drawn import figure, lines_in, page_picture, table_region, table_text
+from trawl.readers.pdf.drawn import (
+    MAX_SIDE_PX,
+    figure,
+    lines_in,
+    page_picture,
+    table_region,
+    table_text,
+)
 from trawl.readers.pdf.floats import Float, FloatFinder
 from trawl.readers.pdf.furniture import furniture
 from trawl.readers.pdf.headings import Outline
 from trawl.readers.pdf.objects import PageObject, page_objects
 from trawl.readers.pdf.pages import LOCK, MAX_CHARS, PageContent, frame_of, read_page
 from trawl.readers.pdf.quality import ALMOST_NO_TEXT, flaw_of
+from trawl.readers.pdf.scans import OCR_DPI, OCR_MAX_PX, recognise
 from trawl.readers.pdf.text import TextFlow, line_ids
 from trawl.readers.pixels import is_uniform
 from trawl.types import Part, Picture, Reading
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from pypdfium2 import PdfDocument, PdfPage
 
 MEDIA_TYPE = "application/pdf"
 
 _Drawn = TypeVar("_Drawn")
 
+_NOT_RECOGNISED = "to read text in pictures: pip install 'trawl-multimodal[ocr]'"
 _AROUND = 2
 """Pages before and after a page that are compared with it, to find headers and footers."""
 
@@ -64,7 +75,7 @@ def read_pdf(path: Path, limits: Limits) -> Reading:
     return Reading(
         MEDIA_TYPE,
         title or stem_title(path),
-        _parts(_Document(path, pages, info, heads), late, limits),
+        _parts(_Document(path, pages, info, heads, limits), late, limits),
         metadata_of(info, first, pages),
         late_notices=late,
     )
@@ -101,6 +112,7 @@ class _Left:
     failed: dict[str, list[int]] = field(default_factory=dict)
     pictured: dict[str, list[int]] = field(default_factory=dict)
     cut: list[int] = field(default_factory=list)
+    is_recognised: bool = False
 
     def notices(self) -> Iterator[str]:
         for reason, pages in self.failed.items():
@@ -109,7 +121,8 @@ class _Left:
             has, added = ("has", "is added as a picture")
             if len(pages) > 1:
                 has, added = ("have", "are added as pictures")
-            yield f"{page_list(pages)} {has} {flaw}, and {added}"
+            text = "their text is recognised" if self.is_recognised else _NOT_RECOGNISED
+            yield f"{page_list(pages)} {has} {flaw}, and {added}; {text}"
         if self.cut:
             yield f"{page_list(self.cut)}: only the first {MAX_CHARS:,} characters are read"
 
@@ -148,10 +161,16 @@ class _Document:
     """A document that is read through a window of pages, in constant memory."""
 
     def __init__(
-        self, path: Path, pages: int, info: Mapping[str, str], heads: list[_Page | str]
+        self,
+        path: Path,
+        pages: int,
+        info: Mapping[str, str],
+        heads: list[_Page | str],
+        limits: Limits,
     ) -> None:
         self.pages = pages
-        self.left = _Left()
+        self._engine = load_engine(limits.ocr, limits.ocr_languages)
+        self.left = _Left(is_recognised=self._engine is not None)
         self._path = path
         self._heads = heads  # the first pages, which are already read
         self._document: PdfDocument | None = None
@@ -215,11 +234,13 @@ class _Document:
         image = self._drawn(number, page_picture) if flaw else None
         if image is not None and not is_uniform(image):
             self.left.pictured.setdefault(flaw, []).append(number)
+            content, image = self._recognised(content, image)
             yield Picture(image, *image.size, page=number)
-            if flaw != ALMOST_NO_TEXT:
+            if flaw != ALMOST_NO_TEXT and content is page.content:
                 return
         body = self._flow.outline.body
         around = [other.content for other in window if isinstance(other, _Page) and other != page]
+        page.content = content
         left_out = furniture(content, around)
         title = Title()
         if number == 1:
@@ -235,6 +256,23 @@ class _Document:
         for each in floats:
             yield from self._float(each, number)
 
+    def _recognised(self, content: PageContent, image: Image) -> tuple[PageContent, Image]:
+        """Return a page with the text of its picture, and the picture upright.
+
+        Both are as before if there is no engine, or if it finds no text.
+        """
+        if self._engine is None:
+            return content, image
+        sharp = self._drawn(content.number, lambda page: page_picture(page, OCR_DPI, OCR_MAX_PX))
+        if sharp is None:
+            return content, image
+        found, upright = recognise(self._engine, sharp, content)
+        if not found.lines:
+            return content, image
+        upright = upright.convert("RGB")
+        upright.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
+        return found, upright
+
     def _floats_of(self, page: _Page, left_out: set[int]) -> list[Float]:
         content = replace(page.content)
         content.lines = [line for line in content.lines if id(line) not in left_out]
@@ -248,6 +286,9 @@ class _Document:
             return
         drawn = self._drawn(number, lambda page: cut_out(page, each.box))
         if drawn is not None and not is_uniform(drawn[0]):
+            if self._engine is not None and not each.words:
+                dpi = round(72 * drawn[0].width / max(drawn[1][2] - drawn[1][0], 1))
+                each = replace(each, words=self._engine.words(drawn[0], dpi))
             yield figure(*drawn, each, number, section)
 
     def _drawn(self, number: int, draw: Callable[[PdfPage], _Drawn]) -> _Drawn | None:
