@@ -351,6 +351,36 @@ def test_documents_without_content_have_a_reason(tmp_path: Path) -> None:
         read(path, "application/pdf")
 
 
+def test_a_page_that_cannot_be_read_costs_itself(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for number in range(1, 4):
+            set_lines(canvas, 90, [f"Chapter {number} of three.", *PROSE])
+            canvas.showPage()
+
+    path = write(tmp_path / "a.pdf", draw, pageCompression=0)
+    before, first, rest = path.read_bytes().partition(b"/Type /Page\n")
+    path.write_bytes(before + first + rest.replace(b"/Type /Page\n", b"/Type /Pagx\n", 1))
+    reading, passages, _ = found_in(path)
+    text = " ".join(passage.text for passage in passages)
+    assert "Chapter 1" in text
+    assert "Chapter 2" not in text
+    assert "Chapter 3" in text
+    (notice,) = reading.late_notices
+    assert notice.startswith("page 2 cannot be read: ")
+
+
+def test_text_without_a_size_is_not_shown(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        set_lines(canvas, 90, PROSE)
+        canvas.saveState()
+        canvas.scale(1e-9, 1e-9)
+        set_lines(canvas, 200, ["invisible"])
+        canvas.restoreState()
+
+    _, (passage,), _ = found_in(write(tmp_path / "a.pdf", draw))
+    assert passage.text == " ".join(PROSE)
+
+
 def test_a_pdf_is_detected_by_its_content(tmp_path: Path) -> None:
     def detected(name: str, data: bytes) -> str | None:
         path = tmp_path / name

@@ -30,6 +30,9 @@ LOCK = threading.RLock()
 MAX_CHARS = 400_000
 """Characters of one page that are read."""
 
+_LEAST_SIZE = 0.1
+"""Smaller text, in points, is not visible."""
+
 _ASCENT, _DESCENT = 0.75, 0.22
 """The box of a word around its baseline, in font sizes. Fonts state heights that vary widely."""
 
@@ -250,7 +253,7 @@ def _words(
         level, turn = float(base[start]), int(angle[start])
         box = (left, level - _ASCENT * em, right, level + _DESCENT * em)
         shown = turned_back(box, turn, frame.width, frame.height) if turn else box
-        if _visible(shown, frame):
+        if em >= _LEAST_SIZE and _visible(shown, frame):
             word = text[start : start + length]
             if paired:  # pdfium returns codes of UTF-16
                 word = word.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

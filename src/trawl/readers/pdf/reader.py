@@ -91,18 +91,14 @@ class _Page:
 
 def _load(document: PdfDocument, number: int) -> _Page | str:
     """Return a page, or the reason why it cannot be read. The caller holds `LOCK`."""
-    from pypdfium2 import PdfiumError
-
     try:
         page = document[number - 1]
-    except PdfiumError as error:
+        try:
+            return _Page(read_page(page, number), page_objects(page, frame_of(page)))
+        finally:
+            page.close()
+    except Exception as error:  # damaged pages have numbers of all kinds
         return short_reason(error)
-    try:
-        return _Page(read_page(page, number), page_objects(page, frame_of(page)))
-    except PdfiumError as error:
-        return short_reason(error)
-    finally:
-        page.close()
 
 
 @dataclass(slots=True)
@@ -227,7 +223,18 @@ class _Document:
         if isinstance(page, str):
             self.left.failed.setdefault(page, []).append(number)
             return
-        content = page.content
+        around = [other.content for other in window if isinstance(other, _Page)]
+        try:
+            yield from self._parts_of(
+                page, [other for other in around if other is not page.content]
+            )
+        except ReadError:
+            raise
+        except Exception as error:  # a page that fails costs itself
+            self.left.failed.setdefault(short_reason(error), []).append(number)
+
+    def _parts_of(self, page: _Page, around: list[PageContent]) -> Iterator[Part]:
+        content, number = page.content, page.content.number
         if content.cut:
             self.left.cut.append(number)
         flaw = flaw_of(content)
@@ -239,7 +246,6 @@ class _Document:
             if flaw != ALMOST_NO_TEXT and content is page.content:
                 return
         body = self._flow.outline.body
-        around = [other.content for other in window if isinstance(other, _Page) and other != page]
         page.content = content
         left_out = furniture(content, around)
         title = Title()
@@ -293,8 +299,6 @@ class _Document:
 
     def _drawn(self, number: int, draw: Callable[[PdfPage], _Drawn]) -> _Drawn | None:
         """Return what a function draws of a page, None with a notice if that fails."""
-        from pypdfium2 import PdfiumError
-
         try:
             with LOCK:
                 page = self._at(number)[number - 1]
@@ -302,6 +306,8 @@ class _Document:
                     return draw(page)
                 finally:
                     page.close()
-        except PdfiumError as error:
+        except ReadError:
+            raise
+        except Exception as error:
             self.left.failed.setdefault(short_reason(error), []).append(number)
             return None
