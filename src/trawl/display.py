@@ -146,7 +146,8 @@ def _html_row(hit: Hit, thumbnail: Callable[[str], bytes] | None) -> str:
         picture or html.escape(hit.modality),
         f"<b>{html.escape(printable(hit.title))}</b><br>{snippet}"
         f"<br><small>{html.escape(printable(hit.uri))} {html.escape(hit.detail)} "
-        f"{html.escape(place_text(hit))}</small>",
+        f"{html.escape(place_text(hit))}"
+        f"{' <b>the file is gone</b>' if hit.gone else ''}{_also(hit)}</small>",
         f"{hit.score:.2f}",
     ]
     return "<tr>" + "".join(f'<td style="text-align:left">{cell}</td>' for cell in cells) + "</tr>"
@@ -176,6 +177,10 @@ def links_text(links: Sequence[Link]) -> str:
 def _joined(names: Sequence[str]) -> str:
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def _also(hit: Hit) -> str:
+    return "".join(f"<br>also at {html.escape(printable(one.uri))}" for one in hit.places[:3])
 
 
 def _picture(chunk_id: str, thumbnail: Callable[[str], bytes]) -> str:

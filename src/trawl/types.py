@@ -129,7 +129,8 @@ class Document:
     `uri` is its path or address, `names` are the other paths that lead to it by links.
     `size_bytes` and `modified_ns` (nanoseconds since 1970) are the file's at the time it was
     read. `notices` state what differs from the file. `metadata` includes what was `given` when
-    the file was added, and the `edits`, which override all else.
+    the file was added, and the `edits`, which override all else. Files with equal `content`
+    have the same bytes and are split in the same way.
     """
 
     document_id: str
@@ -144,6 +145,7 @@ class Document:
     names: tuple[str, ...] = ()
     given: Metadata = field(default_factory=dict)
     edits: Edits = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +243,21 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Another document whose file has the same content."""
+
+    document_id: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One search result. `snippet` marks matching words with `<mark>`.
 
     `moments` are the next best parts of the same document, at most five, if the list is
     limited per document. `label` is the number of a figure or table ("Figure 2"); `links`
     name the figures that a passage cites, or the passages that cite a figure.
+    `places` are the other documents with the same content. `gone` is set if the file is missing.
     """
 
     rank: int
@@ -264,6 +275,8 @@ class Hit:
     moments: tuple[Moment, ...] = ()
     label: str = ""
     links: tuple[Link, ...] = ()
+    places: tuple[Place, ...] = ()
+    gone: bool = False
 
     @property
     def explanation(self) -> str:

@@ -327,6 +327,8 @@ def test_json_of_a_search_is_this() -> None:
                 "label": "",
                 "links": [],
                 "moments": [],
+                "places": [],
+                "gone": False,
             }
         ],
         "no_good_match": False,
@@ -386,7 +388,7 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
     (hit,) = found["hits"]
     assert set(hit) == {
         "rank", "score", "chunk_id", "document_id", "uri", "modality", "title", "snippet",
-        "span", "metadata", "evidence", "moments", "label", "links",
+        "span", "metadata", "evidence", "moments", "label", "links", "places", "gone",
     }  # fmt: skip
     assert set(hit["evidence"][0]) == {"source", "rank", "similarity", "calibrated", "weight"}
     assert "<mark>" in hit["snippet"]
@@ -400,7 +402,7 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
     assert (status["documents"], status["failed"]) == (6, 0)
     assert set(ask(place, "show", hit["chunk_id"])) == {
         "document_id", "uri", "title", "media_type", "size_bytes", "added_at", "metadata",
-        "error", "notices", "chunks",
+        "error", "notices", "chunks", "places", "gone",
     }  # fmt: skip
 
 

@@ -232,8 +232,12 @@ def test_documents_without_files(address: str) -> None:
         assert (kaon.title, kaon.uri) == ("Kaon", "text.txt")
         red = client.show(job.document_ids[1])
         assert (red.document.uri, red.chunks[0].text) == ("red.png", "a red field")
-        # The same text without what was beside it is the same document, read anew.
+        # The same text is the same document, and keeps its metadata until they are null.
         again = client.wait(client.submit_lines([{"text": "The kaon is strange."}]).job_id)
+        assert (again.document_ids, again.unchanged) == (job.document_ids[:1], 1)
+        assert client.show(job.document_ids[0]).document.metadata == {"year": 1947}
+        line = {"text": "The kaon is strange.", "metadata": {"year": None}}
+        again = client.wait(client.submit_lines([line]).job_id)
         assert (again.document_ids, again.replaced) == (job.document_ids[:1], 1)
         assert client.show(job.document_ids[0]).document.metadata == {}
         for wrong, said in (

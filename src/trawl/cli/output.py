@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trawl.evaluation import Evaluation, Half
     from trawl.library.interface import DocumentInfo, DocumentView
     from trawl.library.skipped import Skipped
-    from trawl.types import Answer, Facet, Failure, Hit, Report, Space, Status
+    from trawl.types import Answer, Facet, Failure, Hit, Place, Report, Space, Status
 
 PIPE_WIDTH = 80
 MAX_WIDTH = 100
@@ -156,7 +156,7 @@ def _counting_columns() -> list[ProgressColumn]:
 
 _HIT = (
     "rank", "score", "chunk_id", "document_id", "uri", "modality", "title", "snippet",
-    "span", "metadata", "evidence", "label", "links",
+    "span", "metadata", "evidence", "label", "links", "gone",
 )  # fmt: skip
 _CHUNK = ("chunk_id", "modality", "text", "detail", "label", "words", "links")
 _DOCUMENT = (
@@ -207,7 +207,15 @@ def _hit(hit: Hit) -> dict[str, Any]:
         {"chunk_id": one.chunk_id, "score": one.score, "span": one.span.as_dict()}
         for one in hit.moments
     ]
-    return _fields(hit, _HIT) | {"span": hit.span.as_dict(), "moments": moments}
+    return _fields(hit, _HIT) | {
+        "span": hit.span.as_dict(),
+        "moments": moments,
+        "places": _places(hit.places),
+    }
+
+
+def _places(places: Iterable[Place]) -> list[dict[str, Any]]:
+    return [_fields(place, ("document_id", "uri")) for place in places]
 
 
 def list_json(
@@ -263,7 +271,11 @@ def status_json(
 def contents_json(contents: DocumentView) -> dict[str, Any]:
     """Return the object that ``trawl show`` prints."""
     chunks = [_fields(chunk, _CHUNK) | {"span": chunk.span.as_dict()} for chunk in contents.chunks]
-    return _fields(contents.document, _DOCUMENT) | {"chunks": chunks}
+    return _fields(contents.document, _DOCUMENT) | {
+        "chunks": chunks,
+        "places": _places(contents.places),
+        "gone": contents.gone,
+    }
 
 
 def edited_json(document: DocumentInfo) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import html
 import os
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Modality,
         Moment,
         Notice,
+        Place,
         Report,
         Status,
         StoredChunk,
@@ -38,6 +39,7 @@ _MARKED = re.compile(r"<mark>(.*?)</mark>", re.DOTALL)
 _SNIPPET_LINES = 3
 _VALUE_CELLS = 30
 _LISTED_NOTICES = 10
+_LISTED_PLACES = 3
 _LISTED_TYPES = 10
 _MODALITIES: tuple[Modality, ...] = ("text", "image", "audio")
 
@@ -117,11 +119,24 @@ def _print_hit(out: Console, hit: Hit, *, explain: bool, scored: bool) -> None:
             out.print(Text(_INDENT) + row)
     # Never cut a path: people copy it.
     place = _page(hit.span.page) + _section(hit.span.section)
-    out.print(Text(_INDENT + clean(short_path(hit.uri)) + place, style="dim"))
+    out.print(Text(_INDENT + clean(short_path(hit.uri)) + place, style="dim") + _gone(hit.gone))
+    for copy in _same_content(hit.places):
+        out.print(Text(_INDENT + copy, style="dim"))
     if explain:
         for row in _wrapped(Text(hit.explanation, style="dim"), out.width - len(_INDENT), None):
             out.print(Text(_INDENT) + row)
     out.print()
+
+
+def _gone(gone: bool) -> Text:
+    return Text("  the file is gone" if gone else "", style="red")
+
+
+def _same_content(places: Sequence[Place]) -> list[str]:
+    """Return a line for each of the first places with the same content, and how many more."""
+    lines = [f"also at {clean(short_path(place.uri))}" for place in places[:_LISTED_PLACES]]
+    more = len(places) - _LISTED_PLACES
+    return [*lines, f"and at {more:,} more place{'' if more == 1 else 's'}"] if more > 0 else lines
 
 
 def _place(moment: Moment) -> str:
@@ -272,6 +287,10 @@ def print_contents(out: Console, contents: DocumentView, chunk_id: str | None) -
         "type": f"{document.media_type}, {_bytes(document.size_bytes)}",
         "added": f"{document.added_at:%Y-%m-%d %H:%M:%S} UTC",
     }
+    if contents.gone:
+        rows["file"] = Text("gone", style="red")
+    if contents.places:
+        rows["same content"] = ", ".join(clean(place.uri) for place in contents.places)
     if document.error:
         rows["error"] = Text(clean(document.error), style="red")
     if document.notices:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trawl.types import Failure, Metadata, Notice, Status, StoredChunk
+from trawl.types import Failure, Metadata, Notice, Place, Status, StoredChunk
 from trawl.wire import DocumentOut, DocumentWithChunks, JobOut, JobReport, Stats
 from trawl.wire import DocumentPage as PageOut
 
@@ -101,12 +101,15 @@ class DocumentContents:
 
     document: Document
     chunks: tuple[StoredChunk, ...]
+    places: tuple[Place, ...] = ()
+    gone: bool = False
 
     @classmethod
     def from_wire(cls, document: DocumentWithChunks) -> DocumentContents:
         """Convert a response."""
         chunks = tuple(part.chunk() for part in document.parts)
-        return cls(Document.from_wire(document), chunks)
+        places = tuple(one.place() for one in document.places)
+        return cls(Document.from_wire(document), chunks, places, document.gone)
 
 
 @dataclass(frozen=True, slots=True)

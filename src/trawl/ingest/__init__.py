@@ -2,7 +2,15 @@
 
 from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.embedding import text_embedding
-from trawl.ingest.names import document_id_of, is_file, leads_to, named_path, path_of, uri_of
+from trawl.ingest.names import (
+    document_id_of,
+    is_file,
+    is_file_gone,
+    leads_to,
+    named_path,
+    path_of,
+    uri_of,
+)
 from trawl.ingest.pipeline import Ingester, OnChange, PagesRead, Progress
 from trawl.ingest.plan import Item, Plan, make_plan
 from trawl.ingest.reading import IngestOptions
@@ -23,6 +31,7 @@ __all__ = [
     "Progress",
     "document_id_of",
     "is_file",
+    "is_file_gone",
     "leads_to",
     "make_plan",
     "named_path",

@@ -61,6 +61,19 @@ def leads_to(uri: str, document_id: str) -> bool:
         return False
 
 
+def is_file_gone(uri: str) -> bool:
+    """Return whether the file at a URI is missing; False if that cannot be known."""
+    path = path_of(uri)
+    try:
+        if path.is_absolute():  # other addresses are not of files
+            path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
+
+
 def best_name(names: Sequence[Path], real: Path) -> Path:
     """Return the name that a document is listed under, of those that lead to `real`.
 

@@ -271,15 +271,18 @@ class _Walk:
         return replace(item, caption=caption)
 
 
-def fingerprint(item: Item, recipe: Mapping[str, object]) -> str:
-    """Hash everything that determines a file's chunks: its bytes, its metadata and the recipe.
+def fingerprints(item: Item, recipe: Mapping[str, object]) -> tuple[str, str]:
+    """Return a hash of everything that determines a file's chunks, and one for its copies.
 
-    Raises `OSError` if the file cannot be read.
+    The first covers its bytes, its metadata and the recipe, the second its bytes, its type and
+    the recipe. Raises `OSError` if the file cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
     with item.path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+    content = digest.copy()
+    content.update(repr((item.media_type, sorted(recipe.items()))).encode())
     known = (item.title, item.caption, sorted(item.metadata.items()), sorted(recipe.items()))
     digest.update(repr(known).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    return digest.hexdigest(), content.hexdigest()[:24]

@@ -18,7 +18,7 @@ from trawl.encoders import TextEncoder
 from trawl.errors import TrawlError
 from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
 from trawl.ingest.moves import Origin, Origins
-from trawl.ingest.plan import Item, fingerprint
+from trawl.ingest.plan import Item, fingerprints
 from trawl.readers import IN_PROCESS, OCR_TYPES, READERS, Limits, read
 from trawl.readers.child import Request
 from trawl.readers.ocr import load_engine
@@ -67,6 +67,7 @@ class Job:
     item: Item
     number: int
     content_hash: str = ""
+    content: str = ""
     size_bytes: int = 0
     modified_ns: int | None = None
     origin: Origin = field(default_factory=Origin)
@@ -167,7 +168,8 @@ class ReadAhead:
         item = job.item
         stat = item.path.stat()
         job.size_bytes, job.modified_ns = stat.st_size, stat.st_mtime_ns
-        job.content_hash = fingerprint(item, self._options.recipe_of(item.media_type))
+        recipe = self._options.recipe_of(item.media_type)
+        job.content_hash, job.content = fingerprints(item, recipe)
         job.origin = self._origins.of(item, job.content_hash)
         if job.origin.state != "changed":
             return

@@ -14,7 +14,7 @@ from trawl.ingest import is_file, leads_to, path_of
 from trawl.library.inputs import join_filters, kind_of, names_of
 from trawl.query import Filter, OneOf, bind, to_sql
 from trawl.store import DocumentRow, Snapshot, Store, filter_column, has_name
-from trawl.types import Facet, Failure, Modality, Notice, Space, Status, StoredChunk
+from trawl.types import Facet, Failure, Modality, Notice, Place, Space, Status, StoredChunk
 
 _FILE_PROPERTIES = ("added_at", "size_bytes")
 _ADD_AGAIN = "add it again, or remove the document"
@@ -22,10 +22,15 @@ _ADD_AGAIN = "add it again, or remove the document"
 
 @dataclass(frozen=True, slots=True)
 class DocumentContents:
-    """A document with its chunks, in document order."""
+    """A document with its chunks, in document order.
+
+    `places` are the other documents with the same content. `gone` is set if the file is missing.
+    """
 
     document: DocumentRow
     chunks: tuple[StoredChunk, ...]
+    places: tuple[Place, ...] = ()
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

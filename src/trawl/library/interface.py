@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol, Unpack
 from trawl.library.contents import Original
 from trawl.library.skipped import Skipped
 from trawl.search import SearchKeywords
-from trawl.types import Answer, Facet, Metadata, Report, Status, StoredChunk
+from trawl.types import Answer, Facet, Metadata, Place, Report, Status, StoredChunk
 
 
 class DocumentInfo(Protocol):
@@ -43,6 +43,10 @@ class DocumentView(Protocol):
     def document(self) -> DocumentInfo: ...
     @property
     def chunks(self) -> Sequence[StoredChunk]: ...
+    @property
+    def places(self) -> Sequence[Place]: ...
+    @property
+    def gone(self) -> bool: ...
 
 
 class DocumentList(Protocol):

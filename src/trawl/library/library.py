@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from trawl.encoders import load_reranker
 from trawl.errors import NotFoundError
+from trawl.ingest import is_file_gone
 from trawl.library import identity, inputs
 from trawl.library.contents import (
     DocumentContents,
@@ -95,7 +96,7 @@ class Library(Writing):
 
     @cached_property
     def _searcher(self) -> Searcher:
-        return Searcher(self._models, self._reranker)
+        return Searcher(self._models, self._reranker, is_file_gone)
 
     def _open_searcher(self) -> Searcher:
         with self._searcher_lock:
@@ -182,7 +183,7 @@ class Library(Writing):
         if query:
             answer = self._open_searcher().search(SearchRequest(query, where, options), snapshot)
         else:
-            answer = browse(where, options, snapshot)
+            answer = browse(where, options, snapshot, is_file_gone)
         end = options.offset + options.limit
         # A page with quotas may lack results of one modality and still not be the last.
         is_last = len(answer.hits) < (1 if options.quotas and query else options.limit)
@@ -244,7 +245,12 @@ class Library(Writing):
             document = self._store.document(candidate)
             if document is not None:
                 chunks = self._store.refresh().chunks(document.document_id)
-                return DocumentContents(document, tuple(chunks))
+                return DocumentContents(
+                    document,
+                    tuple(chunks),
+                    self._store.snapshot().copies.others(document.document_id),
+                    is_file_gone(document.uri),
+                )
         raise NotFoundError(
             f"no document or chunk {str(target)!r} in {self.path}; "
             "give an id from a search, or the path of a file that was added"

@@ -30,6 +30,7 @@ _MAX_PICTURE_BYTES = 3 * 2**20
 _MAX_PICTURES = 5
 _MAX_FAILURES = 10
 _MARKS = re.compile(r"</?mark>")
+_PLACES = 5
 
 Content: TypeAlias = list[str | Image]
 
@@ -175,6 +176,10 @@ def _hit_text(hit: Hit) -> str:
         f"{hit.rank}. [{hit.modality}] {hit.title}  score {hit.score:.2f}",
         f"   id: {hit.chunk_id}  file: {hit.uri}{_place(hit)}",
     ]
+    if hit.gone:
+        lines.append("   the file is gone")
+    if hit.places:
+        lines.append(f"   same content: {', '.join(one.uri for one in hit.places[:_PLACES])}")
     if snippet:
         lines.append(f"   {snippet}")
     if hit.metadata:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from trawl.errors import FilterError
 from trawl.ranking import Fused, Fusion, balance, by_quota, deal_out
+from trawl.search.copies import IsGone, fields_of_copies, living, without_copies
 from trawl.search.options import SearchOptions
 from trawl.search.snippets import snippet
 from trawl.store import Snapshot, filter_column
@@ -28,11 +29,17 @@ _MOMENTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The hits of a page, the other parts of their documents by row, and the hits left out."""
+    """The hits of a page, the other parts of their documents by row, and the hits left out.
+
+    `copies` are the same chunks of identical files, by row. `short` is set if these take the
+    places of further hits among the candidates.
+    """
 
     items: list[Fused]
     moments: Mapping[int, Sequence[Fused]]
     more: int = 0
+    copies: Mapping[int, Sequence[Fused]] = field(default_factory=dict)
+    short: bool = False
 
 
 def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> Page:
@@ -48,13 +55,14 @@ def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> Page:
         # Few documents have more than three parts in a list.
         depth = 3 * end
     listed = fused if shared or options.all or options.sort is None else fused.likely()
-    items: list[Fused] = listed[:depth]
-    fields = snapshot.fields([item.row for item in items], _columns(options, snapshot.columns))
+    columns = _columns(options, snapshot.columns)
+    items, fields, copies = _distinct(listed, depth, snapshot, columns)
     if options.sort is not None:
         items = _sorted(items, fields, options.sort)
     elif options.diversity > 0:
         items = _diverse(items, snapshot, options.diversity, end)
     items, moments = _capped(items, fields, options.per_document)
+    short = bool(copies) and len(items) < end
     modality_of: dict[int, Modality] = {row: values["modality"] for row, values in fields.items()}
     page = _page(options, items, modality_of)
     likely = page
@@ -63,7 +71,22 @@ def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> Page:
     more = len(page) - len(likely)
     if options.interleave:
         likely = deal_out(likely, modality_of)
-    return Page(_grouped(likely, fields) if options.group else likely, moments, more)
+    grouped = _grouped(likely, fields) if options.group else likely
+    return Page(grouped, moments, more, copies, short)
+
+
+def _distinct(
+    listed: Fusion, depth: int, snapshot: Snapshot, columns: Sequence[str]
+) -> tuple[list[Fused], dict[int, dict[str, Any]], dict[int, list[Fused]]]:
+    """Return about `depth` items without copies, their columns, and the copies by row."""
+    read = depth
+    while True:
+        found = listed[:read]
+        fields = fields_of_copies(snapshot, [item.row for item in found], columns)
+        items, copies = without_copies(found, fields)
+        if 3 * len(items) >= 2 * depth or read >= len(listed):
+            return items, fields, copies
+        read *= 4
 
 
 def _page(
@@ -195,26 +218,35 @@ def _cosines(items: Sequence[Fused], snapshot: Snapshot) -> NDArray[np.float64]:
     return alike
 
 
-def hits_of(text: str, options: SearchOptions, snapshot: Snapshot, page: Page) -> tuple[Hit, ...]:
+def hits_of(
+    text: str, options: SearchOptions, snapshot: Snapshot, page: Page, is_gone: IsGone
+) -> tuple[Hit, ...]:
     """Load the chunks of a page and return its hits. `text` is the query's, for snippets."""
     moments = [moment for item in page.items for moment in page.moments.get(item.row, ())]
     rows = [item.row for item in (*page.items, *moments)]
     chunks = dict(zip(rows, snapshot.take(rows), strict=True))
     return tuple(
-        _hit(rank, item, chunks, page.moments.get(item.row, ()), text, options)
+        replace(
+            _hit(rank, item, chunk, chunks, page.moments.get(item.row, ()), text, options),
+            places=snapshot.copies.others(chunk.document_id),
+            gone=gone,
+        )
         for rank, item in enumerate(page.items, start=options.offset + 1)
+        for chunk, gone in [
+            living(chunks[item.row], page.copies.get(item.row, ()), snapshot, is_gone)
+        ]
     )
 
 
 def _hit(
     rank: int,
     item: Fused,
+    chunk: StoredChunk,
     chunks: Mapping[int, StoredChunk],
     moments: Sequence[Fused],
     text: str,
     options: SearchOptions,
 ) -> Hit:
-    chunk = chunks[item.row]
     return Hit(
         rank=rank,
         score=item.score,
@@ -237,7 +269,10 @@ def _hit(
 
 
 def count_facets(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> tuple[Facet, ...]:
-    """Count the values of the requested columns over the matching documents."""
+    """Count the values of the requested columns over the matching documents.
+
+    Copies of a file count once for each value.
+    """
     if not options.facets:
         return ()
     columns = {key: known_column(key, snapshot.columns, "count") for key in options.facets}
@@ -245,20 +280,23 @@ def count_facets(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> t
         [int(row) for row in fused.rows], ["document_id", *dict.fromkeys(columns.values())]
     )
     documents = {values["document_id"]: values for values in fields.values()}
+    named = [(snapshot.copies.first(name), values) for name, values in documents.items()]
     return tuple(
-        Facet(key, counted(values[column] for values in documents.values()))
+        Facet(key, counted((name, values[column]) for name, values in named))
         for key, column in columns.items()
     )
 
 
-def counted(values: Iterable[Any]) -> tuple[tuple[Value, int], ...]:
-    """Count values, most frequent first; a list counts for each of its items."""
-    counts: Counter[Value] = Counter()
-    for value in values:
-        if isinstance(value, list):
-            counts.update(set(value))
-        elif value is not None:
-            counts[value] += 1
+def counted(values: Iterable[tuple[str, Any]]) -> tuple[tuple[Value, int], ...]:
+    """Count the documents of each value, from pairs of a document and its value.
+
+    Most frequent first; a list counts for each of its items.
+    """
+    pairs = set[tuple[str, Value]]()
+    for name, value in values:
+        found = value if isinstance(value, list) else [value]
+        pairs |= {(name, one) for one in found if one is not None}
+    counts = Counter(value for _, value in pairs)
     return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], _text(pair[0]))))
 
 

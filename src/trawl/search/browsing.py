@@ -10,6 +10,7 @@ from trawl.errors import QueryError
 from trawl.query import Filter, bind, to_sql
 from trawl.ranking import Fused
 from trawl.search.arrange import Page, counted, hits_of, known_column
+from trawl.search.copies import IsGone
 from trawl.search.options import SearchOptions
 from trawl.store import Snapshot, filter_column
 from trawl.types import Answer, Facet
@@ -37,7 +38,9 @@ def filter_conditions(
     return conditions
 
 
-def browse(where: Filter | None, options: SearchOptions, snapshot: Snapshot) -> Answer:
+def browse(
+    where: Filter | None, options: SearchOptions, snapshot: Snapshot, is_gone: IsGone
+) -> Answer:
     """Return the documents that match a filter, sorted by `options.sort`, or by address.
 
     Each document is one hit: its first chunk that matches. Facets count all documents that match.
@@ -59,13 +62,14 @@ def browse(where: Filter | None, options: SearchOptions, snapshot: Snapshot) -> 
     end = options.offset + options.limit
     listed = sort_rows(rows, key, descending)[options.offset : end]
     page = Page([Fused(int(row["_rowid"]), 1.0, ()) for row in listed], {})
-    hits = hits_of("", options, snapshot, page)
+    hits = hits_of("", options, snapshot, page, is_gone)
     return Answer(
         hits,
         {"total": round((time.perf_counter() - began) * 1000, 3)},
         confidence=1.0,
         facets=tuple(
-            Facet(name, counted(row[column] for row in rows)) for name, column in columns.items()
+            Facet(name, counted((row["document_id"], row[column]) for row in rows))
+            for name, column in columns.items()
         ),
         version=snapshot.version,
         notices=tuple(

@@ -59,6 +59,12 @@ class SearchRequest:
                 _check_text(part.media)
 
     @property
+    def only_modality(self) -> Modality | None:
+        """The modality of the query if all its parts have the same one."""
+        modalities = {part.modality for part in self.parts}
+        return next(iter(modalities)) if len(modalities) == 1 else None
+
+    @property
     def text(self) -> str:
         """The text parts of positive weight, joined."""
         return " ".join(

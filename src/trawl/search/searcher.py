@@ -18,6 +18,7 @@ from trawl.ranking import Fusion, Method, Null, Prior, answer_odds, fuse
 from trawl.search.arrange import Page, arrange, count_facets, hits_of
 from trawl.search.browsing import filter_conditions
 from trawl.search.caches import Nulls, QueryVectors
+from trawl.search.copies import IsGone
 from trawl.search.options import MAX_RESULTS
 from trawl.search.request import Like, QueryPart, SearchRequest
 from trawl.search.rerank import Reranker, rerank
@@ -100,9 +101,12 @@ class Searcher:
     """Run searches on snapshots of a library. Safe to call from several threads."""
 
     def __init__(
-        self, models: Sequence[Model], reranker: Callable[[str], Reranker] = load_reranker
+        self,
+        models: Sequence[Model],
+        reranker: Callable[[str], Reranker] = load_reranker,
+        is_gone: IsGone = lambda uri: False,
     ) -> None:
-        self._models, self._reranker = models, reranker
+        self._models, self._reranker, self._is_gone = models, reranker, is_gone
         self._nulls = Nulls(models)
         self._vectors = QueryVectors()
         self._pool = ThreadPoolExecutor(_SOURCES_AT_ONCE, "trawl-source")
@@ -117,10 +121,21 @@ class Searcher:
         Raises `UsageError` if the request names a column, source or chunk that the
         library does not have, and `QueryError` if no model accepts the query.
         """
+        depth = _depth_of(request)
+        answer, is_short = self._search(request, snapshot, depth)
+        if is_short and depth < MAX_RESULTS:
+            # Copies took the places of other candidates.
+            answer, _ = self._search(request, snapshot, MAX_RESULTS)
+        return answer
+
+    def _search(
+        self, request: SearchRequest, snapshot: Snapshot, depth: int
+    ) -> tuple[Answer, bool]:
+        """Search among `depth` candidates of each source; return whether more are needed."""
         options = request.options
         timings: dict[str, float] = {}
         with _timed(timings, "total"):
-            gathered = self.gather(request, snapshot, timings)
+            gathered = self.gather(request, snapshot, timings, depth)
             with _timed(timings, "fuse"):
                 fused = gathered.fused(options.fusion, options.weights, options.rrf_k)
             notices = _notices(self._models, request, {r.source for r in gathered.rankings})
@@ -132,10 +147,11 @@ class Searcher:
             with _timed(timings, "hydrate"):
                 listed = options.nearest or not fused.no_good_match
                 page = arrange(options, snapshot, fused) if listed else Page([], {})
-                hits = hits_of(request.text, options, snapshot, page)
+                hits = hits_of(request.text, options, snapshot, page, self._is_gone)
                 counted = fused if options.all else fused.likely()
                 facets = count_facets(options, snapshot, counted) if listed else ()
-        return Answer(
+        is_short = page.short and any(len(r.rows) >= depth for r in gathered.rankings)
+        answer = Answer(
             hits,
             timings,
             no_good_match=fused.no_good_match,
@@ -145,11 +161,19 @@ class Searcher:
             notices=notices,
             more=page.more,
         )
+        return answer, is_short
 
     def gather(
-        self, request: SearchRequest, snapshot: Snapshot, timings: dict[str, float] | None = None
+        self,
+        request: SearchRequest,
+        snapshot: Snapshot,
+        timings: dict[str, float] | None = None,
+        depth: int | None = None,
     ) -> Gathered:
-        """Query every source without fusing. Adds each stage's milliseconds to `timings`."""
+        """Query every source for `depth` candidates, without fusing.
+
+        Adds each stage's milliseconds to `timings`.
+        """
         timings = {} if timings is None else timings
         with _timed(timings, "prepare"):
             self._check_weights(request.options.weights)
@@ -157,7 +181,7 @@ class Searcher:
         with _timed(timings, "encode"):
             queries = list(self._source_queries(request, snapshot, where))
         with _timed(timings, "sources"):
-            rankings, nulls = self._fetch(request, snapshot, queries)
+            rankings, nulls = self._fetch(request, snapshot, queries, depth or _depth_of(request))
         priors = {q.source: q.prior for q in queries if q.prior is not None}
         return Gathered(
             tuple(rankings),
@@ -165,7 +189,7 @@ class Searcher:
             priors,
             self._odds(request, queries, nulls),
             _query_words(request),
-            _only_modality(request),
+            request.only_modality,
             request.text,
         )
 
@@ -184,8 +208,7 @@ class Searcher:
                 in_space = {m: nulls[s] for m in MODALITIES if (s := model.source(m)) in nulls}
                 return answer_odds(in_space, reference.answers, reference.intent_of(vector))
             return {}
-        modality = _only_modality(request)
-        if modality is None:
+        if (modality := request.only_modality) is None:
             return {}
         return {m: SAME_MODALITY_ODDS if m == modality else OTHER_MODALITY_ODDS for m in MODALITIES}
 
@@ -275,11 +298,14 @@ class Searcher:
             )
 
     def _fetch(
-        self, request: SearchRequest, snapshot: Snapshot, queries: Sequence[_SourceQuery]
+        self,
+        request: SearchRequest,
+        snapshot: Snapshot,
+        queries: Sequence[_SourceQuery],
+        depth: int,
     ) -> tuple[list[Ranking], dict[str, Null]]:
         """Query all sources in parallel."""
         options = request.options
-        depth = _DEPTH if options.offset + options.limit <= _DEPTH else MAX_RESULTS
         words = Words(request.text, options.phrases, options.fuzzy)
 
         def fetch(query: _SourceQuery) -> tuple[Ranking, Null | None]:
@@ -317,10 +343,9 @@ def _query_words(request: SearchRequest) -> int:
     return max(1, len(content_stems(text)))
 
 
-def _only_modality(request: SearchRequest) -> Modality | None:
-    """Return the modality of the query if all its parts have the same one."""
-    modalities = {part.modality for part in request.parts}
-    return next(iter(modalities)) if len(modalities) == 1 else None
+def _depth_of(request: SearchRequest) -> int:
+    options = request.options
+    return _DEPTH if options.offset + options.limit <= _DEPTH else MAX_RESULTS
 
 
 def _first(ranking: Ranking, depth: int) -> Ranking:
@@ -339,8 +364,9 @@ def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
         if isinstance(part.media, Like) and part.weight > 0:
             # Exclude the chunk's own document: windows of one recording overlap.
             document_id = part.media.chunk_id.partition(":")[0]
-            other = Comparison("document_id", "!=", document_id)
-            conditions.append(to_sql(other, filter_column))
+            for one in (document_id, *(p.document_id for p in snapshot.copies.others(document_id))):
+                other = Comparison("document_id", "!=", one)
+                conditions.append(to_sql(other, filter_column))
     return " AND ".join(f"({condition})" for condition in conditions) or None
 
 

@@ -123,6 +123,8 @@ EXAMPLE: dict[str, Any] = {
                 }
             ],
             "moments": [],
+            "places": [],
+            "gone": False,
         }
     ],
     "total_hits": 1,

@@ -213,6 +213,7 @@ def chunk_rows(
         "label": pa.array([chunk.label for _, chunk in pairs], pa.string()),
         "inner_text": pa.array([chunk.words for _, chunk in pairs], pa.string()),
         "links": pa.array([_links(chunk) for _, chunk in pairs], LINKS),
+        "content": pa.array([document.content for document, _ in pairs], pa.string()),
         "metadata": pa.array(
             [metadata_to_json(document.metadata) for document, _ in pairs], pa.string()
         ),
@@ -247,9 +248,13 @@ def full_text(
     `uris` are all names of its file, `inner` is the text inside a picture. A label that the
     text begins with is not repeated.
     """
-    names = [uri.rpartition("/")[2] for uri in uris]
-    fields = dict.fromkeys(
-        (title, *names, label if not text.startswith(label) else "", text, inner)
+    names = dict.fromkeys(uri.rpartition("/")[2] for uri in uris)
+    fields = (
+        title,
+        *(name for name in names if name != title),
+        label if not text.startswith(label) else "",
+        text,
+        inner,
     )
     return words.indexed(field for field in fields if field)
 

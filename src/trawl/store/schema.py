@@ -139,6 +139,8 @@ def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
         pa.field("span", SPAN),
         pa.field("links", LINKS),
         pa.field("metadata", pa.string()),
+        # The same for files of the same bytes; see `Document.content`.
+        pa.field("content", pa.string()),
     ]
     for name, space in sources.items():
         fields.append(pa.field(vector_column(name), pa.list_(pa.float32(), space.dimension)))

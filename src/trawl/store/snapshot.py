@@ -17,6 +17,7 @@ from lance.query import PhraseQuery
 from numpy.typing import NDArray
 
 from trawl.errors import QueryError
+from trawl.store.copies import Copies, find_copies
 from trawl.store.full_text import Words
 from trawl.store.resident import Counts, Resident
 from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
@@ -142,6 +143,11 @@ class Snapshot:
     def _captioned(self) -> int:
         return self._counts.of(self._dataset, "modality <> 'text' and text <> ''")
 
+    @cached_property
+    def copies(self) -> Copies:
+        """The documents whose files have the same content."""
+        return find_copies(self._dataset)
+
     @property
     def sources(self) -> tuple[str, ...]:
         """The sources of vectors."""
@@ -161,7 +167,7 @@ class Snapshot:
         for source in self._sources:
             self.size(source)
             self._index_type(source)
-        _ = self.columns
+        _ = self.columns, self.copies
 
     def holds(self, source: str) -> bool:
         """Return whether a source's vectors are in memory, so that `nearest` needs no thread."""

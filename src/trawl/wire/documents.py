@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from trawl.types import Modality, Space, StoredChunk
-from trawl.wire.search import LinkOut, SpanOut
+from trawl.wire.search import LinkOut, PlaceOut, SpanOut
 from trawl.wire.values import file_name, media_url, thumbnail_url, without_paths
 
 if TYPE_CHECKING:
@@ -137,6 +137,10 @@ class DocumentWithChunks(DocumentOut):
     """A document and its chunks."""
 
     parts: list[ChunkOut] = Field(description="The chunks, in document order.")
+    places: list[PlaceOut] = Field(
+        default=[], description="The other documents with the same content."
+    )
+    gone: bool = Field(default=False, description="Whether the file is missing by now.")
 
 
 class SpaceOut(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from trawl.types import Answer, Evidence, Facet, Hit, Link, Modality, Moment, Region, Span
+from trawl.types import Answer, Evidence, Facet, Hit, Link, Modality, Moment, Place, Region, Span
 from trawl.wire.values import file_name, plain_text, segment_url, thumbnail_url
 
 _DOCUMENT_ID = "1f0c9d2a7be84c55a1d0e3f2"
@@ -95,6 +95,22 @@ class MomentOut(BaseModel):
     span: SpanOut
 
 
+class PlaceOut(BaseModel):
+    """Another document whose file has the same content."""
+
+    document_id: str
+    source: str = Field(description="File name.", examples=["copy of dimuon.png"])
+
+    def place(self) -> Place:
+        """Return the place; its `uri` is the file name."""
+        return Place(self.document_id, self.source)
+
+    @classmethod
+    def from_place(cls, place: Place) -> PlaceOut:
+        """Return a place as JSON has it."""
+        return cls(document_id=place.document_id, source=file_name(place.uri))
+
+
 class Result(BaseModel):
     """A passage, picture or sound segment that matches the query."""
 
@@ -146,6 +162,11 @@ class Result(BaseModel):
         "figure or table.",
     )
 
+    places: list[PlaceOut] = Field(
+        [], description="The other documents with the same content, which are not listed."
+    )
+    gone: bool = Field(False, description="Whether the file is missing on the server by now.")
+
     def hit(self) -> Hit:
         """Return the hit; its `uri` is the file name."""
         return Hit(
@@ -162,6 +183,8 @@ class Result(BaseModel):
             evidence=tuple(Evidence(**one.model_dump()) for one in self.evidence),
             detail=self.detail,
             moments=tuple(Moment(one.id, one.score, one.span.span()) for one in self.moments),
+            places=tuple(one.place() for one in self.places),
+            gone=self.gone,
             label=self.label,
             links=tuple(one.link() for one in self.links),
         )
@@ -292,6 +315,10 @@ def _result_fields(hit: Hit, root_path: str) -> dict[str, Any]:
         "span": hit.span,
         "metadata": hit.metadata,
         "evidence": hit.evidence,
+        "places": [
+            {"document_id": one.document_id, "source": file_name(one.uri)} for one in hit.places
+        ],
+        "gone": hit.gone,
         "moments": [
             {"id": one.chunk_id, "score": one.score, "span": one.span} for one in hit.moments
         ],

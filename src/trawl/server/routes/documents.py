@@ -35,6 +35,7 @@ from trawl.wire import (
     DocumentWithChunks,
     FacetOut,
     Facets,
+    PlaceOut,
     Stats,
 )
 
@@ -140,7 +141,12 @@ async def document(
     root = root_path(request)
     response.headers["ETag"] = _tag(shown.document)
     parts = [ChunkOut.from_chunk(chunk, root) for chunk in shown.chunks]
-    return DocumentWithChunks.from_row(shown.document, parts=parts)
+    return DocumentWithChunks.from_row(
+        shown.document,
+        parts=parts,
+        places=[PlaceOut.from_place(place) for place in shown.places],
+        gone=shown.gone,
+    )
 
 
 @router.patch(
