@@ -264,6 +264,17 @@ def test_a_message_of_a_reader_process_holds_what_the_reader_returned(tmp_path: 
         pool.close()
 
 
+def test_a_recording_that_is_damaged_at_its_end(library: Library, folder: Path) -> None:
+    """Its first windows have arrived when its reader notices."""
+    whole = folder / "beep.flac"
+    soundfile.write(whole, tone(440, 60), 16_000)
+    data = whole.read_bytes()
+    whole.write_bytes(data[: len(data) * 3 // 4])
+    (failure,) = library.add(folder).failed
+    assert "IndexError" not in failure.reason
+    assert re.search("truncated|cannot be decoded", failure.reason)
+
+
 def test_a_notebook_and_a_script_without_a_file(tmp_path: Path, folder: Path) -> None:
     code = textwrap.dedent(f"""
         from trawl import Library

@@ -237,7 +237,8 @@ class _Process:
             kind, *values = self._received()
             if kind == "end":
                 return
-            yield values[0], self._expected("window", kind, values[1:])
+            self._expected("window", kind, values)
+            yield values[0], values[1]
 
     def _expected(self, expected: str, kind: str, values: list[Any]) -> Any:
         if kind == expected:
