@@ -101,7 +101,9 @@ def _contents(path: Path) -> Contents:
         rows = lance.dataset(str(path / f"{table}.lance")).to_table().to_pylist()
         assert len({row[key] for row in rows}) == len(rows), f"{table} holds a row twice"
         found[table] = {
-            row[key]: tuple(_plain(value) for name, value in row.items() if name != "added_at")
+            row[key]: tuple(
+                _plain(value) for name, value in sorted(row.items()) if name != "added_at"
+            )
             for row in rows
         }
     return found

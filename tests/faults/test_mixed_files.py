@@ -145,7 +145,9 @@ def _write_long(folder: Path) -> None:
 
     canvas = Canvas(str(folder / "long.pdf"))
     for page in range(1, _PAGES + 1):
-        canvas.drawString(72, 720, f"Page {page} on the tides of river {page % 37}.")
+        for line in range(8):
+            text = f"Line {line} of page {page}, on the tides of river {page % 37} in spring."
+            canvas.drawString(72, 720 - 14 * line, text)
         canvas.showPage()
     canvas.save()
 
@@ -198,5 +200,5 @@ def test_hundreds_of_files_of_which_some_are_hostile(tmp_path: Path) -> None:
     assert max(peaks) < 800 * 2**20
     with Library(tmp_path / "l") as library:
         (long,) = (row for row in library.documents() if Path(row.uri).stem == "long")
-        assert long.chunks == _PAGES
+        assert library.show(long.document_id).chunks[-1].span.page == _PAGES
         assert {Path(one.uri).name for one in library.status().failed} == set(failed)

@@ -42,6 +42,7 @@ TRAWL = Path(sys.executable).with_name("trawl")
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = {
     "init", "add", "search", "list", "show", "edit", "rm", "status", "serve", "eval", "mcp", "demo",
+    "watch",
 }  # fmt: skip
 ESCAPE = "\x1b"
 
@@ -446,7 +447,7 @@ def test_json_keeps_text_that_is_no_utf8() -> None:
         (["add", "collection", "--meta", "year"], 2, "is not KEY=VALUE"),
         (["init", "-l", "collection/muons.md/x"], 1, "cannot create a library at"),
         (["init", "-l", "new", "--profile", "nothing"], 1, "nothing"),
-        (["sarch", "x"], 2, "No such command 'sarch'. Did you mean 'search'?"),
+        (["sarch", "x"], 2, "No such command 'sarch'. Did you mean 'search', 'watch'?"),
         (["search", "x", "--wehre", "y"], 2, "No such option: --wehre"),
         (["serve", "-l", "nowhere"], 1, "no library at nowhere"),
         (["serve", "--port", "99999"], 2, "port"),

@@ -8,12 +8,14 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trawl.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, open_local_library
-from trawl.types import Change
+
+if TYPE_CHECKING:
+    from trawl.types import Change
 
 _KINDS = ("added", "changed", "moved", "removed", "failed", "skipped")
 

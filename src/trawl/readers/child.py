@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 from trawl.errors import ReadError
 from trawl.readers.formats import Limits, Reader, guarded, short_reason
-from trawl.types import Passages, Picture, Reading
+from trawl.types import Part, Passages, Picture, Reading
 
 IDLE_S = 30.0
 """A process without work ends after this time."""
@@ -100,6 +100,9 @@ def _answer(request: Request, send: Send) -> None:
     try:
         limits = replace(request.limits, progress=_Throttled(send))
         reading = guarded(request.reader, request.path, request.media_type, limits)
+        if isinstance(reading.parts, tuple) and not any(map(_is_recording, reading.parts)):
+            send("whole", reading)  # a message less for each part, which small pictures notice
+            return
         send("reading", replace(reading, parts=(), late_notices=[]))
         _send_parts(reading, request, send)
         send("done", list(reading.late_notices))
@@ -112,13 +115,18 @@ def _answer(request: Request, send: Send) -> None:
 
 def _send_parts(reading: Reading, request: Request, send: Send) -> None:
     for part in reading.parts:
-        if isinstance(part, Passages | Picture):
+        if not _is_recording(part):
             send("part", part)
             continue
+        assert not isinstance(part, Passages | Picture)
         send("recording", part.duration_s)
         for start_s, sound in part.windows(request.window_s, request.hop_s):
             send("window", start_s, sound)
         send("end")
+
+
+def _is_recording(part: Part) -> bool:
+    return not isinstance(part, Passages | Picture)
 
 
 def _described(error: Exception) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -174,6 +175,8 @@ class _Process:
         requests, requests_fd = os.pipe()
         answers_fd, answers = os.pipe()
         self._inbox = Connection(answers_fd, writable=False)
+        self._poller = select.poll()
+        self._poller.register(answers_fd, select.POLLIN)
         self._outbox = Connection(requests_fd, readable=False)
         try:
             self._popen = subprocess.Popen(
@@ -215,6 +218,10 @@ class _Process:
             self._next(within_s=_START_S)
             self._was_started = True
         kind, *values = self._next()
+        if kind == "whole":
+            self.is_ready = True
+            whole: Reading = values[0]
+            return whole
         reading: Reading = self._expected("reading", kind, values)
         return replace(reading, parts=self._parts(reading.late_notices))
 
@@ -268,7 +275,8 @@ class _Process:
     def _wait(self, within_s: float) -> None:
         """Wait for a message or the end of the process. Raises `ReadError` after too long."""
         until = time.monotonic() + within_s
-        while not self._inbox.poll(min(_SAMPLE_S, within_s)):
+        sample_ms = 1000 * min(_SAMPLE_S, within_s)
+        while not self._poller.poll(sample_ms):
             # The reason is not known otherwise: libraries crash when they get no memory.
             self._used_bytes = max(self._used_bytes, resident_bytes(self._popen.pid))
             if time.monotonic() > until:
