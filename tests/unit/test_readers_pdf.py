@@ -299,6 +299,32 @@ def test_pages_without_text_become_pictures(tmp_path: Path) -> None:
     assert notice.startswith("pages 2–3 have no text, and are added as pictures; to read text")
 
 
+def test_a_drawing_or_slide_is_also_a_picture(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for number in range(10):
+            canvas.circle(80 + 50 * number, 700 - 60 * number, 25)
+            canvas.drawString(110 + 40 * number, 700 - 60 * number, f"state {number}")
+
+    reading, (passage,), (picture,) = found_in(write(tmp_path / "a.pdf", draw))
+    assert "state 3" in passage.text
+    assert "state 3" in picture.words
+    assert picture.page == 1
+    assert reading.late_notices == []
+
+
+def test_what_programs_write_by_default_is_no_metadata(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setTitle("case.graffle")
+        canvas.setAuthor("Ada\nPerson")
+        canvas.setSubject("%3Cmxfile%20host%3D%22app%22")
+        set_lines(canvas, 90, PROSE)
+
+    reading, _, _ = found_in(write(tmp_path / "a.pdf", draw))
+    assert reading.title == "a"
+    assert reading.metadata["authors"] == ["Ada Person"]
+    assert "subject" not in reading.metadata
+
+
 def test_a_bad_text_layer_is_not_read(tmp_path: Path) -> None:
     shifted = str.maketrans(
         "abcdefghijklmnopqrstuvwxyz", "qxzwvkjhgfdcbnmlprstxyzwkq"

@@ -16,13 +16,16 @@ from trawl.types import Metadata
 
 MAX_TITLE_CHARS = 300
 _MAX_TITLE_LINES = 6
+_MAX_VALUE_CHARS = 2_000
+"""Programs keep their own data, such as a drawing's source, in longer values."""
 _LARGEST = 0.94
 """Lines of at least this share of the largest size are of the title."""
 
 _MEANINGLESS = re.compile(
-    r"untitled.*|microsoft (?:word|powerpoint|excel).*|powerpoint presentation|slide \d+|"
+    r"untitled.*|microsoft (?:word|powerpoint|excel).*|slide \d+|"
+    r"powerpoint (?:presentation|演示文稿)|"
     r"document\d*|presentation\d*|title|titel|no title|unknown|doc\d*|[\W\d]*|"
-    r".*\.(?:docx?|tex|dvi|pdf|indd|ps|qxd|pptx?|odt|rtf|p65|fm|eps)",
+    r".*\.(?:docx?|tex|dvi|pdf|indd|ps|qxd|pptx?|odt|rtf|p65|fm|eps|graffle|ai|svg)",
     re.IGNORECASE,
 )
 _PUBLISHED_IN = re.compile(
@@ -143,8 +146,8 @@ def metadata_of(info: Mapping[str, str], page: PageContent | None, pages: int) -
     if authors:
         found["authors"] = authors
     for key, name in (("subject", "Subject"), ("keywords", "Keywords")):
-        value = clean(info.get(name, "")).strip()
-        if value:
+        value = clean(info.get(name, ""))
+        if value and not value.startswith("%3C") and len(value) <= _MAX_VALUE_CHARS:
             found[key] = value
     for key, name in (("created", "CreationDate"), ("modified", "ModDate")):
         date = _date(info.get(name, ""))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trawl.readers.pdf.floats import Float
 from trawl.readers.pdf.geometry import union
 from trawl.readers.pdf.lines import Line
+from trawl.readers.pdf.objects import PageObject
+from trawl.readers.pdf.pages import PageContent
 from trawl.readers.pdf.words import clean
 from trawl.types import Box, Picture, Region
 
@@ -18,6 +21,9 @@ PAGE_DPI = 150
 MAX_SIDE_PX = 1_800
 """The longer side of a page's picture."""
 
+_DRAWN_PARTS, _DRAWN_SHARE = 8, 0.3
+_PROSE_CHARS, _PROSE_LINES = 50, 4
+
 
 def page_picture(page: PdfPage, dpi: int = PAGE_DPI, most_px: int = MAX_SIDE_PX) -> Image:
     """Return a page as an RGB picture. The caller holds `LOCK`."""
@@ -28,6 +34,19 @@ def page_picture(page: PdfPage, dpi: int = PAGE_DPI, most_px: int = MAX_SIDE_PX)
         return image
     finally:
         bitmap.close()
+
+
+def is_drawing(page: PageContent, objects: Sequence[PageObject]) -> bool:
+    """Return whether a page is a drawing or a slide rather than text: it is worth a picture.
+
+    It has several drawn parts over much of its area, and hardly a line of running text.
+    """
+    drawn = [each.box for each in objects]
+    prose = sum(line.chars > _PROSE_CHARS for line in page.lines)
+    if len(drawn) < _DRAWN_PARTS or prose > _PROSE_LINES:
+        return False
+    left, top, right, bottom = union(drawn)
+    return (right - left) * (bottom - top) > _DRAWN_SHARE * page.width * page.height
 
 
 def figure(image: Image, box: Box, each: Float, number: int, section: str) -> Picture:

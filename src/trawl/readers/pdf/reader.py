@@ -17,6 +17,7 @@ from trawl.readers.pdf.document import info_of, open_document
 from trawl.readers.pdf.drawn import (
     MAX_SIDE_PX,
     figure,
+    is_drawing,
     lines_in,
     page_picture,
     table_region,
@@ -30,6 +31,7 @@ from trawl.readers.pdf.pages import LOCK, MAX_CHARS, PageContent, frame_of, read
 from trawl.readers.pdf.quality import ALMOST_NO_TEXT, flaw_of
 from trawl.readers.pdf.scans import OCR_DPI, OCR_MAX_PX, recognise
 from trawl.readers.pdf.text import TextFlow, line_ids
+from trawl.readers.pdf.words import clean
 from trawl.readers.pixels import is_uniform
 from trawl.types import Part, Picture, Reading
 
@@ -261,6 +263,11 @@ class _Document:
         )
         for each in floats:
             yield from self._float(each, number)
+        if image is None and not floats and is_drawing(content, page.objects):
+            look = self._drawn(number, page_picture)
+            if look is not None and not is_uniform(look):
+                words = " ".join(clean(line.text) for line in content.lines)
+                yield Picture(look, *look.size, page=number, words=words)
 
     def _recognised(self, content: PageContent, image: Image) -> tuple[PageContent, Image]:
         """Return a page with the text of its picture, and the picture upright.

@@ -43,7 +43,7 @@ def clean(text: str) -> str:
     Ligatures become letters, and an accent in front of its letter, as TeX writes it, is put on it.
     """
     if text.isascii():
-        return _UNSEEN.sub("", text)
+        return " ".join(_UNSEEN.sub("", text).split())
     text = _ACCENTED.sub(_accented, text).translate(_ALONE)
     return " ".join(_UNSEEN.sub("", unicodedata.normalize("NFKC", text)).split())
 
