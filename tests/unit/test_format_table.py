@@ -27,7 +27,7 @@ def test_each_row_names_existing_tests() -> None:
 
 
 def test_each_extension_is_named() -> None:
-    listed = set(re.findall(r"`(\.\w+)`", TABLE))
+    listed = set(re.findall(r"`(\.[\w.]+)`", TABLE))
     for format_ in FORMATS:
         if format_.media_type != "text/x-source":
             assert format_.suffixes <= listed, format_.suffixes - listed

@@ -197,7 +197,7 @@ class RemoteLibrary:
         for name, given in (("--prune", prune), ("--retry-failed", retry_failed)):
             if given:
                 raise UsageError(f"{name} requires a local library; omit --server")
-        plan = make_plan(paths, dict(metadata or {}))
+        plan = make_plan(paths, dict(metadata or {}), unpack=False)
         failed = [Failure(unread.uri, unread.reason) for unread in plan.unread]
         notices = [Notice(item.uri, notice) for item in plan.items for notice in item.notices]
         jobs: list[Job] = []

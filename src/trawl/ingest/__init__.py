@@ -2,12 +2,15 @@
 
 from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.embedding import text_embedding
+from trawl.ingest.members import open_member
 from trawl.ingest.names import (
+    MEMBER,
     document_id_of,
     is_file,
     is_file_gone,
     leads_to,
     named_path,
+    outer_path,
     path_of,
     uri_of,
 )
@@ -20,6 +23,7 @@ RECIPE_VERSION = 3
 adding the file again replaces them."""
 
 __all__ = [
+    "MEMBER",
     "RECIPE_VERSION",
     "ChunkingOptions",
     "IngestOptions",
@@ -35,6 +39,8 @@ __all__ = [
     "leads_to",
     "make_plan",
     "named_path",
+    "open_member",
+    "outer_path",
     "path_of",
     "text_embedding",
     "uri_of",

@@ -16,6 +16,9 @@ from urllib.parse import unquote_to_bytes
 # Stores of git-annex, DVC, Hugging Face and others name files by the hash of their content.
 _HASH = re.compile(r"[0-9a-f]{16}", re.IGNORECASE)
 
+MEMBER = "!/"
+"""What stands between the address of an archive and the name of a member."""
+
 
 def document_id_of(uri: str) -> str:
     """Return the id of the document at a URI: 24 hexadecimal digits."""
@@ -58,7 +61,19 @@ def leads_to(uri: str, document_id: str) -> bool:
     try:
         return document_id_of(uri_of(path_of(uri).resolve(strict=True))) == document_id
     except (OSError, RuntimeError, ValueError):
-        return False
+        # A member is taken to exist as long as its archive does.
+        return document_id_of(uri) == document_id and outer_path(uri) is not None
+
+
+def outer_path(uri: str) -> Path | None:
+    """Return the path of the archive that a member's address begins with, if it exists."""
+    at = uri.find(MEMBER)
+    while at >= 0:
+        path = path_of(uri[:at])
+        if os.path.isfile(path):
+            return path
+        at = uri.find(MEMBER, at + 1)
+    return None
 
 
 def is_file_gone(uri: str) -> bool:
@@ -91,11 +106,14 @@ def broken_link(path: Path) -> str:
 
 
 def below(uri: str, roots: Container[str]) -> bool:
-    """Return whether a URI is one of `roots`, which end without a slash, or below one."""
+    """Return whether a URI is one of `roots`, which end without a slash, or below one.
+
+    A member is below its archive.
+    """
     if uri in roots:
         return True
     at = len(uri)
     while (at := uri.rfind("/", 0, at)) > 0:
-        if uri[:at] in roots:
+        if uri[:at] in roots or uri[:at].removesuffix("!") in roots:
             return True
     return at == 0 and "/" in roots

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trawl.errors import ReadError, TrawlError
+from trawl.ingest.members import Archives
 from trawl.ingest.names import (
     below,
     best_name,
@@ -22,6 +23,7 @@ from trawl.ingest.names import (
     uri_of,
 )
 from trawl.readers import Sidecars, media_type_of, picture_links, suffix_of, why_unread
+from trawl.readers.archives import is_archive
 from trawl.types import Edits, Metadata
 
 
@@ -77,6 +79,11 @@ class Plan:
     skipped: list[str] = field(default_factory=list)
     roots: set[str] = field(default_factory=set)
     shown: dict[Path, list[Path]] = field(default_factory=dict)
+    archives: Archives = field(default_factory=Archives)
+
+    def close(self) -> None:
+        """Delete the unpacked members of archives, after the files were read."""
+        self.archives.close()
 
     @property
     def skipped_types(self) -> dict[str, int]:
@@ -103,6 +110,7 @@ def make_plan(
     known: Mapping[str, Sequence[str]] | None = None,
     *,
     asked_for: bool = True,
+    unpack: bool = True,
 ) -> Plan:
     """Find the files at and below `paths`. Each real file occurs once.
 
@@ -111,9 +119,10 @@ def make_plan(
     `known` are the names of the
     documents in the library by id; those that still lead to the file remain its names. With
     `asked_for` off, `paths` are treated as if they were found in a folder, and those that do not
-    exist are roots without files.
+    exist are roots without files. The members of archives are items too if `unpack` is set;
+    `Plan.close` deletes their files.
     """
-    walk = _Walk(given, known or {}, asked_for)
+    walk = _Walk(given, known or {}, asked_for, unpack)
     for path in paths:
         walk.add_root(Path(path))
     return walk.finish()
@@ -122,8 +131,12 @@ def make_plan(
 class _Walk:
     """Collects the names of each real file, and then makes an item of each."""
 
-    def __init__(self, given: Edits, known: Mapping[str, Sequence[str]], asked_for: bool) -> None:
+    def __init__(
+        self, given: Edits, known: Mapping[str, Sequence[str]], asked_for: bool, unpack: bool
+    ) -> None:
         self._plan = Plan()
+        self._archives = self._plan.archives
+        self._unpacks = unpack
         self._are_asked_for = asked_for
         self._given = given
         self._known = known
@@ -191,12 +204,12 @@ class _Walk:
 
     def _fail(self, path: Path, error: Exception) -> None:
         if isinstance(error, TrawlError):
-            self._plan.unread.append(Unread(uri_of(path), str(error), opened=True))
+            self._plan.unread.append(Unread(self._archives.uri(path), str(error), opened=True))
             return
         reason = getattr(error, "strerror", None) or str(error)
         if getattr(error, "errno", None) == errno.ENOENT:
             reason = broken_link(path) or reason
-        self._plan.unread.append(Unread(uri_of(path), f"cannot be opened: {reason}"))
+        self._plan.unread.append(Unread(self._archives.uri(path), f"cannot be opened: {reason}"))
 
     def _add_file(self, real: Path) -> None:
         names = self._all_names(real)
@@ -208,22 +221,24 @@ class _Walk:
             if media_type is None:
                 if real in self._asked_for:
                     raise ReadError(why_unread(path))
-                self._plan.skipped.append(uri_of(path))
+                self._plan.skipped.append(self._archives.uri(path))
                 return
             # The main name last: what is beside it overrides the rest.
             beside = dict.fromkeys([real, *(name for name in names if name != path), path])
             found = [self._sidecars.metadata_for(name) for name in beside]
             self._follow_pictures(path, media_type)
+            if self._unpacks and is_archive(media_type):
+                self._add_members(real, media_type)
         except (OSError, RuntimeError, TrawlError) as error:
             self._fail(path, error)
             return
         self._plan.items.append(
             Item(
                 path=path,
-                uri=uri_of(path),
+                uri=self._archives.uri(path),
                 media_type=media_type,
-                target=uri_of(real) if path != real else "",
-                names=tuple(uri_of(name) for name in names if name != path),
+                target=self._archives.uri(real) if path != real else "",
+                names=tuple(self._archives.uri(name) for name in names if name != path),
                 title=next((one.title for one in reversed(found) if one.title), ""),
                 caption=next((one.caption for one in reversed(found) if one.caption), ""),
                 metadata={key: v for one in found for key, v in one.metadata.items()},
@@ -234,10 +249,18 @@ class _Walk:
 
     def _all_names(self, real: Path) -> list[Path]:
         """Return the names of a file: those in the library first, so that they are stable."""
+        if self._archives.contains(real):
+            return self._names[real]
         document_id = document_id_of(uri_of(real))
         known = self._known.get(document_id, ())
         valid = [path_of(uri) for uri in known if uri == uri_of(real) or leads_to(uri, document_id)]
         return list(dict.fromkeys([*valid, *self._names[real]]))
+
+    def _add_members(self, archive: Path, media_type: str) -> None:
+        found = self._archives.unpack(archive, media_type)
+        for file in found.files:
+            self._add_name(file, named=False)
+        self._plan.unread += [Unread(uri, reason, opened=True) for uri, reason in found.problems]
 
     def _follow_pictures(self, document: Path, media_type: str) -> None:
         """Add the images that a Markdown file or a page shows, with their captions.
@@ -265,7 +288,7 @@ class _Walk:
         return self._plan
 
     def _captioned(self, item: Item) -> Item:
-        caption = self._captions.get(path_of(item.target or item.uri))
+        caption = self._captions.get(item.path.resolve()) if self._captions else None
         if not caption or item.caption:
             return item
         return replace(item, caption=caption)

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from trawl.errors import FilterError, GoneError, NotFoundError, UsageError
-from trawl.ingest import is_file, leads_to, path_of
+from trawl.errors import FilterError, GoneError, NotFoundError, ReadError, UsageError
+from trawl.ingest import is_file, leads_to, open_member, outer_path, path_of
 from trawl.library.inputs import join_filters, kind_of, names_of
 from trawl.query import Filter, OneOf, bind, to_sql
 from trawl.store import DocumentRow, Snapshot, Store, filter_column, has_name
@@ -192,6 +192,8 @@ def open_original(document: DocumentRow) -> Original:
             "its text and thumbnails are in its chunks"
         )
     path = path_of(document.uri)
+    if outer_path(document.uri) is not None and not os.path.lexists(path):
+        return _open_member(document)
     if path.is_symlink() and leads_to(document.uri, document.document_id):
         path = path.resolve()
     try:
@@ -208,14 +210,36 @@ def open_original(document: DocumentRow) -> Original:
         raise GoneError(
             f"the file of document {document.document_id} changed after it was added; {_ADD_AGAIN}"
         )
+    return _original(document, file, os.fsencode(path.name).decode("utf-8", "replace"), status)
+
+
+def _original(document: DocumentRow, file: BinaryIO, name: str, status: os.stat_result) -> Original:
     return Original(
         file=file,
-        name=os.fsencode(path.name).decode("utf-8", "replace"),
+        name=name,
         media_type=document.media_type,
         size_bytes=status.st_size,
         modified_at=datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC),
         tag=f"{document.content_hash}-{status.st_mtime_ns:x}",
     )
+
+
+def _open_member(document: DocumentRow) -> Original:
+    """Open a member of an archive, which must have its size and the archive's time."""
+    try:
+        file = open_member(document.uri)
+    except (ReadError, OSError) as error:
+        raise GoneError(
+            f"the file of document {document.document_id} cannot be opened ({error}); {_ADD_AGAIN}"
+        ) from error
+    status = os.fstat(file.fileno())
+    if not _is_unchanged(document, status):
+        file.close()
+        raise GoneError(
+            f"the archive of document {document.document_id} changed after it was added; "
+            f"{_ADD_AGAIN}"
+        )
+    return _original(document, file, document.uri.rpartition("/")[2], status)
 
 
 def _is_unchanged(document: DocumentRow, status: os.stat_result) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from trawl.errors import FilterError, NotFoundError, QueryError, UsageError
-from trawl.ingest import document_id_of, named_path, uri_of
+from trawl.ingest import MEMBER, document_id_of, named_path, uri_of
 from trawl.library.media import AudioInput, ImageInput, load_picture, load_sound
 from trawl.query import And, Filter, ParsedQuery, Term, parse_filter, parse_query
 from trawl.search import QueryPart, SearchOptions, search_options
@@ -207,15 +207,19 @@ def paths_of(paths: object) -> list[str]:
 
 
 def matching_ids(names: Iterable[str | Path], rows: Iterable[DocumentRow]) -> list[str]:
-    """Return the ids of the documents that the names mean; a directory means all below it.
+    """Return the ids of the documents that the names mean.
 
-    Raises `NotFoundError` if a name matches no document.
+    A directory means all below it, and an archive its members. Raises `NotFoundError` if a name
+    matches no document.
     """
     known = list(rows)
+    uri_of_id = {row.document_id: row.uri for row in known}
     matched: dict[str, None] = {}
     for name in map(str, names):
         uris = {name, *_path_uris(name)}
-        prefixes = tuple(uri.rstrip("/") + "/" for uri in uris if uri)
+        folders = tuple(uri.rstrip("/") + "/" for uri in uris if uri)
+        archives = tuple(uri + MEMBER for uri in (*uris, uri_of_id.get(name)) if uri)
+        prefixes = (*folders, *archives)
         named_ids = {name, *map(document_id_of, uris)}
         ids = [
             row.document_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -74,7 +74,8 @@ class Writing:
                 plan.skipped.clear()
                 options = replace(options, retry_failed=True)
             ingester = self._ingester(writer, options)
-            report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
+            with closing(plan):
+                report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
             record_skipped(self.path, plan)
         self._store.refresh()
         return report

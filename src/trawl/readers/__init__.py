@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trawl.errors import ReadError
 from trawl.readers import (
+    archives,
     books,
     coded_sounds,
     latex,
@@ -39,6 +40,7 @@ from trawl.readers.formats import (
     ignore_progress,
     opened,
     read_head,
+    short_reason,
 )
 from trawl.readers.markdown import PictureLink
 from trawl.readers.sidecars import TABLE_NAMES, Sidecar, Sidecars
@@ -90,6 +92,7 @@ FORMATS: tuple[Format, ...] = (
     *sounds.FORMATS,
     *coded_sounds.FORMATS,
     *videos.FORMATS,
+    *archives.FORMATS,
 )
 
 OCR_TYPES = frozenset({pdf.MEDIA_TYPE})
@@ -125,7 +128,7 @@ def media_type_of(path: Path) -> str | None:
     the file cannot be opened, is empty although its extension is supported, or has another
     modality (text, image, audio) than its extension.
     """
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path.name)
     claimed = _BY_SUFFIX.get(suffix)
     head = read_head(path)
     if not head:
@@ -138,6 +141,8 @@ def media_type_of(path: Path) -> str | None:
         if claimed.modality != "text" or claimed.media_type == pdf.MEDIA_TYPE:
             raise ReadError(f"named {suffix} but contains plain text")
         return claimed.media_type
+    if claimed is not None and claimed.heads and head.startswith(claimed.heads):
+        return claimed.media_type
     if head.startswith(b"ID3"):
         with opened(path) as stream:
             head = head_behind_tag(stream, head) or head
@@ -145,7 +150,7 @@ def media_type_of(path: Path) -> str | None:
     if detected is None:
         if claimed is not None:
             foreign = foreign_content(head)
-            if foreign and not head.startswith(claimed.heads):
+            if foreign:
                 raise ReadError(f"named {suffix} but contains {foreign}")
             if claimed.only_if_text:
                 return None
@@ -163,7 +168,15 @@ def picture_links(path: Path, media_type: str) -> list[PictureLink]:
     The pictures need not exist. Formats without such links have none. Raises `ReadError`.
     """
     find = _LINKS.get(media_type)
-    return find(path) if find is not None else []
+    if find is None:
+        return []
+    try:
+        return find(path)
+    except ReadError:
+        raise
+    except Exception as error:  # as in `read`
+        reason = f"the {media_type} file cannot be read: {short_reason(error)}"
+        raise ReadError(reason) from error
 
 
 def read(

@@ -223,7 +223,8 @@ class _Process:
             whole: Reading = values[0]
             return whole
         reading: Reading = self._expected("reading", kind, values)
-        return replace(reading, parts=self._parts(reading.late_notices))
+        parts = self._parts(reading.late_notices)
+        return replace(reading, parts=parts)
 
     def _parts(self, late_notices: list[str]) -> Iterator[Part]:
         while True:

@@ -41,7 +41,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
         "convert it to MP4 or Matroska",
         "flv mpg mpeg m2ts mts 3gp ogv vob",
     ),
-    ("an archive", "extract it and add its files", "zip tar tgz gz bz2 xz zst lz4 7z rar cab"),
+    ("an archive", "extract it and add its files", "gz bz2 xz zst lz4 7z rar cab"),
     ("a disk image", "copy its files and add those", "iso dmg img vhd vmdk"),
     (
         "a data file",
@@ -79,8 +79,12 @@ def foreign_content(head: bytes) -> str | None:
 
 
 def suffix_of(name: str) -> str:
-    """Return the lower-case extension of a file's name, "" if there is none."""
-    return PurePath(name).suffix.lower()
+    """Return the lower-case extension of a file's name, "" if there is none.
+
+    That of a packed tar archive has two parts: ".tar.gz".
+    """
+    suffixes = [suffix.lower() for suffix in PurePath(name).suffixes[-2:]]
+    return "".join(suffixes if suffixes[:1] == [".tar"] else suffixes[-1:])
 
 
 def unread_reason(suffix: str, head: bytes | None = None) -> str:
