@@ -26,6 +26,7 @@ from trawl.readers import (
     sounds,
     source,
     text,
+    vectors,
     videos,
     web,
     word,
@@ -89,6 +90,7 @@ FORMATS: tuple[Format, ...] = (
     *mails.FORMATS,
     *pdf.FORMATS,
     *pictures.FORMATS,
+    *vectors.FORMATS,
     *sounds.FORMATS,
     *coded_sounds.FORMATS,
     *videos.FORMATS,
@@ -136,6 +138,8 @@ def media_type_of(path: Path) -> str | None:
             return None
         raise ReadError("empty file")
     if looks_like_text(head) and not pdf.starts_pdf(head):
+        if vectors.is_svg(head) and (claimed is None or claimed.modality == "image"):
+            return "image/svg+xml"
         if claimed is None:
             return None if suffix else "text/plain"
         if claimed.modality != "text" or claimed.media_type == pdf.MEDIA_TYPE:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from email.message import EmailMessage
@@ -25,6 +26,9 @@ from trawl.types import Metadata, Reading
 MAX_MAIL_BYTES = 256 * MIB
 MAX_PARTS = 1_000
 _MEDIA_TYPE = "message/rfc822"
+_HEADER = re.compile(
+    rb"(?:Return-Path|Received|MIME-Version|Delivered-To|Message-ID|From|Date|Subject): ", re.I
+)
 
 
 def read_mail(path: Path, limits: Limits) -> Reading:
@@ -145,9 +149,7 @@ def _header(message: EmailMessage, name: str) -> str:
 
 
 def _is_mail(head: bytes) -> bool:
-    return head.startswith((b"Return-Path:", b"Received:", b"MIME-Version:", b"Delivered-To:"))
+    return _HEADER.match(head) is not None
 
 
-FORMATS = (
-    Format(_MEDIA_TYPE, "text", "a mail", frozenset({".eml"}), read_mail, _is_mail, heads=(b"",)),
-)
+FORMATS = (Format(_MEDIA_TYPE, "text", "a mail", frozenset({".eml"}), read_mail, _is_mail),)

@@ -135,13 +135,18 @@ def decode_picture(data: bytes, limits: Limits) -> tuple[Picture, tuple[str, ...
     Returns the picture without a caption, and notices. Raises `ReadError`.
     """
     head = data[:HEAD_BYTES]
+    if b"<svg" in head:
+        from trawl.readers.vectors import draw_svg
+
+        picture, _, notices = draw_svg(data, limits)
+        return picture, tuple(notices)
     found = next((f for f in FORMATS if f.matches is not None and f.matches(head)), None)
     if found is None:
         name = next((n for at, magic, n in _UNREAD if data[at : at + len(magic)] == magic), "")
         raise ReadError(f"{name} is not supported" if name else "not a known picture format")
-    with _decoding(io.BytesIO(data), found.media_type) as (picture, notices):
-        _check_size(picture, limits)
-        return _decoded(picture)[0], notices
+    with _decoding(io.BytesIO(data), found.media_type) as (opened_picture, repairs):
+        _check_size(opened_picture, limits)
+        return _decoded(opened_picture)[0], repairs
 
 
 def _check_size(picture: ImageFile, limits: Limits) -> None:

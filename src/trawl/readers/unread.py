@@ -17,7 +17,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ("a scanned document", "convert it to PDF", "djvu djv xps oxps"),
     ("a PostScript file", "convert it to PDF", "ps eps"),
     ("a drawing", "export it as PNG or PDF", "ai cdr indd vsd vsdx odg dwg dxf sketch"),
-    ("a vector image", "convert it to PNG", "svg svgz emf wmf"),
+    ("a vector image", "convert it to PNG", "svgz emf wmf"),
     ("a saved web page", "save it as HTML", "mhtml mht"),
     ("a picture with layers", "export it as PNG", "psd psb xcf kra ora"),
     (
