@@ -240,6 +240,23 @@ def _drawing(path: Path) -> None:
     )
 
 
+def _open_document(kind: str, content: str) -> Callable[[Path], None]:
+    names = "urn:oasis:names:tc:opendocument:xmlns"
+
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("mimetype", f"application/vnd.oasis.opendocument.{kind}")
+            archive.writestr(
+                "content.xml",
+                f'<office:document-content xmlns:office="{names}:office:1.0" '
+                f'xmlns:text="{names}:text:1.0" xmlns:draw="{names}:drawing:1.0"><office:body>'
+                f"<office:{kind}>{content}</office:{kind}></office:body>"
+                "</office:document-content>",
+            )
+
+    return write
+
+
 SAMPLES: dict[str, Callable[[Path], None]] = {
     "text/plain": _text,
     "text/markdown": _text,
@@ -256,6 +273,14 @@ SAMPLES: dict[str, Callable[[Path], None]] = {
     "application/epub+zip": _book,
     "application/x-ipynb+json": _notebook,
     "message/rfc822": _mail,
+    "application/vnd.oasis.opendocument.text": _open_document(
+        "text", "<text:h>A muon</text:h><text:p>It decays.</text:p>"
+    ),
+    "application/vnd.oasis.opendocument.presentation": _open_document(
+        "presentation",
+        "<draw:page><draw:frame><draw:text-box><text:p>It decays.</text:p></draw:text-box>"
+        "</draw:frame></draw:page>",
+    ),
     "application/zip": _zip,
     "application/x-tar": _tar,
     "application/vnd.ms-excel": _old_workbook,
