@@ -268,7 +268,7 @@ class _Walk:
         Only images at or below its own folder: a document must not add files from elsewhere.
         """
         links = picture_links(document, media_type)
-        if links:
+        if links and not self._archives.contains(document):
             self._plan.shown[document] = [link.path for link in links]
         for link in links:
             if not link.path.is_relative_to(document.parent) or not os.path.isfile(link.path):

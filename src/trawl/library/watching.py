@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trawl.errors import LibraryError, LibraryLockedError
-from trawl.ingest import Plan, path_of, uri_of
+from trawl.ingest import Plan, outer_path, path_of, uri_of
 from trawl.library.dependents import Dependents
 from trawl.library.folders import (
     Signature,
@@ -27,7 +27,7 @@ from trawl.library.folders import (
     walk_order,
 )
 from trawl.library.library import Library
-from trawl.readers import why_unread
+from trawl.readers import suffix_of, why_skipped, why_unread
 from trawl.types import Change
 
 if TYPE_CHECKING:
@@ -313,7 +313,9 @@ class Watcher:
                 self._seen[path] = seen
         plan = self._sync(sorted(self._dependents.of(changed), key=walk_order))
         for uri in plan.skipped:
-            self._on_change(Change("skipped", uri, why_unread(path_of(uri))))
+            is_member = outer_path(uri) is not None
+            reason = why_skipped(suffix_of(uri)) if is_member else why_unread(path_of(uri))
+            self._on_change(Change("skipped", uri, reason))
 
     def _sync(self, paths: list[Path]) -> Plan:
         while True:

@@ -99,7 +99,8 @@ class Writing:
         with self._writer() as writer:
             plan = make_plan(paths, given, _names(writer), asked_for=False)
             ingester = self._ingester(writer, options)
-            report = ingester.run(plan, prune=True, progress=progress, on_change=on_change)
+            with closing(plan):
+                report = ingester.run(plan, prune=True, progress=progress, on_change=on_change)
         self._store.refresh()
         return report, plan
 
