@@ -96,6 +96,15 @@ def test_labels_of_an_included_file_are_words(tmp_path: Path) -> None:
     assert part.text == "See Figure beam-line and."
 
 
+def test_the_stated_encoding_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "a.tex"
+    source = "\\usepackage[latin1]{inputenc}\\begin{document}Zerfälle\\end{document}"
+    for encoding in ("latin-1", "utf-8"):
+        path.write_bytes(source.encode(encoding))
+        assert media_type_of(path) == "text/x-tex"
+        assert passages(read(path, "text/x-tex"))[0].text == "Zerfälle"
+
+
 @pytest.mark.parametrize(
     "source",
     ["{" * 3_000 + "words", "\\section{open words", "\\begin{figure} words", "$ x words \\frac{"],

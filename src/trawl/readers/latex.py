@@ -27,6 +27,17 @@ _LEVELS = {
         ("part", "chapter", "section", "subsection", "subsubsection", "paragraph")
     )
 }
+_ENCODING = re.compile(rb"\\(?:usepackage\[|inputencoding\{)(\w+)\]?(?:\{inputenc\}|\})")
+_ENCODINGS = {
+    b"latin1": "latin-1",
+    b"latin2": "latin-2",
+    b"latin9": "iso-8859-15",
+    b"ansinew": "cp1252",
+    b"cp1252": "cp1252",
+    b"cp1251": "cp1251",
+    b"applemac": "mac-roman",
+    b"koi8": "koi8-r",
+}
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*(?:\n[ \t]*(?=\S))?")
 _COMMAND = re.compile(
     r"\\(?P<section>part|chapter|(?:sub){0,2}section|paragraph)\*?(?:\[[^\]]{0,300}\])?\s*(?=\{)"
@@ -64,7 +75,7 @@ def read_tex(path: Path, limits: Limits) -> Reading:
 
     References to figures and tables become their numbers if the whole document is in the file.
     """
-    source = _COMMENT.sub(r"\1", decode(read_bytes(path, MAX_TEX_BYTES)))
+    source = _source(path)
     if not source.strip():
         raise ReadError("contains only white space")
     flow = Flow(limits)
@@ -92,7 +103,7 @@ def read_tex(path: Path, limits: Limits) -> Reading:
 
 def picture_links(path: Path) -> list[PictureLink]:
     """Return the local pictures that a document shows, with their captions. Raises `ReadError`."""
-    source = _COMMENT.sub(r"\1", decode(read_bytes(path, MAX_TEX_BYTES)))
+    source = _source(path)
     reader = _Reader(Flow(Limits()), _numbers(source))
     reader.read(_body(source))
     links = []
@@ -101,6 +112,20 @@ def picture_links(path: Path) -> list[PictureLink]:
         if found is not None:
             links.append(PictureLink(found, caption, "", ""))
     return links
+
+
+def _source(path: Path) -> str:
+    """Return the source without comments, in UTF-8 or the encoding that it states."""
+    data = read_bytes(path, MAX_TEX_BYTES)
+    stated = _ENCODING.search(data)
+    encoding = _ENCODINGS.get(stated[1].lower()) if stated else None
+    if encoding is not None and b"\0" not in data:
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            text = data.decode(encoding, "replace")
+        data = text.encode()
+    return _COMMENT.sub(r"\1", decode(data))
 
 
 class _Reader:
@@ -298,5 +323,6 @@ FORMATS = (
         frozenset({".tex", ".ltx"}),
         read_tex,
         only_if_text=True,
+        heads=(b"\\", b"%"),  # in an encoding other than UTF-8, it does not look like text
     ),
 )

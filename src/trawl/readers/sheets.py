@@ -226,7 +226,10 @@ def _too_large(path: Path, media_type: str, package: Package | None) -> dict[str
     billion cells. Reads each member, so that none is larger than it states.
     """
     if media_type == _ODS:
-        return _repeated(Zipped(path).read("content.xml", _MAX_SHEET_BYTES))
+        repeated = _repeated(Zipped(path).read("content.xml", _MAX_SHEET_BYTES))
+        for name, reason in repeated.items():  # all sheets are read when the file is opened
+            raise ReadError(f"the sheet {name!r} is too large: {reason}")
+        return {}
     found: dict[str, str] = {}
     if package is None:
         return found
