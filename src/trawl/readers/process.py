@@ -223,8 +223,7 @@ class _Process:
             whole: Reading = values[0]
             return whole
         reading: Reading = self._expected("reading", kind, values)
-        parts = self._parts(reading.late_notices)
-        return replace(reading, parts=parts)
+        return replace(reading, parts=self._parts(reading.late_notices))
 
     def _parts(self, late_notices: list[str]) -> Iterator[Part]:
         while True:
