@@ -1,9 +1,10 @@
-"""Draw the figures and synthesise the sounds of the example collection.
+"""Draw the figures, synthesise the sounds and typeset the papers of the example collection.
 
     python examples/build_collection.py [--out DIR]
 
 Writes into the package's `src/trawl/examples` by default, beside the texts and metadata that are
-written by hand. Needs numpy, Pillow and soundfile. Two builds on one machine are byte-identical.
+written by hand. Needs numpy, Pillow, soundfile and reportlab. Two builds on one machine are
+byte-identical.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from parts import biology, physics, scenes, sounds
+from parts import biology, layout, physics, scenes, sounds, tube_paper, yeast_paper
 
 COLLECTION = Path(__file__).resolve().parent.parent / "src" / "trawl" / "examples"
 
@@ -42,9 +43,14 @@ FIGURES: dict[str, Callable[[], Image.Image]] = {
     "acoustics/figures/doppler-curve.png": physics.doppler_curve,
 }
 
+PAPERS: dict[str, Callable[[], layout.Article]] = {
+    "acoustics/tube-resonances.pdf": tube_paper.article,
+    "biology/yeast-growth.pdf": yeast_paper.article,
+}
+
 
 def build(out: Path) -> list[Path]:
-    """Write the figures and sounds into `out`; return their paths, sorted.
+    """Write the figures, sounds and papers into `out`; return their paths, sorted.
 
     A file with the same bytes is not rewritten, so that its modification time stays.
     """
@@ -53,6 +59,8 @@ def build(out: Path) -> list[Path]:
         contents[out / name] = encode_picture(draw(), Path(name).suffix)
     for name, synthesise in sounds.SOUNDS.items():
         contents[out / "sounds" / name] = sounds.encode(synthesise(), Path(name).suffix)
+    for name, article in PAPERS.items():
+        contents[out / name] = layout.pdf(article())
     for path, data in contents.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file() or path.read_bytes() != data:

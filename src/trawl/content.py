@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,6 +21,19 @@ class Region:
 
     page: int
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A reference between two chunks of one document.
+
+    A passage `cites` a figure or table, whose `label` is "Figure 2"; the figure is `cited_by`
+    the passage, whose `label` is its place: "page 3".
+    """
+
+    kind: Literal["cites", "cited_by"]
+    chunk_id: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RERANK = "rerank"
 """The `source` of a reranker's evidence."""
+CITATION = "citation"
+"""The `source` of the evidence that a passage cites a figure that matches."""
 
 _MARK = re.compile("(</?mark>)")
 _METADATA = "metadata."
@@ -193,7 +195,7 @@ def _picture(chunk_id: str, thumbnail: Callable[[str], bytes]) -> str:
 
 def explanation(score: float, evidence: Sequence[Evidence]) -> str:
     """Return the reasons for a hit's rank, in one sentence."""
-    sources = [one for one in evidence if one.source != RERANK]
+    sources = [one for one in evidence if one.source not in (RERANK, CITATION)]
     reasons = [
         f"rank {one.rank} in {one.source} (similarity {one.similarity:.2f}, "
         f"{_chance(one.calibrated)}{_weight(one.weight)})"
@@ -203,6 +205,11 @@ def explanation(score: float, evidence: Sequence[Evidence]) -> str:
         f"rank {one.rank} after reranking (probability {one.similarity:.2f})"
         for one in evidence
         if one.source == RERANK
+    ]
+    reasons += [
+        f"cites a figure or table that matches (rank {one.rank}, score {one.similarity:.2f})"
+        for one in evidence
+        if one.source == CITATION
     ]
     return f"Score {score:.3f}: {'; '.join(reasons)}."
 

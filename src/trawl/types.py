@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trawl.content import Box as Box
+from trawl.content import Link as Link
 from trawl.content import Part as Part
 from trawl.content import Passages as Passages
 from trawl.content import Picture as Picture
@@ -110,19 +111,6 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A reference between two chunks of one document.
-
-    A passage `cites` a figure or table, whose `label` is "Figure 2"; the figure is `cited_by`
-    the passage, whose `label` is its place: "page 3".
-    """
-
-    kind: Literal["cites", "cited_by"]
-    chunk_id: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
 class Document:
     """One source file.
 
@@ -170,6 +158,7 @@ class Chunk:
     label: str = ""
     words: str = ""
     links: tuple[Link, ...] = ()
+    likeness: bytes = field(default=b"", repr=False)
     head: str = ""
     own_text: str | None = None
 
@@ -196,6 +185,7 @@ class StoredChunk:
     label: str = ""
     words: str = ""
     links: tuple[Link, ...] = ()
+    likeness: bytes = field(default=b"", repr=False)
 
 
 # --- search results ------------------------------------------------------------------
@@ -251,6 +241,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A part of another document that nearly repeats a hit, and is not listed."""
+
+    chunk_id: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One search result. `snippet` marks matching words with `<mark>`.
 
@@ -258,6 +256,8 @@ class Hit:
     limited per document. `label` is the number of a figure or table ("Figure 2"); `links`
     name the figures that a passage cites, or the passages that cite a figure.
     `places` are the other documents with the same content. `gone` is set if the file is missing.
+    `duplicate_of` is the chunk id of an earlier hit that this one nearly repeats; `duplicates`
+    are left out of the list for that reason, if near-duplicates are skipped.
     """
 
     rank: int
@@ -277,6 +277,8 @@ class Hit:
     links: tuple[Link, ...] = ()
     places: tuple[Place, ...] = ()
     gone: bool = False
+    duplicate_of: str | None = None
+    duplicates: tuple[Duplicate, ...] = ()
 
     @property
     def explanation(self) -> str:
@@ -353,6 +355,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """A file that was left out, since its content is nearly that of another document."""
+
+    uri: str
+    duplicate_of: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of one `add`.
 
@@ -360,6 +370,7 @@ class Report:
     that were added or replaced. `moved` counts the documents whose files have moved. `skipped`
     counts the files in folders whose type is not read, and `skipped_types` counts them by
     extension (".doc", "" for none), most first; `skipped_examples` are the first of each.
+    `duplicates` are the files left out because they nearly repeat another document.
     """
 
     added: int
@@ -374,6 +385,7 @@ class Report:
     moved: int = 0
     skipped_types: Mapping[str, int] = field(default_factory=dict)
     skipped_examples: Mapping[str, str] = field(default_factory=dict)
+    duplicates: tuple[Repeat, ...] = ()
 
     @property
     def nothing_added(self) -> bool:
@@ -396,6 +408,8 @@ class Report:
             skipped=self.skipped + other.skipped,
             notices=self.notices + other.notices,
             skipped_types=dict(types.most_common()),
+            skipped_examples={**other.skipped_examples, **self.skipped_examples},
+            duplicates=self.duplicates + other.duplicates,
         )
 
 

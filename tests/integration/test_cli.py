@@ -325,6 +325,8 @@ def test_json_of_a_search_is_this() -> None:
                         "weight": 1.0,
                     }
                 ],
+                "duplicate_of": None,
+                "duplicates": [],
                 "label": "",
                 "links": [],
                 "moments": [],
@@ -390,13 +392,14 @@ def test_what_the_commands_print_has_the_keys_of_the_contract(place: Path) -> No
     assert set(hit) == {
         "rank", "score", "chunk_id", "document_id", "uri", "modality", "title", "snippet",
         "span", "metadata", "evidence", "moments", "label", "links", "places", "gone",
+        "duplicate_of", "duplicates",
     }  # fmt: skip
     assert set(hit["evidence"][0]) == {"source", "rank", "similarity", "calibrated", "weight"}
     assert "<mark>" in hit["snippet"]
     assert Path(hit["uri"]).is_absolute()
     assert set(ask(place, "add", "collection")) == {
         "added", "unchanged", "replaced", "moved", "removed", "failed", "notices", "skipped",
-        "skipped_types", "skipped_examples", "chunks", "seconds",
+        "skipped_types", "skipped_examples", "duplicates", "chunks", "seconds",
     }  # fmt: skip
     status = ask(place, "status")
     assert set(status) == {"documents", "chunks", "failed", "notices", "spaces", "version"}

@@ -30,12 +30,16 @@ def test_demo_indexes_and_searches_the_collection(tmp_path: Path) -> None:
     directory = tmp_path / "with space"
     done = run(directory)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\n$ ") == 9
-    assert done.stdout.count("search ") >= 6
+    assert done.stdout.count("\n$ ") == 10
+    assert done.stdout.count("search ") >= 7
     assert "Police siren" in done.stdout
+    # A figure of a paper with its caption, and the passage that cites it.
+    figure, _, rest = done.stdout.partition("Fig. 4. Growth rate of yeast")[2].partition("\n\n")
+    assert "cited on pages 1 and 2" in figure
+    assert "cites Figure 4" in rest
     assert f"export TRAWL_LIBRARY='{directory / 'library'}'" in done.stdout
     with Library(directory / "library") as library:
-        assert library.status().documents == 51
+        assert library.status().documents == 53
         assert not library.status().failed
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
+import pypdfium2
 import pytest
 import soundfile
 import yaml
@@ -52,6 +53,11 @@ def with_suffix(folder: Path, *suffixes: str) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.suffix in suffixes]
 
 
+def words_of(path: Path) -> list[str]:
+    with pypdfium2.PdfDocument(path) as document:
+        return [page.get_textpage().get_text_range() for page in document]
+
+
 def test_builds_are_reproducible(builds: tuple[Path, Path]) -> None:
     first, second = map(files_under, builds)
     assert first == second
@@ -61,6 +67,9 @@ def test_collection_is_complete_and_small(collection: Path) -> None:
     assert len(with_suffix(collection, ".md", ".txt")) == 21
     assert len(with_suffix(collection, ".png", ".jpg")) == 19
     assert len(with_suffix(collection, ".wav", ".flac", ".ogg")) == 11
+    papers = with_suffix(collection, ".pdf")
+    assert len(papers) == 2
+    assert max(path.stat().st_size for path in papers) < 300_000
     assert sum(path.stat().st_size for path in collection.rglob("*")) < 5_000_000
 
 
@@ -128,7 +137,7 @@ def test_media_decode_and_are_neither_flat_nor_clipped(collection: Path) -> None
 def test_packaged_media_match_the_build(builds: tuple[Path, Path]) -> None:
     built = files_under(builds[0])
     spoken = "sounds/spoken.ogg"  # recorded once, from a speech synthesiser
-    packaged = with_suffix(COLLECTION, ".png", ".jpg", ".wav", ".flac", ".ogg")
+    packaged = with_suffix(COLLECTION, ".png", ".jpg", ".wav", ".flac", ".ogg", ".pdf")
     assert {str(path.relative_to(COLLECTION)) for path in packaged} == {*built, spoken}
     # Encoders differ between versions of Pillow and libsndfile; the decoded media do not.
     for path in with_suffix(builds[0], ".png", ".jpg"):
@@ -138,6 +147,8 @@ def test_packaged_media_match_the_build(builds: tuple[Path, Path]) -> None:
         ):
             difference = np.subtract(fresh.convert("RGB"), kept.convert("RGB"), dtype=np.float32)
         assert np.abs(difference).mean() < 2, path
+    for path in with_suffix(builds[0], ".pdf"):
+        assert words_of(path) == words_of(COLLECTION / path.relative_to(builds[0]))
     for path in with_suffix(builds[0], ".wav", ".flac", ".ogg"):
         fresh_samples, _ = soundfile.read(path)
         kept_samples, _ = soundfile.read(COLLECTION / path.relative_to(builds[0]))

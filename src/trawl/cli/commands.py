@@ -18,6 +18,7 @@ from trawl.cli.options import (
     MetaOption,
     PruneOption,
     RetryFailedOption,
+    SkipDuplicatesOption,
     TextKeyOption,
     UriKeyOption,
     WorkersOption,
@@ -75,6 +76,7 @@ def add(
     meta: MetaOption = None,
     prune: PruneOption = False,
     retry_failed: RetryFailedOption = False,
+    skip_duplicates: SkipDuplicatesOption = False,
     workers: WorkersOption = None,
     uri_key: UriKeyOption = "uri",
     text_key: TextKeyOption = "text",
@@ -105,9 +107,10 @@ def add(
 
     given = dict(coerce_option(option) for option in meta or ())
     metadata = {key: None if value == "" else value for key, value in given.items()}
-    if Path("-") in paths and (len(paths) > 1 or prune or retry_failed):
+    if Path("-") in paths and (len(paths) > 1 or prune or retry_failed or skip_duplicates):
         raise UsageError(
-            "- reads records from stdin; it stands alone, without --prune and --retry-failed"
+            "- reads records from stdin; it stands alone, without --prune, --retry-failed and "
+            "--skip-duplicates"
         )
 
     with open_library(library, create=True, reader_workers=workers) as opened:
@@ -121,7 +124,12 @@ def add(
             )
         else:
             work = partial(
-                opened.add, paths, metadata=metadata, prune=prune, retry_failed=retry_failed
+                opened.add,
+                paths,
+                metadata=metadata,
+                prune=prune,
+                retry_failed=retry_failed,
+                skip_duplicates=skip_duplicates,
             )
         report = _with_progress(work, json=json)
     _print_report(report, json=json)

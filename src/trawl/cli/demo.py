@@ -1,4 +1,4 @@
-"""``trawl demo``: index the example collection and search it five times.
+"""``trawl demo``: index the example collection and search it six times.
 
 Each step runs as a command of its own, after the command line is printed, so that every line can
 be repeated by hand.
@@ -28,10 +28,10 @@ def demo(
         Path, typer.Argument(metavar="DIR", help="Directory to create.")
     ] = _DEFAULT,
 ) -> None:
-    """Index the example collection and run five searches.
+    """Index the example collection and run six searches.
 
-    Creates DIR with a collection of 21 texts, 19 figures and 11 sounds, and a library that
-    indexes it: 3 MB. Downloads nothing. Rebuilds DIR if an earlier demo made it; never
+    Creates DIR with a collection of 2 papers, 21 texts, 19 figures and 11 sounds, and a library
+    that indexes it: 3 MB. Downloads nothing. Rebuilds DIR if an earlier demo made it; never
     touches a directory that holds other files.
 
     \b
@@ -41,7 +41,10 @@ def demo(
     """
     collection, library = directory / "collection", directory / "library"
     _prepare(directory)
-    print(f"Copied the example collection to {collection} (21 texts, 19 figures, 11 sounds).")
+    print(
+        f"Copied the example collection to {collection} "
+        "(2 papers, 21 texts, 19 figures, 11 sounds)."
+    )
     print("Each command below can be repeated by hand.")
     print(f"\n$ export TRAWL_LIBRARY={shlex.quote(str(library))}")
     for comment, line in _steps(collection):
@@ -87,20 +90,24 @@ def _steps(collection: Path) -> list[tuple[str, str]]:
         ("Index it again: unchanged files are skipped.", f"add {folder}"),
         ("1. Text finds passages and figures.", 'search "muon decay signature" --limit 5'),
         (
-            "2. Text finds a sound, by its caption and by its audio.",
+            "2. A figure inside a paper, with its caption and the passage that cites it.",
+            'search "growth rate of yeast against temperature" --limit 3',
+        ),
+        (
+            "3. Text finds a sound, by its caption and by its audio.",
             'search "police siren" --modality audio --limit 3',
         ),
         (
-            "3. An image finds passages. Only the pixels are used, not the caption.",
+            "4. An image finds passages. Only the pixels are used, not the caption.",
             f"search --image {galaxies} --modality text --limit 3",
         ),
         (
-            "4. A filter restricts the search: biology since 2015.",
+            "5. A filter restricts the search: biology since 2015.",
             'search "which genes are active in which tissue" '
             "--where \"year >= 2015 and topic = 'biology'\" --limit 5",
         ),
         (
-            "5. Keyword and vector search combined: the rare word MspI, and its context.",
+            "6. Keyword and vector search combined: the rare word MspI, and its context.",
             'search "MspI enzyme cuts DNA into fragments" --limit 5',
         ),
     ]

@@ -55,6 +55,14 @@ RetryFailedOption: TypeAlias = Annotated[
     bool,
     typer.Option("--retry-failed", help="Add only the files that could not be added before."),
 ]
+SkipDuplicatesOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--skip-duplicates",
+        help="Leave out new files that nearly repeat a document: resized or cropped pictures, "
+        "edited texts.",
+    ),
+]
 WorkersOption: TypeAlias = Annotated[
     int | None,
     typer.Option(

@@ -156,7 +156,7 @@ def _counting_columns() -> list[ProgressColumn]:
 
 _HIT = (
     "rank", "score", "chunk_id", "document_id", "uri", "modality", "title", "snippet",
-    "span", "metadata", "evidence", "label", "links", "gone",
+    "span", "metadata", "evidence", "label", "links", "gone", "duplicate_of", "duplicates",
 )  # fmt: skip
 _CHUNK = ("chunk_id", "modality", "text", "detail", "label", "words", "links")
 _DOCUMENT = (
@@ -165,7 +165,7 @@ _DOCUMENT = (
 )  # fmt: skip
 _REPORT = (
     "added", "unchanged", "replaced", "moved", "removed", "failed", "notices", "skipped",
-    "skipped_types", "skipped_examples", "chunks", "seconds",
+    "skipped_types", "skipped_examples", "duplicates", "chunks", "seconds",
 )  # fmt: skip
 
 

@@ -46,8 +46,10 @@ _MODALITIES: tuple[Modality, ...] = ("text", "image", "audio")
 
 def print_answer(out: Console, answer: Answer, *, explain: bool = False) -> None:
     """Print each hit with rank, modality, title, score, snippet and path, then the facets."""
+    ranks = {hit.chunk_id: hit.rank for hit in answer.hits}
     for hit in answer.hits:
-        _print_hit(out, hit, explain=explain, scored=answer.total is None)
+        same_as = ranks.get(hit.duplicate_of) if hit.duplicate_of is not None else None
+        _print_hit(out, hit, same_as, explain=explain, scored=answer.total is None)
     _print_facets(out, answer.facets)
 
 
@@ -93,7 +95,7 @@ def _list_value(value: object) -> str:
     return _fit(clean(text), _VALUE_CELLS) if cell_len(text) > _VALUE_CELLS else clean(text)
 
 
-def _print_hit(out: Console, hit: Hit, *, explain: bool, scored: bool) -> None:
+def _print_hit(out: Console, hit: Hit, same_as: int | None, *, explain: bool, scored: bool) -> None:
     lead = f"{hit.rank:>2}  {hit.modality:<5}  "
     score = f"{hit.score:.3f}" if scored else ""
     room = out.width - len(lead) - len(score) - 2
@@ -103,19 +105,26 @@ def _print_hit(out: Console, hit: Hit, *, explain: bool, scored: bool) -> None:
     line.append("  " + score, style="green")
     out.print(line)
     body = snippet_text(hit.snippet)
-    named = [] if body.plain.startswith(clean(hit.label)) else [clean(hit.label)]
+    named = [] if _begins_with_label(body.plain, hit.label) else [clean(hit.label)]
     lead_in = ", ".join(part for part in [*named, clean(hit.detail)] if part)
     if lead_in:
         body = Text.assemble((lead_in, "dim"), "  " if body.plain else "", body)
     for row in _wrapped(body, out.width - len(_INDENT), _SNIPPET_LINES):
         out.print(Text(_INDENT) + row)
     if hit.moments:
-        places = ", ".join(_place(one) for one in hit.moments)
+        places = ", ".join(_places(hit.moments))
         for row in _wrapped(Text(f"also {places}", style="dim"), out.width - len(_INDENT), 2):
             out.print(Text(_INDENT) + row)
     if hit.links:
         links = Text(clean(links_text(hit.links)), style="dim")
         for row in _wrapped(links, out.width - len(_INDENT), 2):
+            out.print(Text(_INDENT) + row)
+    if same_as is not None:
+        out.print(Text(f"{_INDENT}nearly the same as {same_as}", style="dim"))
+    if hit.duplicates:
+        names = ", ".join(clean(short_path(one.uri)) for one in hit.duplicates)
+        same = Text(f"nearly the same: {names}", style="dim")
+        for row in _wrapped(same, out.width - len(_INDENT), None):
             out.print(Text(_INDENT) + row)
     # Never cut a path: people copy it.
     place = _page(hit.span.page) + _section(hit.span.section)
@@ -139,14 +148,28 @@ def _same_content(places: Sequence[Place]) -> list[str]:
     return [*lines, f"and at {more:,} more place{'' if more == 1 else 's'}"] if more > 0 else lines
 
 
+def _begins_with_label(text: str, label: str) -> bool:
+    """Return whether a caption begins with its label, perhaps abbreviated: "Fig. 2. Decay"."""
+    number = label.rpartition(" ")[2].lower()
+    start = text.lstrip("… ")[: len(label) + 3].lower()
+    return bool(label) and start[:3] == label[:3].lower() and number in start
+
+
+def _places(moments: Sequence[Moment]) -> list[str]:
+    """Return where moments are, the pages together and each place once."""
+    pages = sorted({one.span.page for one in moments if one.span.page is not None})
+    others = [_place(one) for one in moments if one.span.page is None]
+    named = ", ".join(map(str, pages))
+    together = [f"on page{'s' if len(pages) > 1 else ''} {named}"] if pages else []
+    return [*together, *dict.fromkeys(others)]
+
+
 def _place(moment: Moment) -> str:
     """Return where in its document a moment is: "at 1:05", "on page 3" or its chunk."""
     span = moment.span
     if span.start_s is not None:
         minutes, seconds = divmod(int(span.start_s), 60)
         return f"at {minutes}:{seconds:02d}"
-    if span.page is not None:
-        return f"on page {span.page}"
     if span.start_char is not None:
         return f"at character {span.start_char:,}"
     return f"in {moment.chunk_id}"
@@ -178,6 +201,8 @@ def print_report(out: Console, report: Report) -> None:
     rows["failed"] = Text(f"{len(report.failed):,}", style="bold red" if report.failed else "")
     if report.notices:
         rows["notices"] = f"{len(report.notices):,}"
+    if report.duplicates:
+        rows["duplicates"] = f"{len(report.duplicates):,}  (left out)"
     if report.skipped:
         rows["skipped"] = f"{report.skipped:,}"
     _print_pairs(out, rows)
@@ -191,6 +216,11 @@ def print_report(out: Console, report: Report) -> None:
     if report.failed:
         out.print()
         print_failures(out, report.failed)
+    if report.duplicates:
+        out.print()
+        for repeat in report.duplicates:
+            reason = f"left out: nearly the same as {short_path(repeat.duplicate_of)}"
+            _print_reason(out, repeat.uri, reason, "yellow")
     if report.notices:
         out.print()
         print_notices(out, report.notices[:_LISTED_NOTICES])
@@ -302,6 +332,8 @@ def print_contents(out: Console, contents: DocumentView, chunk_id: str | None) -
         if chunk_id is None or chunk.chunk_id == chunk_id:
             out.print()
             _print_chunk(out, chunk, whole=chunk_id is not None)
+    if chunk_id is not None:
+        _print_links(out, contents.chunks, chunk_id)
 
 
 def print_edited(out: Console, document: DocumentInfo, changes: Mapping[str, Any]) -> None:
@@ -329,14 +361,25 @@ def _print_chunk(out: Console, chunk: StoredChunk, *, whole: bool) -> None:
     texts = [Text(clean(" ".join(chunk.text.split())))]
     if chunk.words:
         texts.append(Text(f"text in the picture: {clean(' '.join(chunk.words.split()))}"))
-    if whole:
-        for link in chunk.links:
-            texts.append(Text(f"{clean(links_text([link]))}  {link.chunk_id}", style="dim"))
-    elif chunk.links:
+    if chunk.links and not whole:
         texts.append(Text(clean(links_text(chunk.links)), style="dim"))
     for text in texts:
         for row in _wrapped(text, out.width - len(_INDENT), None if whole else _SNIPPET_LINES):
             out.print(Text(_INDENT) + row)
+
+
+def _print_links(out: Console, chunks: Sequence[StoredChunk], chunk_id: str) -> None:
+    """Print what a chunk cites, or is cited by, each with the beginning of its text."""
+    from trawl.search.snippets import snippet
+
+    found = {chunk.chunk_id: chunk for chunk in chunks}
+    for link in found[chunk_id].links if chunk_id in found else ():
+        out.print()
+        out.print(Text(f"{clean(links_text([link]))}  {link.chunk_id}", style="cyan"))
+        if link.chunk_id in found:
+            text = snippet_text(snippet(found[link.chunk_id].text, found[chunk_id].label))
+            for row in _wrapped(text, out.width - len(_INDENT), _SNIPPET_LINES):
+                out.print(Text(_INDENT) + row)
 
 
 def _section(section: str | None) -> str:

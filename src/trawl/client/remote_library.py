@@ -186,6 +186,7 @@ class RemoteLibrary:
         metadata: Mapping[str, Any] | None = None,
         prune: bool = False,
         retry_failed: bool = False,
+        skip_duplicates: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report:
@@ -194,7 +195,12 @@ class RemoteLibrary:
         Metadata found beside a file is sent with it. A file with a title or caption of its
         own is sent as JSON if it has up to 4 MiB, because a form has no fields for them.
         """
-        for name, given in (("--prune", prune), ("--retry-failed", retry_failed)):
+        local = {
+            "--prune": prune,
+            "--retry-failed": retry_failed,
+            "--skip-duplicates": skip_duplicates,
+        }
+        for name, given in local.items():
             if given:
                 raise UsageError(f"{name} requires a local library; omit --server")
         plan = make_plan(paths, dict(metadata or {}), unpack=False)

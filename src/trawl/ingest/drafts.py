@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trawl.chunking import split_text
 from trawl.encoders import TextEncoder
+from trawl.likeness import picture_print, text_print
 from trawl.store import passage_text, takes_caption
 from trawl.types import (
     Box,
@@ -54,6 +55,7 @@ class Draft:
     detail: str = ""
     label: str = ""
     words: str = ""
+    likeness: bytes = b""
     head: str = ""
     own_text: str | None = None
 
@@ -110,6 +112,7 @@ def _passages(
             detail=_rows(part, start, end),
             label=part.label,
             head=head,
+            likeness=text_print(text),
         )
 
 
@@ -205,6 +208,7 @@ def _picture(part: Picture, own: str, edited: str | None) -> Draft:
         detail=f"{shot}{part.width_px} × {part.height_px} px",
         label=part.label,
         words=part.words,
+        likeness=picture_print(part.image),
         own_text=None if edited is None else own,
     )
 

@@ -17,6 +17,7 @@ from pathlib import PurePath
 from trawl.encoders import Encoder, TextEncoder
 from trawl.ingest.citations import links
 from trawl.ingest.drafts import Draft
+from trawl.ingest.duplicates import Originals
 from trawl.ingest.embedding import Embedder, Pending
 from trawl.ingest.moves import Origin, Origins
 from trawl.ingest.names import document_id_of, leads_to
@@ -24,7 +25,7 @@ from trawl.ingest.plan import Item, Plan, Unread, fingerprints
 from trawl.ingest.reading import IngestOptions, Job, Pages, ReadAhead
 from trawl.readers.process import ReaderPool
 from trawl.store import DocumentRow, Writer
-from trawl.types import Change, Chunk, Document, Failure, Modality, Notice, Report
+from trawl.types import Change, Chunk, Document, Failure, Modality, Notice, Repeat, Report
 
 # A commit pays off from about a thousand rows. A slow run that is interrupted should lose only
 # a few seconds of work.
@@ -50,6 +51,7 @@ class _Counts:
     chunks: int = 0
     failed: list[Failure] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    duplicates: list[Repeat] = field(default_factory=list)
 
 
 class Ingester:
@@ -75,6 +77,8 @@ class Ingester:
         self._ended: dict[int, Pending] = {}
         self._rows: list[DocumentRow] = []
         self._renamed: dict[str, DocumentRow] = {}
+        self._originals: Originals | None = None
+        self._uris: dict[str, str] = {}
         self._counts = _Counts()
         self._committed_at = time.monotonic()
         self._on_change: OnChange | None = None
@@ -131,6 +135,7 @@ class Ingester:
             notices=tuple(sorted(counts.notices, key=lambda one: order.get(one.uri, -1))),
             skipped_types=plan.skipped_types,
             skipped_examples=plan.skipped_examples,
+            duplicates=tuple(sorted(counts.duplicates, key=lambda one: order.get(one.uri, -1))),
         )
 
     def _add_all(self, plan: Plan, progress: Progress | None, pages: PagesRead | None) -> None:
@@ -245,7 +250,10 @@ class Ingester:
             origin = self._origins[document.document_id]
             moved += origin.moved
             replaced += not origin.moved and origin.row is not None and origin.row.chunks > 0
-            ready.append((document, _chunks(one)))
+            chunks = _chunks(one)
+            if origin.row is None and self._is_duplicate(document, chunks):
+                continue
+            ready.append((document, chunks))
             self._counts.notices += [Notice(document.uri, notice) for notice in document.notices]
         ids = [*(document.document_id for document, _ in ready)]
         ids += (row.document_id for row in renamed.values())
@@ -275,6 +283,23 @@ class Ingester:
             self._tell(Change("changed", uri, notices=notices))
         else:
             self._tell(Change("added", uri, notices=notices))
+
+    def _is_duplicate(self, document: Document, chunks: Sequence[Chunk]) -> bool:
+        """Report a new document that nearly repeats another one, if these are skipped."""
+        if not self._options.skip_duplicates:
+            return False
+        if self._originals is None:
+            self._originals = Originals(self._writer.prints())
+        prints = [chunk.likeness for chunk in chunks]
+        like = self._originals.like(document.document_id, prints)
+        if like is None:
+            self._originals.add(document.document_id, prints)
+            self._uris[document.document_id] = document.uri
+            return False
+        known = self._writer.known.get(like)
+        uri = known.uri if known is not None else self._uris[like]
+        self._counts.duplicates.append(Repeat(document.uri, uri))
+        return True
 
     def _fail(self, document: Document, reason: str) -> DocumentRow:
         """Report a failure, and return its row, which removes chunks from earlier runs.
@@ -386,6 +411,7 @@ def _chunks(pending: Pending) -> list[Chunk]:
             detail=draft.detail,
             label=draft.label,
             words=draft.words,
+            likeness=draft.likeness,
             links=linked[ordinal],
             head=draft.head,
             own_text=draft.own_text,

@@ -44,6 +44,7 @@ class IngestOptions:
     limits: Limits
     workers: int
     retry_failed: bool = False
+    skip_duplicates: bool = False
 
     def recipe_of(self, media_type: str) -> Mapping[str, object]:
         """Return what determines the chunks of a file beside its content."""

@@ -120,6 +120,7 @@ class SearchLibrary(Protocol):
         metadata: Mapping[str, Any] | None = None,
         prune: bool = False,
         retry_failed: bool = False,
+        skip_duplicates: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report: ...

@@ -49,6 +49,7 @@ class Writing:
         metadata: Mapping[str, Any] | None = None,
         prune: bool = False,
         retry_failed: bool = False,
+        skip_duplicates: bool = False,
         progress: Progress | None = None,
         pages: PagesRead | None = None,
     ) -> Report:
@@ -58,6 +59,7 @@ class Writing:
         file and overrides what is found beside it. It is kept when the file is added again
         without it; a value of None takes a key back. `prune` removes documents below the given
         directories whose files are gone. `retry_failed` adds only the files that failed before.
+        `skip_duplicates` leaves out new files that nearly repeat another document.
         `progress` is called with (done, total, address) after each file, and `pages` with
         (address, pages done, total or None) while one is read. Unreadable files are reported and
         skipped. Raises `LibraryLockedError` while another process writes.
@@ -65,7 +67,9 @@ class Writing:
         if retry_failed and prune:
             raise UsageError("retry_failed adds only some files, so prune cannot be used with it")
         given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
-        options = identity.ingest_options(self.settings, self._models)
+        options = replace(
+            identity.ingest_options(self.settings, self._models), skip_duplicates=skip_duplicates
+        )
         with self._writer() as writer:
             plan = make_plan(inputs.paths_of(paths), given, _names(writer))
             if retry_failed:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from trawl.errors import FilterError
 from trawl.ranking import Fused, Fusion, balance, by_quota, deal_out
+from trawl.search import citing
 from trawl.search.copies import IsGone, fields_of_copies, living, without_copies
+from trawl.search.duplicates import duplicates_of, without_duplicates
 from trawl.search.options import SearchOptions
 from trawl.search.snippets import snippet
 from trawl.store import Snapshot, filter_column
-from trawl.types import ColumnType, Facet, Hit, Modality, Moment, StoredChunk, Value
+from trawl.types import ColumnType, Duplicate, Facet, Hit, Modality, Moment, StoredChunk, Value
 
 # The number of best hits that are sorted, diversified or limited per document.
 _ARRANGED = 200
@@ -31,8 +33,8 @@ _MOMENTS = 5
 class Page:
     """The hits of a page, the other parts of their documents by row, and the hits left out.
 
-    `copies` are the same chunks of identical files, by row. `short` is set if these take the
-    places of further hits among the candidates.
+    `copies` are the same chunks of identical files, by row. `duplicates` nearly repeat a hit, by
+    its chunk id. `short` is set if these take the places of further hits among the candidates.
     """
 
     items: list[Fused]
@@ -40,6 +42,7 @@ class Page:
     more: int = 0
     copies: Mapping[int, Sequence[Fused]] = field(default_factory=dict)
     short: bool = False
+    duplicates: Mapping[str, Sequence[StoredChunk]] = field(default_factory=dict)
 
 
 def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> Page:
@@ -57,12 +60,17 @@ def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> Page:
     listed = fused if shared or options.all or options.sort is None else fused.likely()
     columns = _columns(options, snapshot.columns)
     items, fields, copies = _distinct(listed, depth, snapshot, columns)
+    items = citing.with_citing(items, fields, fused, snapshot, columns)
     if options.sort is not None:
         items = _sorted(items, fields, options.sort)
     elif options.diversity > 0:
         items = _diverse(items, snapshot, options.diversity, end)
     items, moments = _capped(items, fields, options.per_document)
-    short = bool(copies) and len(items) < end
+    duplicates: Mapping[str, Sequence[StoredChunk]] = {}
+    if options.skip_duplicates:
+        enough = len(items) if shared else end
+        items, duplicates = without_duplicates(items, snapshot, enough)
+    short = bool(copies or duplicates) and len(items) < end
     modality_of: dict[int, Modality] = {row: values["modality"] for row, values in fields.items()}
     page = _page(options, items, modality_of)
     likely = page
@@ -72,7 +80,7 @@ def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> Page:
     if options.interleave:
         likely = deal_out(likely, modality_of)
     grouped = _grouped(likely, fields) if options.group else likely
-    return Page(grouped, moments, more, copies, short)
+    return Page(grouped, moments, more, copies, short, duplicates)
 
 
 def _distinct(
@@ -116,13 +124,14 @@ def _is_arranged(options: SearchOptions) -> bool:
         or bool(options.quotas)
         or options.interleave
         or options.group
+        or options.skip_duplicates
         or options.sort is not None
         or options.diversity > 0
     )
 
 
 def _columns(options: SearchOptions, known: Mapping[str, ColumnType]) -> list[str]:
-    columns = ["document_id", "modality"]
+    columns = [*citing.COLUMNS]
     if options.sort is not None:
         columns.append(known_column(options.sort.removeprefix("-"), known, "sort by"))
     return list(dict.fromkeys(columns))
@@ -225,16 +234,23 @@ def hits_of(
     moments = [moment for item in page.items for moment in page.moments.get(item.row, ())]
     rows = [item.row for item in (*page.items, *moments)]
     chunks = dict(zip(rows, snapshot.take(rows), strict=True))
+    listed = [
+        (item, *living(chunks[item.row], page.copies.get(item.row, ()), snapshot, is_gone))
+        for item in page.items
+    ]
+    repeated = duplicates_of(chunk for _, chunk, _ in listed)
     return tuple(
         replace(
             _hit(rank, item, chunk, chunks, page.moments.get(item.row, ()), text, options),
             places=snapshot.copies.others(chunk.document_id),
             gone=gone,
+            duplicate_of=repeated.get(chunk.chunk_id),
+            duplicates=tuple(
+                Duplicate(one.chunk_id, one.uri)
+                for one in page.duplicates.get(chunks[item.row].chunk_id, ())
+            ),
         )
-        for rank, item in enumerate(page.items, start=options.offset + 1)
-        for chunk, gone in [
-            living(chunks[item.row], page.copies.get(item.row, ()), snapshot, is_gone)
-        ]
+        for rank, (item, chunk, gone) in enumerate(listed, start=options.offset + 1)
     )
 
 

@@ -111,6 +111,11 @@ class SearchOptions(BaseModel):
         description="Maximum number of results from one document; 0: no limit. By default its "
         "best two passages, its best picture and its best sound segment.",
     )
+    skip_duplicates: bool = Field(
+        default=False,
+        description="Leave out results that nearly repeat a better one of another document; it "
+        "names them. Without it, they are listed and marked.",
+    )
     all: bool = Field(default=False, description="Also return results that are unlikely to match.")
     group: bool = Field(default=False, description="List the results of a document together.")
     sort: str | None = Field(
@@ -162,6 +167,7 @@ class SearchKeywords(TypedDict, total=False):
     nearest: bool | None
     diversity: float | None
     per_document: int | None
+    skip_duplicates: bool | None
     all: bool | None
     group: bool | None
     sort: str | None

@@ -182,6 +182,7 @@ class SearchBody(_Options, _Parts):
     quotas: dict[Modality, Annotated[int, Field(ge=0, le=1000)]] = option("quotas")
     diversity: float = option("diversity", ge=0, le=1)
     per_document: int | None = option("per_document", ge=0, le=1000)
+    skip_duplicates: bool = option("skip_duplicates")
     group: bool = option("group")
     facets: list[Column] = option("facets", max_length=20)
     rrf_k: float = option("rrf_k", ge=0, le=1e6, allow_inf_nan=False)

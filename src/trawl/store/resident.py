@@ -21,7 +21,7 @@ from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
 from trawl.store.schema import may_have, vector_column
 from trawl.types import Space, StoredChunk, Vectors
 
-_BYTES_PER_CHUNK = 1_200
+_BYTES_PER_CHUNK = 2_000
 """An upper estimate of the memory for the stored columns of a chunk."""
 
 _MAX_COUNTS = 4_096

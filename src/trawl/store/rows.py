@@ -53,6 +53,7 @@ STORED_COLUMNS = [
     "label",
     "inner_text",
     "links",
+    "likeness",
 ]
 """The columns of ``chunks`` that make a `StoredChunk`."""
 
@@ -214,6 +215,7 @@ def chunk_rows(
         "inner_text": pa.array([chunk.words for _, chunk in pairs], pa.string()),
         "links": pa.array([_links(chunk) for _, chunk in pairs], LINKS),
         "content": pa.array([document.content for document, _ in pairs], pa.string()),
+        "likeness": pa.array([chunk.likeness for _, chunk in pairs], pa.binary()),
         "metadata": pa.array(
             [metadata_to_json(document.metadata) for document, _ in pairs], pa.string()
         ),

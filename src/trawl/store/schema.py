@@ -138,6 +138,7 @@ def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
         pa.field("detail", pa.string()),
         pa.field("span", SPAN),
         pa.field("links", LINKS),
+        pa.field("likeness", pa.binary()),
         pa.field("metadata", pa.string()),
         # The same for files of the same bytes; see `Document.content`.
         pa.field("content", pa.string()),

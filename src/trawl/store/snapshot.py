@@ -27,6 +27,7 @@ from trawl.store.schema import (
     contains_phrase,
     may_have,
     metadata_columns,
+    one_of,
     quoted,
     row_is_one_of,
     vector_column,
@@ -55,9 +56,6 @@ _MAX_FILTERS = 16
 # Rows that a filter lists by id. Tens of thousands take seconds to parse; reading the words of
 # 100,000 chunks takes a third of one.
 _MAX_LISTED = 5_000
-
-# The engine takes the first of the words that are near enough, in alphabetical order.
-_MAX_EXPANSIONS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +360,12 @@ class Snapshot:
             columns=list(columns), filter=row_is_one_of(rows), with_row_id=True
         )
         return {row.pop("_rowid"): row for row in table.to_pylist()}
+
+    def rows_of(self, chunk_ids: Sequence[str]) -> dict[str, int]:
+        """Return the row ids of passages by chunk id; other chunks are left out."""
+        where = f"{one_of('chunk_id', chunk_ids)} AND modality = 'text'"
+        table = self._dataset.to_table(columns=["chunk_id"], filter=where, with_row_id=True)
+        return dict(zip(table["chunk_id"].to_pylist(), row_ids(table).tolist(), strict=True))
 
     def vectors(self, source: str, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """Return the vectors [D] of a source by row id, for the rows that have one."""

@@ -146,6 +146,15 @@ class Writer:
                 if row.edits and row.chunks > 0:
                     self._apply_edits(row)
 
+    def prints(self) -> dict[str, list[bytes]]:
+        """Return the prints of the chunks of each document (`trawl.likeness`), b"" for none."""
+        table = self._chunks.to_table(columns=["document_id", "likeness"])
+        found: dict[str, list[bytes]] = {}
+        names, prints = table["document_id"].to_pylist(), table["likeness"].to_pylist()
+        for document_id, printed in zip(names, prints, strict=True):
+            found.setdefault(document_id, []).append(printed or b"")
+        return found
+
     def commit(
         self,
         documents: Sequence[tuple[Document, Sequence[Chunk]]],

@@ -6,7 +6,19 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from trawl.types import Answer, Evidence, Facet, Hit, Link, Modality, Moment, Place, Region, Span
+from trawl.types import (
+    Answer,
+    Duplicate,
+    Evidence,
+    Facet,
+    Hit,
+    Link,
+    Modality,
+    Moment,
+    Place,
+    Region,
+    Span,
+)
 from trawl.wire.values import file_name, plain_text, segment_url, thumbnail_url
 
 _DOCUMENT_ID = "1f0c9d2a7be84c55a1d0e3f2"
@@ -111,6 +123,13 @@ class PlaceOut(BaseModel):
         return cls(document_id=place.document_id, source=file_name(place.uri))
 
 
+class DuplicateOut(BaseModel):
+    """A part of another document that nearly repeats a result."""
+
+    id: str = Field(description="The chunk's id.", examples=[f"{_DOCUMENT_ID}:3"])
+    source: str = Field(description="File name.", examples=["copy.png"])
+
+
 class Result(BaseModel):
     """A passage, picture or sound segment that matches the query."""
 
@@ -161,6 +180,14 @@ class Result(BaseModel):
         description="The figures and tables that a passage cites, or the passages that cite a "
         "figure or table.",
     )
+    duplicate_of: str | None = Field(
+        None, description="The `id` of an earlier result that this one nearly repeats."
+    )
+    duplicates: list[DuplicateOut] = Field(
+        [],
+        description="Parts of other documents that nearly repeat this one and are left out, with "
+        "`skip_duplicates`.",
+    )
 
     places: list[PlaceOut] = Field(
         [], description="The other documents with the same content, which are not listed."
@@ -187,6 +214,8 @@ class Result(BaseModel):
             gone=self.gone,
             label=self.label,
             links=tuple(one.link() for one in self.links),
+            duplicate_of=self.duplicate_of,
+            duplicates=tuple(Duplicate(one.id, one.source) for one in self.duplicates),
         )
 
 
@@ -323,5 +352,9 @@ def _result_fields(hit: Hit, root_path: str) -> dict[str, Any]:
             {"id": one.chunk_id, "score": one.score, "span": one.span} for one in hit.moments
         ],
         "label": hit.label,
+        "duplicate_of": hit.duplicate_of,
+        "duplicates": [
+            {"id": one.chunk_id, "source": file_name(one.uri)} for one in hit.duplicates
+        ],
         "links": [{"kind": one.kind, "id": one.chunk_id, "label": one.label} for one in hit.links],
     }
