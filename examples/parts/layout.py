@@ -98,11 +98,8 @@ def pdf(article: Article) -> bytes:
     def decorate(canvas: Canvas, template: BaseDocTemplate) -> None:
         canvas.saveState()
         canvas.setFont("Times-Italic", 8.5)
-        if template.page > 1:
-            canvas.drawString(MARGIN, PAGE_HEIGHT - 40, article.running)
-            canvas.drawRightString(
-                PAGE_WIDTH - MARGIN, PAGE_HEIGHT - 40, "Trawl example collection"
-            )
+        canvas.drawString(MARGIN, PAGE_HEIGHT - 40, article.running)
+        canvas.drawRightString(PAGE_WIDTH - MARGIN, PAGE_HEIGHT - 40, "Trawl example collection")
         canvas.setFont("Times-Roman", 8.5)
         canvas.drawCentredString(PAGE_WIDTH / 2, 34, str(template.page))
         canvas.restoreState()

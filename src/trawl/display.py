@@ -168,15 +168,16 @@ def links_text(links: Sequence[Link]) -> str:
     places = list(dict.fromkeys(one.label for one in links if one.kind == "cited_by"))
     pages = [place.removeprefix("page ") for place in places if place.startswith("page ")]
     others = [place for place in places if not place.startswith("page ")]
-    texts = [f"cites {_joined(cites)}"] if cites else []
+    texts = [f"cites {joined(cites)}"] if cites else []
     if pages:
-        texts.append(f"cited on page{'s' if len(pages) > 1 else ''} {_joined(pages)}")
+        texts.append(f"cited on page{'s' if len(pages) > 1 else ''} {joined(pages)}")
     if others:
-        texts.append(f"cited in {_joined(others)}")
+        texts.append(f"cited in {joined(others)}")
     return ", ".join(texts)
 
 
-def _joined(names: Sequence[str]) -> str:
+def joined(names: Sequence[str]) -> str:
+    """Return at least one name in a list with "and" before the last."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 

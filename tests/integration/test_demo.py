@@ -34,7 +34,7 @@ def test_demo_indexes_and_searches_the_collection(tmp_path: Path) -> None:
     assert done.stdout.count("search ") >= 7
     assert "Police siren" in done.stdout
     # A figure of a paper with its caption, and the passage that cites it.
-    figure, _, rest = done.stdout.partition("Fig. 4. Growth rate of yeast")[2].partition("\n\n")
+    figure, _, rest = done.stdout.partition("Growth rate of yeast against")[2].partition("\n\n")
     assert "cited on pages 1 and 2" in figure
     assert "cites Figure 4" in rest
     assert f"export TRAWL_LIBRARY='{directory / 'library'}'" in done.stdout

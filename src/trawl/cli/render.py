@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trawl.cli.output import clean
-from trawl.display import links_text
+from trawl.display import joined, links_text
 
 if TYPE_CHECKING:
     from trawl.library.interface import DocumentInfo, DocumentView
@@ -159,7 +159,7 @@ def _places(moments: Sequence[Moment]) -> list[str]:
     """Return where moments are, the pages together and each place once."""
     pages = sorted({one.span.page for one in moments if one.span.page is not None})
     others = [_place(one) for one in moments if one.span.page is None]
-    named = ", ".join(map(str, pages))
+    named = joined([str(page) for page in pages]) if pages else ""
     together = [f"on page{'s' if len(pages) > 1 else ''} {named}"] if pages else []
     return [*together, *dict.fromkeys(others)]
 
