@@ -88,6 +88,27 @@ def test_hits_have_pages_labels_and_links_both_ways(paper: Library) -> None:
     assert table["box"].to_pylist()[0] == [72, 90, 300, 100]
 
 
+def test_the_passage_that_cites_a_figure_follows_it(paper: Library) -> None:
+    figure, passage, *_ = paper.search("Decay curve of the muon with a fitted lifetime", all=True)
+    assert figure.label == "Figure 1"
+    assert [link.label for link in passage.links] == ["Figure 1"]
+    assert passage.score >= 0.9 * figure.score
+    # Not among pictures alone, and not in a search that the passage does not match.
+    only = paper.search(
+        "Decay curve of the muon with a fitted lifetime", modality="image", all=True
+    )
+    assert {hit.modality for hit in only} == {"image"}
+    kept = paper.search("Decay curve of the muon with a fitted lifetime", excluded=["exponential"])
+    assert not any("exponential" in hit.snippet for hit in kept)
+
+
+def test_a_raised_passage_is_explained(paper: Library) -> None:
+    hits = paper.search("fitted lifetime", all=True)
+    raised = [hit for hit in hits if any(one.source == "citation" for one in hit.evidence)]
+    assert raised
+    assert all("cites a figure or table that matches (rank 1" in hit.explanation for hit in raised)
+
+
 def test_words_inside_a_picture_are_searched_and_not_its_caption(paper: Library) -> None:
     hit = paper.search("gigaelectronvolt", modality="image")[0]
     assert any(one.source == "bm25" for one in hit.evidence)
