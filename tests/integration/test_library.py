@@ -184,7 +184,9 @@ def test_metadata_of_another_type_fails_no_file(library: Library, tmp_path: Path
 def test_odd_metadata_keys(library: Library, tmp_path: Path) -> None:
     file = tmp_path / "x.txt"
     file.write_text("Some words.", "utf-8")
-    odd = {"a b": 1, "A b": 2, "a_b": 3, "'; DROP TABLE chunks; --": "x", "größe": 1.5, "uri": "u"}
+    odd = {"a b": 1, "A b": 2, "a_b": 3, "'; DROP TABLE chunks; --": "x", "größe": 1.5}
+    with pytest.raises(UsageError, match="Reserved names"):
+        library.add(file, metadata={"uri": "u"})
     library.add(file, metadata=odd)
     (hit,) = library.search("words").hits
     assert hit.metadata == odd

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import datetime
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Unpack
+from urllib.parse import quote
 
 from trawl.client.clients import Client
 from trawl.client.operations import Part
@@ -158,6 +160,8 @@ class RemoteLibrary:
         if _ID.fullmatch(target):
             return target.partition(":")[0]
         name = PurePath(target).name or target
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            name = quote(os.fsencode(name))  # as in the document's address
         found = self._client.documents(name=name).documents
         if not found:
             raise NotFoundError(
