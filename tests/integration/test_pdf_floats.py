@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pypdfium2 as pdfium
 import pytest
+from PIL.Image import Transpose
 
 from paper_layouts import LAYOUTS, Paper
 from paper_layouts.drawings import chart, photo
 from trawl.readers.pdf.cutouts import MAX_SIDE_PX, cut_out
-from trawl.readers.pdf.floats import Float, FloatFinder, lines_of_floats
+from trawl.readers.pdf.floats import Float, FloatFinder
 from trawl.readers.pdf.objects import page_objects
 from trawl.readers.pdf.pages import LOCK, frame_of, read_page
 
@@ -86,21 +87,6 @@ def test_a_picture_at_the_same_place_of_each_page_is_a_logo_after_the_first() ->
     assert len(floats(paper)) == 1
 
 
-def test_the_lines_of_floats_are_those_inside_and_their_captions() -> None:
-    paper = LAYOUTS["side by side"]()
-    with LOCK:
-        page = pdfium.PdfDocument(paper.pdf())[0]
-        content, objects = read_page(page, 1), page_objects(page, frame_of(page))
-    found = FloatFinder().find(content, objects)
-    inside = lines_of_floats(content.lines, found)
-    texts = [line.text for line in content.lines if id(line) in inside]
-    rest = [line.text for line in content.lines if id(line) not in inside]
-    assert any(text.startswith("Figure 1: Rates of the first group") for text in texts)
-    assert "Figure 3: The procedure in three steps." in texts
-    assert not any("Figure" in text or "rate (1/s)" in text for text in rest)
-    assert len(rest) > 10
-
-
 @pytest.mark.parametrize("rotated", [False, True])
 def test_a_cut_out_is_its_ink_and_a_narrow_border(rotated: bool) -> None:
     paper = Paper(5, width=500, height=400, rotated=rotated)
@@ -116,6 +102,18 @@ def test_a_cut_out_is_its_ink_and_a_narrow_border(rotated: bool) -> None:
     assert image.height == pytest.approx(120 * 200 / 72 + 8, abs=3)
     assert image.getpixel((1, 1)) == (255, 255, 255)
     assert min(image.getpixel((8, 8))) < 240  # type: ignore[arg-type, type-var]
+
+
+def test_a_sideways_figure_is_cut_out_upright() -> None:
+    layout = LAYOUTS["sideways floats"]
+    (each,) = [each for _, each in floats(layout()) if each.label == "Figure 8"]
+    assert each.angle == 90
+    with LOCK:
+        page = pdfium.PdfDocument(layout().pdf())[2]
+        image, _ = cut_out(page, each.box, each.angle)
+        as_shown, _ = cut_out(page, each.box)
+    assert image.width > image.height
+    assert image.transpose(Transpose.ROTATE_90).tobytes() == as_shown.tobytes()
 
 
 def test_the_size_of_a_cut_out_is_bounded() -> None:

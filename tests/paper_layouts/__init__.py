@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from paper_layouts import held_out, tuned
+from paper_layouts import harder, held_out, tuned
 from paper_layouts.paper import Paper, Truth
 
-LAYOUTS: dict[str, Callable[[], Paper]] = {**tuned.LAYOUTS, **held_out.LAYOUTS}
+LAYOUTS: dict[str, Callable[[], Paper]] = {
+    **tuned.LAYOUTS,
+    **harder.LAYOUTS,
+    **held_out.LAYOUTS,
+}
 HELD_OUT: frozenset[str] = frozenset(held_out.LAYOUTS)
 
 __all__ = ["HELD_OUT", "LAYOUTS", "Paper", "Truth"]

@@ -9,7 +9,7 @@ import io
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
 from paper_layouts.drawings import draw_table
-from paper_layouts.words import paragraph
+from paper_layouts.words import paragraph, wrapped
 
 Box = tuple[float, float, float, float]
 Draw = Callable[[Any, float, float], None]
@@ -67,10 +67,13 @@ class Paper:
         self.truths: list[Truth] = []
         self.rng = random.Random(seed)
         self.page = 1
+        self.turned = False
         self._buffer = io.BytesIO()
         stored = (height, width) if rotated else (width + 2 * margin, height + 2 * margin)
         self.canvas = Canvas(self._buffer, pagesize=stored, invariant=1)
         self._placed: list[tuple[int, Pdf, Box]] = []
+        self._written: list[tuple[int, float, float, str, str, float]] = []
+        self._is_scan = False
         self._orient(self.canvas)
 
     # Text
@@ -108,7 +111,9 @@ class Paper:
         size, font = size or self.size, font or self.font
         shift = {"l": 0.0, "c": 0.5, "r": 1.0}[align] * stringWidth(string, font, size)
         self.canvas.setFont(font, size)
-        self.canvas.drawString(x - shift, self.height - top - size * 0.8, string)
+        baseline = self.height - top - size * 0.8
+        self.canvas.drawString(x - shift, baseline, string)
+        self._written.append((self.page - 1, x - shift, baseline, string, font, size))
         return top + size * 1.2
 
     def heading(self, x: float, top: float, string: str) -> float:
@@ -171,7 +176,7 @@ class Paper:
         if above:
             top = self.caption(caption_x, top, caption_width, caption, **look) + gap
         box = self.picture(x, top, width, height, draw)
-        self.truths.append(Truth(self.page, "figure", label, caption, box))
+        self._remember("figure", label, caption, box)
         bottom = top + height
         if not above:
             bottom = self.caption(caption_x, bottom + gap, caption_width, caption, **look)
@@ -184,7 +189,7 @@ class Paper:
         width: float,
         rows: Sequence[Sequence[str]],
         label: str,
-        caption: str | tuple[str, str],
+        caption: str | tuple[str, ...],
         *,
         style: str = "booktabs",
         below: bool = False,
@@ -208,7 +213,7 @@ class Paper:
             draw_table(canvas, width, height, grid, style, size, align, self.font)
 
         box = self.picture(x, top, width, height, draw)
-        self.truths.append(Truth(self.page, "table", label, " ".join(lines), box, grid))
+        self._remember("table", label, " ".join(lines), box, grid)
         bottom = top + height
         if below:
             bottom += gap
@@ -231,10 +236,42 @@ class Paper:
             else:
                 self.canvas.rect(0, 0, width, height)
 
-    def next_page(self) -> None:
+    def placed_figure(
+        self, x: float, top: float, width: float, height: float, draw: Draw, label: str, text: str
+    ) -> None:
+        """Draw a figure whose caption is drawn already."""
+        box = self.picture(x, top, width, height, draw)
+        self._remember("figure", label, text, box)
+
+    def placed_table(
+        self,
+        x: float,
+        top: float,
+        width: float,
+        rows: Sequence[Sequence[str]],
+        label: str,
+        text: str,
+        *,
+        size: float = 8,
+    ) -> float:
+        """Draw a table whose caption is drawn already, and return its bottom."""
+        bottom = self.table(x, top, width, rows, label, (), gap=0, size=size)
+        self.truths[-1] = replace(self.truths[-1], caption=text)
+        return bottom
+
+    def next_page(self, *, turned: bool = False) -> None:
+        """Begin a page. The text of a `turned` page reads upwards, and its sides swap."""
         self.canvas.showPage()
         self.page += 1
+        if turned != self.turned:
+            self.width, self.height = self.height, self.width
+            self.turned = turned
         self._orient(self.canvas)
+
+    def scanned(self) -> Paper:
+        """Return the paper as a scan: a picture of each page, with its text, which is hidden."""
+        self._is_scan = True
+        return self
 
     def pdf(self) -> bytes:
         """Return the finished file."""
@@ -242,6 +279,8 @@ class Paper:
         document = pdfium.PdfDocument(self._buffer.getvalue())
         for index, picture, box in self._placed:
             _place(document, index, picture, self._stored(box))
+        if self._is_scan:
+            document = self._scan(document)
         for page in document:
             if self.rotated:
                 page.set_rotation(90)
@@ -254,7 +293,39 @@ class Paper:
 
     # Drawing
 
+    def _remember(
+        self,
+        kind: Literal["figure", "table"],
+        label: str,
+        text: str,
+        box: Box,
+        grid: tuple[tuple[str, ...], ...] = (),
+    ) -> None:
+        if self.turned:
+            left, top, right, bottom = box
+            box = top, self.width - right, bottom, self.width - left
+        self.truths.append(Truth(self.page, kind, label, text, box, grid))
+
+    def _scan(self, document: pdfium.PdfDocument) -> pdfium.PdfDocument:
+        buffer = io.BytesIO()
+        canvas = Canvas(buffer, pagesize=(self.width, self.height))
+        for index, page in enumerate(document):
+            image = page.render(scale=150 / 72).to_pil()
+            canvas.drawImage(ImageReader(image), 0, 0, self.width, self.height)
+            for at, x, y, string, font, size in self._written:
+                if at == index:
+                    text = canvas.beginText(x, y)
+                    text.setFont(font, size)
+                    text.setTextRenderMode(3)
+                    text.textLine(string)
+                    canvas.drawText(text)
+            canvas.showPage()
+        canvas.save()
+        return pdfium.PdfDocument(buffer.getvalue())
+
     def _orient(self, canvas: Any) -> None:
+        if self.turned:
+            canvas.transform(0, 1, -1, 0, self.height, 0)
         if self.rotated:  # shown (x, y from the bottom) is stored at (height - y, x)
             canvas.transform(0, 1, -1, 0, self.height, 0)
         canvas.translate(self.margin, self.margin)
@@ -276,7 +347,9 @@ class Paper:
     def _justified(self, x: float, top: float, width: float, line: str, last: bool) -> None:
         spaces = line.count(" ")
         free = width - stringWidth(line, self.font, self.size)
-        text = self.canvas.beginText(x, self.height - top - self.size * 0.8)
+        baseline = self.height - top - self.size * 0.8
+        self._written.append((self.page - 1, x, baseline, line, self.font, self.size))
+        text = self.canvas.beginText(x, baseline)
         text.setFont(self.font, self.size)
         text.setWordSpace(0 if last or not spaces else free / spaces)
         text.textLine(line)
@@ -315,17 +388,3 @@ def _place(document: pdfium.PdfDocument, index: int, picture: Pdf, box: Box) -> 
     page = document[index]
     page.insert_obj(placed)
     page.gen_content()
-
-
-def wrapped(text: str, font: str, size: float, width: float, indent: float = 0) -> list[str]:
-    """Return the lines of a text in a width; the first is shorter by `indent`."""
-    lines: list[str] = []
-    line, room = "", width - indent
-    for word in text.split():
-        longer = f"{line} {word}".strip()
-        if line and stringWidth(longer, font, size) > room:
-            lines.append(line)
-            line, room = word, width
-        else:
-            line = longer
-    return [*lines, line]

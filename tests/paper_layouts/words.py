@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from reportlab.pdfbase.pdfmetrics import stringWidth
+
 _WORDS = [
     "the",
     "of",
@@ -117,3 +119,17 @@ def phrase(rng: random.Random, count: int) -> str:
 
 def short_word(rng: random.Random) -> str:
     return rng.choice([word for word in _WORDS if 3 < len(word) < 9])
+
+
+def wrapped(text: str, font: str, size: float, width: float, indent: float = 0) -> list[str]:
+    """Return the lines of a text in a width; the first is shorter by `indent`."""
+    lines: list[str] = []
+    line, room = "", width - indent
+    for word in text.split():
+        longer = f"{line} {word}".strip()
+        if line and stringWidth(longer, font, size) > room:
+            lines.append(line)
+            line, room = word, width
+        else:
+            line = longer
+    return [*lines, line]

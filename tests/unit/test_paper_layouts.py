@@ -49,6 +49,28 @@ def test_a_paper_is_the_same_every_time() -> None:
     assert (first == second).all()
 
 
-def test_half_of_the_layouts_are_held_out() -> None:
-    assert len(LAYOUTS) == 16
+def test_a_turned_page_is_upright_with_its_text_reading_upwards() -> None:
+    paper = Paper(1, width=400, height=300)
+    paper.next_page(turned=True)
+    paper.figure(60, 40, 200, 120, chart(1), "Figure 1", "Figure 1: Rates.", gap=30)
+    page = pdfium.PdfDocument(paper.pdf())[1]
+    assert page.get_size() == (400, 300)
+    left, top, right, bottom = paper.truths[0].box
+    assert (right - left, bottom - top) == pytest.approx((120, 200), abs=8)
+    dark = page.render(scale=SCALE).to_numpy().min(axis=2) < 250
+    rows, columns = np.nonzero(dark[:, : int((right + 10) * SCALE)])  # without the caption
+    assert (columns.min() / SCALE, rows.max() / SCALE) == pytest.approx((left, bottom), abs=1)
+
+
+def test_a_scan_is_a_picture_with_hidden_text() -> None:
+    paper = Paper(1, width=400, height=300)
+    paper.text(50, 50, "Some words on the page")
+    page = pdfium.PdfDocument(paper.scanned().pdf())[0]
+    kinds = [each.type for each in page.get_objects()]
+    assert kinds[0] == pdfium.raw.FPDF_PAGEOBJ_IMAGE
+    assert page.get_textpage().get_text_bounded().strip() == "Some words on the page"
+
+
+def test_the_held_out_layouts_are_named() -> None:
+    assert len(LAYOUTS) == 22
     assert len(HELD_OUT) == 8

@@ -71,6 +71,8 @@ def test_a_caption_has_its_label_in_a_regular_form(text: str, label: str) -> Non
         "Figurative language is rare",
         "Table of contents",
         "Table I lists the values of both",
+        "Figure 4: Rates of both series . . . . . . . . . . 17",
+        "Table 2: Values .................. 9",
     ],
 )
 def test_a_sentence_about_a_figure_is_no_caption(text: str) -> None:
@@ -125,3 +127,9 @@ def test_captions_side_by_side_are_apart() -> None:
         "Figure 1: Rates of the first group, with light.",
         "Figure 2: Rates of the second group, without light.",
     ]
+
+
+def test_an_apa_label_is_on_a_line_of_its_own() -> None:
+    label = line("Figure 1", 300, bold=2)
+    (found,) = captions(label, line("Mean Rates of Both Groups", 316))
+    assert (found.label, found.text) == ("Figure 1", "Figure 1 Mean Rates of Both Groups")

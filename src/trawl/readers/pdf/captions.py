@@ -27,6 +27,8 @@ _START = re.compile(
     rf"{_NUMBER}(?P<mark>\s*[.:|—–]|\s*\)|\s+[-—–|](?=\s))?(?P<rest>.*)",
     re.DOTALL,
 )
+_LEADER = re.compile(r"(?:\.\s?){4,}\s*\w*$")
+"""The dots before a page number, in a list of figures."""
 _NAMES = {
     "fig": "Figure", "figure": "Figure", "abb": "Abbildung", "abbildung": "Abbildung",
     "figura": "Figura", "scheme": "Scheme", "chart": "Chart", "plate": "Plate",
@@ -137,7 +139,7 @@ def _start(
 ) -> tuple[Run, re.Match[str], bool] | None:
     """Return a run that begins a caption, with its match and whether it is sure."""
     mark, rest = match["mark"], match["rest"]
-    if mark is not None and mark.strip() == ")":
+    if (mark is not None and mark.strip() == ")") or _LEADER.search(rest):
         return None
     if mark is None and rest and not rest[0].isspace():
         return None
@@ -162,7 +164,8 @@ def _start(
         return run, match, not _reads_on(rest)
     labelled = _label_is_bold(run, match)
     upper = rest[0].isupper() or not rest[0].isalpha()
-    if begins and upper and (labelled or smaller) and rest[0] not in "([,;":
+    apart = labelled or smaller or match["word"].isupper()
+    if begins and upper and apart and rest[0] not in "([,;":
         return run, match, labelled
     return None
 

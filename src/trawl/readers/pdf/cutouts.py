@@ -22,11 +22,12 @@ _INK = 250
 _BORDER_PX = 4
 
 
-def cut_out(page: PdfPage, box: Box) -> tuple[Image, Box]:
+def cut_out(page: PdfPage, box: Box, angle: int = 0) -> tuple[Image, Box]:
     """Return the picture in a box of a page, as RGB, and the box of its ink.
 
     `box` is in points from the top left of the page as shown. The result is cut to its ink, with
-    a narrow white border. The caller holds `pages.LOCK`.
+    a narrow white border, and turned so that text at `angle` is level. The caller holds
+    `pages.LOCK`.
     """
     from PIL import Image
 
@@ -49,4 +50,4 @@ def cut_out(page: PdfPage, box: Box) -> tuple[Image, Box]:
     shape = (lower - upper + 2 * _BORDER_PX, end - start + 2 * _BORDER_PX, 3)
     framed = np.full(shape, 255, np.uint8)
     framed[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX] = pixels[upper:lower, start:end]
-    return Image.fromarray(framed), inked
+    return Image.fromarray(np.ascontiguousarray(np.rot90(framed, -angle // 90))), inked

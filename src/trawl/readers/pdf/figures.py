@@ -55,8 +55,9 @@ def figure_candidates(scene: Scene, caption: Caption, taken: Sequence[Box]) -> l
     if not found:
         found = _beside(scene, caption, [*obstacles, *frames])
     if not found and caption.sure:
+        find = _of_gap if scene.scan else _of_text
         for side in ("above", "below"):
-            each = _of_text(scene, caption, side, free_area(scene, caption, side, obstacles))
+            each = find(scene, caption, side, free_area(scene, caption, side, obstacles))
             if each is not None:
                 found.append(each)
     return sorted(found, key=lambda each: -each.score)
@@ -219,6 +220,22 @@ def _of_text(scene: Scene, caption: Caption, side: str, limits: Box) -> Candidat
         return None
     box = union(chosen)
     if box[3] - box[1] < 24 or box[2] - box[0] < 60:
+        return None
+    return Candidate(box, side, 0.5 + (0.15 if side == "above" else 0.0), limits)
+
+
+def _of_gap(scene: Scene, caption: Caption, side: str, limits: Box) -> Candidate | None:
+    """Return the space without text next to a caption, on a scanned page."""
+    boxes = [scene.lines[number].box for number in scene.prose]
+    if not boxes:
+        return None
+    text = union(boxes)
+    column = column_of(scene, caption)
+    if len(scene.columns) < 2:
+        column = text
+    top, bottom = max(limits[1] + 1, text[1] - 2), min(limits[3] - 1, text[3] + 2)
+    box = (max(limits[0], column[0]), top, min(limits[2], column[2]), bottom)
+    if box[3] - box[1] < _PICTURE_PT or box[2] - box[0] < _PICTURE_PT:
         return None
     return Candidate(box, side, 0.5 + (0.15 if side == "above" else 0.0), limits)
 

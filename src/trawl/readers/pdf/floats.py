@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
-from trawl.readers.pdf.captions import Caption, FloatKind
+from trawl.readers.pdf.captions import Caption, FloatKind, label_of
 from trawl.readers.pdf.figures import Candidate, figure_candidates, loose_pictures, with_leftovers
-from trawl.readers.pdf.geometry import Box
+from trawl.readers.pdf.geometry import Box, turned_back, upright
 from trawl.readers.pdf.grids import grid_of
 from trawl.readers.pdf.lines import Line
 from trawl.readers.pdf.objects import PageObject
@@ -28,6 +28,7 @@ class Float:
 
     `box` holds the picture or the table without its caption, whose box is `caption_box`.
     `rows` are the cells of a table; empty if it has no text layer. `words` are the text inside.
+    `angle` is that of the caption: 0, or 90 or 270 degrees against the clock if it is sideways.
     """
 
     kind: FloatKind
@@ -37,6 +38,7 @@ class Float:
     caption_box: Box | None
     rows: tuple[tuple[str, ...], ...] = ()
     words: str = ""
+    angle: int = 0
 
 
 class FloatFinder:
@@ -71,6 +73,38 @@ class FloatFinder:
         if not self._sizes:
             self.look_ahead(content.lines)
         size = body_size or size_of_most(self._sizes)
+        found = self._level(content, objects, size)
+        for angle in (90, 270):
+            if any(line.angle == angle and label_of(line.text) for line in content.lines):
+                found += self._sideways(content, objects, size, angle, found)
+        return sorted(found, key=lambda each: (each.box[1], each.box[0]))
+
+    def _sideways(
+        self,
+        content: PageContent,
+        objects: Sequence[PageObject],
+        size: float,
+        angle: int,
+        others: Sequence[Float],
+    ) -> list[Float]:
+        """Return the floats whose captions read upwards (90) or downwards (270)."""
+        page = content.width, content.height
+        lines = [_turned(line, angle, *page) for line in content.lines]
+        turned = PageContent(content.number, content.height, content.width, lines)
+        boxes = [replace(each, box=upright(each.box, angle, *page)) for each in objects]
+        found = []
+        for each in self._level(turned, boxes, size):
+            box = turned_back(each.box, angle, *page)
+            if not each.label or any(has_centre(other.box, box) for other in others):
+                continue
+            caption = each.caption_box and turned_back(each.caption_box, angle, *page)
+            found.append(replace(each, box=box, caption_box=caption, angle=angle))
+        return found
+
+    def _level(
+        self, content: PageContent, objects: Sequence[PageObject], size: float
+    ) -> list[Float]:
+        """Return the floats whose captions are level."""
         scene = scene_of(content.lines, objects, content.width, content.height, size)
         tables = self._matched(
             [(c, table_candidates(scene, c)) for c in scene.captions if c.kind == "table"]
@@ -89,7 +123,7 @@ class FloatFinder:
                 continue
             self._pictures.add(place)
             found.append(Float("figure", "", "", box, None))
-        return sorted(found, key=lambda each: (each.box[1], each.box[0]))
+        return found
 
     def _matched(
         self, offers: Sequence[tuple[Caption, list[Candidate]]]
@@ -108,15 +142,14 @@ class FloatFinder:
         return _unique_labels(chosen)
 
 
-def lines_of_floats(lines: Sequence[Line], floats: Sequence[Float]) -> set[int]:
-    """Return the ids of the lines that lie in floats or their captions, word for word."""
-    boxes = [box for each in floats for box in (each.box, each.caption_box) if box is not None]
-    grown = [(box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1) for box in boxes]
-    return {
-        id(line)
-        for line in lines
-        if all(any(has_centre(box, word.box) for box in grown) for word in line.words)
-    }
+def _turned(line: Line, angle: int, width: float, height: float) -> Line:
+    """Return a line on a page that is turned so that text at `angle` is level."""
+    words = [
+        replace(word, box=upright(word.box, angle, width, height), angle=(word.angle - angle) % 360)
+        for word in line.words
+    ]
+    box = upright(line.box, angle, width, height)
+    return replace(line, words=words, box=box, angle=(line.angle - angle) % 360)
 
 
 def _groups(

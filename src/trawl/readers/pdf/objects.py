@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfPage
 
 MAX_OBJECTS = 20_000
-"""Objects of one page that are examined one by one. The rest count as one box a form."""
+"""Objects of one page that are examined. The rest count as dark areas, a form as one of them."""
 
 _MAX_DEPTH = 12
 _MAX_CLIP_POINTS = 400
@@ -88,7 +88,7 @@ class _Walk:
         kind = pdfium.kind(handle)
         if kind not in (_PATH, _IMAGE, _SHADING, _FORM):
             return
-        clip_handle = pdfium.clip(handle)
+        clip_handle = pdfium.clip(handle) if self._budget > 0 else None
         if clip_handle and pdfium.clip_count(clip_handle) > 0:
             clip = self._clipped(clip_handle, matrix, clip)
             if _is_empty(clip):
@@ -108,8 +108,10 @@ class _Walk:
             return
         if kind == _IMAGE:
             self.found.append(PageObject("image", box))
-        elif kind == _PATH:
+        elif kind == _PATH and self._budget > 0:
             self._path(handle, box)
+        elif kind == _PATH:
+            self.found.append(PageObject("path", box, filled=True))
         else:
             self.found.append(PageObject("shading", box, filled=True, light=kind == _SHADING))
 

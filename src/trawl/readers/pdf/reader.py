@@ -297,7 +297,7 @@ class _Document:
             text, region = table_text(each), table_region(each, number)
             yield self._flow.table(text, region, each.label, section)
             return
-        drawn = self._drawn(number, lambda page: cut_out(page, each.box))
+        drawn = self._drawn(number, lambda page: cut_out(page, each.box, each.angle))
         if drawn is not None and not is_uniform(drawn[0]):
             if self._engine is not None and not each.words:
                 dpi = round(72 * drawn[0].width / max(drawn[1][2] - drawn[1][0], 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -32,7 +33,8 @@ class Scene:
     """The parts of a page. `prose` are indexes of lines, without those inside `frames`.
 
     `loose` are runs of text that are neither running text nor captions; `turned` lines are at an
-    angle. `clusters` are groups of objects without backgrounds and text boxes.
+    angle. `clusters` are groups of objects without backgrounds and text boxes. A `scan` is a
+    picture of the whole page behind its text.
     """
 
     width: float
@@ -47,6 +49,7 @@ class Scene:
     turned: list[Line] = field(default_factory=list)
     clusters: list[Cluster] = field(default_factory=list)
     rules: list[PageObject] = field(default_factory=list)
+    scan: bool = False
 
     @property
     def area(self) -> float:
@@ -62,6 +65,7 @@ def scene_of(
     size: float,
 ) -> Scene:
     """Sort the parts of a page. `size` is the font size of the document's running text."""
+    columns = columns_of(lines, size)
     captions = find_captions(lines, size)
     captioned = {id(word) for each in captions for words in each.lines for word in words}
     in_captions = {
@@ -69,11 +73,13 @@ def scene_of(
         for number, line in enumerate(lines)
         if any(id(word) in captioned for word in line.words)
     }
-    columns = columns_of(lines, size)
     prose = prose_of(lines, size, columns, in_captions)
     scene = Scene(width, height, size, lines, columns, captions, prose)
     kept = [each for each in objects if not _is_background(each, scene)]
-    kept = [each for each in kept if not _marks_text(each, scene)]
+    scene.scan = any(each.kind == "image" and each not in kept for each in objects)
+    rules = [each for each in kept if is_rule(each)]
+    kept = [each for each in kept if not _is_separator(each, rules, scene)]
+    kept = _without_marks(kept, scene)
     kept = _without_frames(kept, scene)
     framed = set().union(*(frame.lines for frame in scene.frames))
     scene.prose = with_ends(lines, scene.prose, in_captions | framed)
@@ -119,19 +125,48 @@ def _is_background(each: PageObject, scene: Scene) -> bool:
     return each.kind != "image" or len(scene.prose) >= 5
 
 
-def _marks_text(each: PageObject, scene: Scene) -> bool:
-    """Return whether an object underlines or highlights running text."""
-    if each.kind == "image" or each.height > 2.5 * scene.body_size:
+def _is_separator(each: PageObject, rules: Sequence[PageObject], scene: Scene) -> bool:
+    """Return whether an object is a line between columns, or below a header.
+
+    A rule with others of its width nearby is that of a table at the top or end of the page.
+    """
+    if is_rule(each):
+        at_edge = not 0.1 * scene.height < each.box[1] < 0.92 * scene.height
+        return (
+            at_edge
+            and each.width > 0.4 * scene.width
+            and not any(
+                2 < abs(rule.box[1] - each.box[1]) < 200
+                and abs(rule.box[0] - each.box[0]) < 4
+                and abs(rule.box[2] - each.box[2]) < 4
+                for rule in rules
+            )
+        )
+    if not is_upright_rule(each) or each.height < 0.35 * scene.height:
         return False
-    for number in scene.prose:
-        line = scene.lines[number]
-        if each.height > 1.8 * line.size:
-            continue
+    return not any(c.left - 3 < each.box[0] < c.right + 3 for c in scene.columns)
+
+
+def _without_marks(objects: Sequence[PageObject], scene: Scene) -> list[PageObject]:
+    """Return the objects that do not underline or highlight running text."""
+    boxes = sorted(
+        (line.box for line in map(scene.lines.__getitem__, scene.prose)), key=lambda box: box[1]
+    )
+    tops = [box[1] for box in boxes]
+    most = 2.5 * scene.body_size
+
+    def marks(each: PageObject) -> bool:
+        if each.kind == "image" or each.height > most:
+            return False
         middle = (each.box[1] + each.box[3]) / 2
-        level = line.box[1] - 2 <= middle <= line.box[3] + 0.25 * line.size
-        if level and each.box[0] >= line.box[0] - 6 and each.box[2] <= line.box[2] + 6:
-            return True
-    return False
+        for box in boxes[bisect_left(tops, middle - most) : bisect_right(tops, middle + 2)]:
+            height = box[3] - box[1]
+            level = middle <= box[3] + 0.25 * height and each.height <= 1.8 * height
+            if level and each.box[0] >= box[0] - 6 and each.box[2] <= box[2] + 6:
+                return True
+        return False
+
+    return [each for each in objects if not marks(each)]
 
 
 def _without_frames(objects: Sequence[PageObject], scene: Scene) -> list[PageObject]:
