@@ -355,6 +355,8 @@ def test_json_of_add_and_status_is_this() -> None:
         "notices": [],
         "skipped": 7,
         "skipped_types": {},
+        "skipped_examples": {},
+        "duplicates": [],
         "chunks": 5,
         "seconds": 6.5,
     }
