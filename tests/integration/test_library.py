@@ -235,7 +235,7 @@ def test_queries_that_cannot_be_meant(library: Library, query: str, problem: str
 
 
 def test_requests_that_cannot_be_meant(library: Library, collection: Path) -> None:
-    with pytest.raises(QueryError, match="give text, an image or a sound"):
+    with pytest.raises(QueryError, match="give text, an image, a sound or a filter"):
         library.search()
     with pytest.raises(UsageError, match="'smell'"):
         library.search("x", modality="smell")  # type: ignore[arg-type]

@@ -206,7 +206,7 @@ def test_an_unreadable_file_keeps_the_type_of_its_values(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("trawl.ingest.reading.fingerprint", unreadable)
+        patch.setattr("trawl.ingest.reading.fingerprints", unreadable)
         assert len(library.add(folder).failed) == 2
     assert library.columns()["year"] == "text"
     assert names(library, "year = 'n.d.'") == ["a"]

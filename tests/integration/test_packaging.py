@@ -77,6 +77,6 @@ def test_installed_wheel_runs_the_demo(distributions: Path, tmp_path: Path) -> N
         cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=110,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "added      51" in done.stdout
+    assert "added      53" in done.stdout
     assert "Muon decay in a cloud chamber" in done.stdout
     assert (tmp_path / "trawl-demo" / "library" / "library.json").is_file()
