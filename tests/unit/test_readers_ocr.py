@@ -113,6 +113,20 @@ def test_pages_are_pictures_alone_without_an_engine(tmp_path: Path) -> None:
     assert "pip install 'trawl-multimodal[ocr]'" in notice
 
 
+def test_without_the_model_auto_is_off_and_a_choice_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
+    load_engine.cache_clear()
+    try:
+        assert load_engine("auto") is None
+        for choice, languages in (("tesseract", "eng"), ("auto", "deu")):
+            with pytest.raises(SettingsError, match=rf"{languages}\.traineddata"):
+                load_engine(choice, languages)
+    finally:
+        load_engine.cache_clear()
+
+
 class Fixed:
     """An engine of a user's own."""
 

@@ -32,6 +32,7 @@ _SKEW_CONTRAST = 1.1
 _SKEW_PX = 1000
 """Longest side of the copy of a page on which the skew is measured."""
 _QUARTERS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270)
+_DEFAULT_LANGUAGES = "eng"
 _FIGURE_MIN_PX = 1000
 """Smaller pictures are enlarged: Tesseract expects letters of about 30 pixels."""
 
@@ -74,23 +75,28 @@ class OcrEngine(Protocol):
 
 
 @cache
-def load_engine(choice: str, languages: str = "eng") -> OcrEngine | None:
+def load_engine(choice: str, languages: str = _DEFAULT_LANGUAGES) -> OcrEngine | None:
     """Return the engine of the setting `ocr`.
 
-    `auto` is Tesseract if it is installed, else None. `off` is None. `module:name` is a class or
+    `auto` is Tesseract if it is installed with its model for English, or if other languages are
+    chosen, else None. `off` is None. `module:name` is a class or
     function that returns an `OcrEngine` when it is called with the languages. Raises
     `SettingsError` if the choice is not available.
     """
     if choice == "off":
         return None
     if choice in ("auto", "tesseract"):
-        if importlib.util.find_spec("tesserocr") is not None:
-            return Tesseract(languages)
-        if choice == "auto":
+        is_chosen = choice == "tesseract" or languages != _DEFAULT_LANGUAGES
+        if importlib.util.find_spec("tesserocr") is None:
+            if not is_chosen:
+                return None
+            raise SettingsError(
+                "recognising text needs tesserocr; "
+                "install it with: pip install 'trawl-multimodal[ocr]'"
+            )
+        if not is_chosen and not (_data_folder() / f"{languages}.traineddata").is_file():
             return None
-        raise SettingsError(
-            "ocr = tesseract needs tesserocr; install it with: pip install 'trawl-multimodal[ocr]'"
-        )
+        return Tesseract(languages)
     module, _, name = choice.partition(":")
     try:
         return cast("OcrEngine", getattr(importlib.import_module(module), name)(languages))
@@ -110,7 +116,13 @@ class Tesseract:
 
         self._tesserocr = tesserocr
         self._languages = languages
-        self._data = _data_folder(languages)
+        self._data = _data_folder()
+        for name in languages.split("+"):
+            if not (self._data / f"{name}.traineddata").is_file():
+                raise SettingsError(
+                    f"ocr_languages: {self._data} has no {name}.traineddata; set TESSDATA_PREFIX "
+                    f"to a folder that has it, or install the package tessdata.fast-{name}"
+                )
         self._api: PyTessBaseAPI | None = None
 
     @property
@@ -231,16 +243,7 @@ def _evidence(lines: Sequence[OcrLine]) -> float:
     return sum((line.confidence - 0.5) * len(line.text) for line in lines)
 
 
-def _data_folder(languages: str) -> Path:
-    """Return the folder of Tesseract's models. Raises `SettingsError` if a language is missing."""
+def _data_folder() -> Path:
+    """Return the folder of Tesseract's models: `TESSDATA_PREFIX`, or that of the extra `ocr`."""
     stated = os.environ.get("TESSDATA_PREFIX")
-    folder = Path(stated) if stated else Path(sys.prefix) / "share" / "tessdata"
-    missing = [
-        name for name in languages.split("+") if not (folder / f"{name}.traineddata").is_file()
-    ]
-    if missing:
-        raise SettingsError(
-            f"ocr_languages: {folder} has no {missing[0]}.traineddata; set TESSDATA_PREFIX to a "
-            f"folder that has it, or install the package tessdata.fast-{missing[0]}"
-        )
-    return folder
+    return Path(stated) if stated else Path(sys.prefix) / "share" / "tessdata"
