@@ -103,6 +103,10 @@ _FIXED = {
     "end_char": "int64",
     "start_s": "float64",
     "end_s": "float64",
+    "places": "strings",
+    "gone": "bool_",
+    "duplicate_of": "string",
+    "duplicates": "strings",
 }
 """The columns that every answer has, with their Arrow types; a plural is a list."""
 
@@ -112,6 +116,8 @@ def _row(hit: Hit) -> dict[str, Any]:
     row |= {name: value for name, value in hit.span.as_dict().items() if name in _FIXED}
     row["snippet"] = html.unescape(_MARK.sub("", hit.snippet))
     row["uri"] = printable(hit.uri)
+    for copies in ("places", "duplicates"):
+        row[copies] = [printable(one.uri) for one in getattr(hit, copies)]
     for kind in ("cites", "cited_by"):
         row[kind] = list(dict.fromkeys(one.label for one in hit.links if one.kind == kind))
     return row | {_METADATA + key: value for key, value in hit.metadata.items()}

@@ -13,6 +13,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -70,9 +71,10 @@ class Server:
         """Bytes of uploads in progress; unnamed files are found through open descriptors."""
         held = 0
         for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
-            with_name = os.readlink(link) if link.is_symlink() else ""
-            if with_name.startswith(str(self.temporary)):
-                held += os.stat(link).st_size
+            # The server can close a descriptor at any moment.
+            with suppress(FileNotFoundError):
+                if os.readlink(link).startswith(str(self.temporary)):
+                    held += os.stat(link).st_size
         return held
 
     def asks(self) -> httpx.Client:

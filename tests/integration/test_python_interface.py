@@ -21,7 +21,7 @@ from PIL import Image
 import trawl
 from trawl.errors import QueryError, TrawlError, UsageError
 from trawl.library import Library
-from trawl.types import Answer, Hit, Link, Region, Sound, Span
+from trawl.types import Answer, Duplicate, Hit, Link, Place, Region, Sound, Span
 
 README = Path(__file__).parent.parent.parent / "README.md"
 
@@ -215,6 +215,9 @@ def test_every_field_of_a_hit_is_in_the_table() -> None:
         detail="row 2",
         label="Table 1",
         links=(link, Link("cited_by", "d:2", "page 3"), link),
+        places=(Place("e", "/x/copy.pdf"),),
+        gone=True,
+        duplicates=(Duplicate("f:0", "/x/edited.pdf"),),
     )
     other = dataclasses.replace(hit, rank=2, metadata={"n": "two"}, links=(), span=Span())
     (row, second) = Answer((hit, other), {}).to_arrow().to_pylist()
@@ -227,6 +230,8 @@ def test_every_field_of_a_hit_is_in_the_table() -> None:
     assert (row["snippet"], row["label"], row["section"]) == ("a & b", "Table 1", "A › B")
     assert (row["cites"], row["cited_by"], row["box"]) == (["Figure 2"], ["page 3"], [1, 2, 3, 4])
     assert (row["metadata.when"], row["metadata.n"]) == (datetime.date(2024, 5, 1), "1")
+    assert (row["places"], row["gone"]) == (["/x/copy.pdf"], True)
+    assert (row["duplicates"], row["duplicate_of"]) == (["/x/edited.pdf"], None)
     assert (second["metadata.n"], second["page"], second["cites"]) == ('"two"', None, [])
     assert Answer((hit, other), {}).to_pandas().shape == (2, len(row))
 
