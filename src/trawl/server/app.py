@@ -13,7 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from trawl import __version__
 from trawl.library import Library
-from trawl.server import errors, openapi
+from trawl.server import errors, openapi, page
 from trawl.server.auth import Keyring
 from trawl.server.job_process import Ingester
 from trawl.server.jobs import JobRunner, JobStore
@@ -79,7 +79,7 @@ _CORS_RESPONSE = [
 ]
 _SEARCHES = ("/search", "/v1/search")
 _MEASURE_S = 5.0
-_EXEMPT = ("/health", "/docs", "/openapi.json", "/metrics", "/v1/jobs/")
+_EXEMPT = ("/health", "/docs", "/openapi.json", "/metrics", "/v1/jobs/", "/ui/")
 
 
 def _cost(method: str, path: str) -> int:
@@ -88,8 +88,8 @@ def _cost(method: str, path: str) -> int:
 
 
 def _exempt(path: str) -> bool:
-    """Return whether the rate limit ignores a path: probes, documentation, thumbnails, jobs."""
-    return path.startswith(_EXEMPT) or path.endswith("/thumbnail")
+    """Return whether the rate limit ignores a path: probes, pages, thumbnails, jobs."""
+    return path.startswith(_EXEMPT) or path in page.ADDRESSES or path.endswith("/thumbnail")
 
 
 def create_app(
@@ -137,6 +137,7 @@ def create_app(
     _add_middleware(app, settings, metrics, tracing, count, service.pool)
     errors.install(app, library.path, metrics.rejected)
     openapi.install(app, has_keys=bool(settings.api_keys))
+    page.install(app)
     for routes in (search, documents, jobs):
         app.include_router(routes.router, dependencies=[known_parameters])
     app.include_router(operation.router)

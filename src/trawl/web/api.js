@@ -1,0 +1,102 @@
+// Talk to the server: requests with the key of this session, problems, and media.
+
+const BASE = new URL("../../", import.meta.url);
+const KEY = "trawl-key";
+const MOST_BLOBS = 200;
+
+export class Problem extends Error {
+  // A refusal of the server; `status` is 0 if the server did not answer.
+  constructor(status, body = {}, retryS = null) {
+    super(body.detail || body.title || "The server does not answer.");
+    this.status = status;
+    this.kind = (body.type ?? "").split(":").pop();
+    this.id = body.request_id ?? "";
+    this.retryS = retryS;
+  }
+}
+
+export const key = () => sessionStorage.getItem(KEY);
+export function keepKey(value) {
+  if (value) sessionStorage.setItem(KEY, value);
+  else sessionStorage.removeItem(KEY);
+}
+
+export const address = (path) => new URL(path.replace(/^\//, ""), BASE).href;
+const headers = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
+
+async function answer(url, options = {}) {
+  let response;
+  try {
+    response = await fetch(url, { ...options, headers: { ...options.headers, ...headers() } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0);
+  }
+  if (response.ok) return response;
+  const body = await response.json().catch(() => ({}));
+  const after = Number(response.headers.get("Retry-After"));
+  throw new Problem(response.status, body, after > 0 ? Math.ceil(after) : null);
+}
+
+export async function get(path, parameters = {}, signal) {
+  const url = new URL(address(path));
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const one of [value].flat()) url.searchParams.append(name, one);
+  }
+  return (await answer(url, { signal })).json();
+}
+
+// Ask a question: {q, modality, parts: [{like | file, weight}], all, cursor}.
+export async function search(question, more = {}, signal) {
+  const form = new FormData();
+  const parts = question.parts.map((part, index) => {
+    if (part.like) return { like: part.like, weight: part.weight };
+    form.append(`file${index}`, part.file, part.file.name || "pasted");
+    return { file: `file${index}`, weight: part.weight };
+  });
+  const query = { limit: 24, ...more };
+  if (question.q) query.q = question.q;
+  if (parts.length) query.parts = parts;
+  if (question.modality) query.modalities = [question.modality];
+  if (question.all) query.all = true;
+  const path = address("v1/search");
+  if (question.parts.some((part) => part.file)) {
+    form.append("query", JSON.stringify(query));
+    return (await answer(path, { method: "POST", body: form, signal })).json();
+  }
+  const options = { method: "POST", headers: { "Content-Type": "application/json" }, signal };
+  return (await answer(path, { ...options, body: JSON.stringify(query) })).json();
+}
+
+// Return whether the server answers at all.
+export const alive = () => get("health/live").then(() => true, (problem) => problem.status !== 0);
+
+const blobs = new Map();
+
+// Set the source of a picture, sound or video. An element cannot send a key, so with a key the
+// file is fetched first.
+export function show(element, url) {
+  if (!key()) {
+    element.src = url;
+    return element;
+  }
+  const [file, fragment] = url.split("#");
+  blob(file).then((source) => {
+    element.src = fragment ? `${source}#${fragment}` : source;
+  }, () => element.dispatchEvent(new Event("error")));
+  return element;
+}
+
+export function blob(url) {
+  if (!blobs.has(url)) {
+    const made = answer(url).then((response) => response.blob()).then(URL.createObjectURL);
+    made.catch(() => blobs.delete(url));
+    blobs.set(url, made);
+    if (blobs.size > MOST_BLOBS) {
+      const [oldest, source] = blobs.entries().next().value;
+      blobs.delete(oldest);
+      source.then(URL.revokeObjectURL, () => {});
+    }
+  }
+  return blobs.get(url);
+}
