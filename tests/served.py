@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -16,6 +22,8 @@ from fastapi.testclient import TestClient
 from trawl.library import Library
 from trawl.server import create_app
 from trawl.settings import load_settings
+
+TRAWL = Path(sys.executable).parent / "trawl"
 
 
 @contextmanager
@@ -39,6 +47,43 @@ def over_http(app: FastAPI) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(20)
+
+
+@contextmanager
+def serving(library: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `trawl serve`, on a free port unless an option names one; yield it and its address."""
+    command = [str(TRAWL), "serve", "--library", str(library), "--port", "0", *options]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"TRAWL_RATE_LIMIT": ""},  # on a slow machine there is much to ask
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.search(r"http://[\d.:\[\]a-f]+", line)
+            assert found, line + process.stdout.read()
+            yield process, found.group()
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def wait_until_ready(address: str, patience_s: float = 20.0) -> None:
+    """Wait until the server at `address` can answer questions."""
+    until = time.monotonic() + patience_s
+    while not _is_ready(address):
+        assert time.monotonic() < until, "the server did not become ready"
+        time.sleep(0.02)
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health").status_code == 200
+    except httpx.ConnectError:
+        return False
 
 
 def muon_library(path: Path) -> Path:

@@ -3,57 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from served import muon_library
+from served import TRAWL, muon_library, serving, wait_until_ready
 from trawl.library import Library
-
-TRAWL = Path(sys.executable).parent / "trawl"
-
-
-@contextmanager
-def serving(library: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `trawl serve` on a free port, and yield the process and its address."""
-    command = [str(TRAWL), "serve", "--library", str(library), "--port", "0", *options]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"TRAWL_RATE_LIMIT": ""},  # on a slow machine there is much to ask
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.search(r"http://[\d.:\[\]a-f]+", line)
-            assert found, line + process.stdout.read()
-            yield process, found.group()
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return muon_library(tmp_path_factory.mktemp("served") / "lib")
-
-
-def wait_until_ready(address: str, patience_s: float = 20.0) -> None:
-    until = time.monotonic() + patience_s
-    while httpx.get(f"{address}/health").status_code != 200:
-        assert time.monotonic() < until, "the server did not become ready"
-        time.sleep(0.02)
 
 
 def test_it_serves_and_exits_cleanly(library: Path) -> None:
