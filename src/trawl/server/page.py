@@ -18,6 +18,7 @@ from trawl.server.service import root_path
 ADDRESSES = ("/", "/ui")
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _NAME = re.compile(r"[a-z]+\.(?:js|css|svg)")
+_FOLDERS = ("", "vendor/")
 # The address of a file has the hash of all of them, so that a copy is never out of date.
 _CACHED = "public, max-age=31536000, immutable"
 _UNCACHED = "no-cache"
@@ -42,7 +43,12 @@ _POLICY = "; ".join(
 def install(app: FastAPI) -> None:
     """Serve the page and its files. They need no key: the page asks for one."""
     folder = files("trawl") / "web"
-    assets = {one.name: one.read_bytes() for one in folder.iterdir() if _NAME.fullmatch(one.name)}
+    assets = {
+        f"{part}{one.name}": one.read_bytes()
+        for part in _FOLDERS
+        for one in (folder / part).iterdir()
+        if _NAME.fullmatch(one.name)
+    }
     version = _version(folder, assets)
     template = (folder / "index.html").read_text("utf-8")
 
@@ -62,7 +68,7 @@ def install(app: FastAPI) -> None:
     for address in ADDRESSES:
         app.add_api_route(address, page, methods=["GET"], include_in_schema=False)
 
-    @app.get("/ui/{version}/{name}", include_in_schema=False)
+    @app.get("/ui/{version}/{name:path}", include_in_schema=False)
     async def asset(version: str, name: str) -> Response:
         """Return a file of the page. A page that is still open may have an earlier version."""
         if name not in assets:

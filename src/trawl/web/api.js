@@ -46,7 +46,18 @@ export async function get(path, parameters = {}, signal) {
   return (await answer(url, { signal })).json();
 }
 
-// Ask a question: {q, modality, parts: [{like | file, weight}], all, cursor}.
+export async function send(method, path, body, signal) {
+  const options = { method, signal };
+  if (body instanceof FormData) options.body = body;
+  else if (body !== undefined) {
+    options.body = JSON.stringify(body);
+    options.headers = { "Content-Type": "application/json" };
+  }
+  const response = await answer(address(path), options);
+  return response.status === 204 ? null : response.json();
+}
+
+// Ask a question, as `address.js` reads it. `more` has further fields of the request.
 export async function search(question, more = {}, signal) {
   const form = new FormData();
   const parts = question.parts.map((part, index) => {
@@ -59,13 +70,11 @@ export async function search(question, more = {}, signal) {
   if (parts.length) query.parts = parts;
   if (question.modality) query.modalities = [question.modality];
   if (question.all) query.all = true;
-  const path = address("v1/search");
-  if (question.parts.some((part) => part.file)) {
-    form.append("query", JSON.stringify(query));
-    return (await answer(path, { method: "POST", body: form, signal })).json();
-  }
-  const options = { method: "POST", headers: { "Content-Type": "application/json" }, signal };
-  return (await answer(path, { ...options, body: JSON.stringify(query) })).json();
+  if (question.sort) query.sort = question.sort;
+  if (question.where.length) query.where = question.where.map((one) => `(${one})`).join(" and ");
+  if (!question.parts.some((part) => part.file)) return send("POST", "v1/search", query, signal);
+  form.append("query", JSON.stringify(query));
+  return send("POST", "v1/search", form, signal);
 }
 
 // Return whether the server answers at all.
@@ -73,18 +82,13 @@ export const alive = () => get("health/live").then(() => true, (problem) => prob
 
 const blobs = new Map();
 
-// Set the source of a picture, sound or video. An element cannot send a key, so with a key the
-// file is fetched first.
-export function show(element, url) {
-  if (!key()) {
-    element.src = url;
-    return element;
-  }
+// Return a source for a picture or a sound. An element cannot send a key, so with a key the file
+// is fetched first. Raises `Problem`.
+export async function source(url) {
+  if (!key()) return url;
   const [file, fragment] = url.split("#");
-  blob(file).then((source) => {
-    element.src = fragment ? `${source}#${fragment}` : source;
-  }, () => element.dispatchEvent(new Event("error")));
-  return element;
+  const made = await blob(file);
+  return fragment ? `${made}#${fragment}` : made;
 }
 
 export function blob(url) {

@@ -1,340 +1,194 @@
-// Start the page: read the address, ask the server, show the answer, and react.
+// The page: a question, and the view below it.
 
-import { blob, key, search } from "./api.js";
-import * as detail from "./detail.js";
-import { $, h } from "./dom.js";
-import { home } from "./home.js";
-import { chips, fault, isEmpty, partsOf, read, same, write } from "./question.js";
-import { list } from "./results.js";
-import * as states from "./states.js";
-import { count, KINDS } from "./words.js";
+import { isEmpty, isMedia, partOf, read, same } from "./address.js";
+import { get, search } from "./api.js";
+import { Ask, Help } from "./ask.js";
+import { Detail } from "./detail.js";
+import { Home } from "./home.js";
+import { install } from "./keyboard.js";
+import { facetKeys, Filters, Narrow, Tabs } from "./narrow.js";
+import { follow, go, Link } from "./navigation.js";
+import { Hits } from "./results.js";
+import { Refusal, Skeleton, State } from "./states.js";
+import { html, render, useEffect, useRef, useState } from "./vendor/preact.js";
+import { count, kindCount } from "./words.js";
 
 const MOST_KEPT = 20;
-const results = $("results");
-const status = $("status");
-const words = $("words");
+const SLOW_MS = 250;
 const kept = new Map(); // answers of earlier questions, so that back is immediate
 const titles = new Map(); // of results, for chips
-let question = read();
-let shown = null; // what `results` shows, as `same` writes it
-let asking = null;
-
-const act = {
-  link: (id) => write({ ...question, show: id }),
-  ask: (q) => write({ q }),
-  filter: (name, one) => write({ q: condition(name, one) }),
-  like: (hit) => {
-    titles.set(hit.id, hit.title || hit.source);
-    go({ ...question, q: "", parts: [{ like: hit.id, weight: 1 }], show: "", all: false });
-  },
-  close: () => leave(),
+const VIEWS = {
+  library: () => import("./library.js").then((module) => module.LibraryView),
+  map: () => import("./map.js").then((module) => module.MapView),
 };
-
-function condition(name, one) {
-  const quoted = (text) => `"${String(text).replace(/["\\]/g, "\\$&")}"`;
-  const word = /^[A-Za-z][\w.-]*$/;
-  return `${word.test(name) ? name : quoted(name)}:${typeof one === "string" && !/^[\w-]+$/.test(one) ? quoted(one) : one}`;
-}
-
-// Go to a question: a new entry of the history, unless it is the present one.
-function go(to, replace = false) {
-  const url = write(to);
-  if (replace) history.replaceState({ depth: history.state?.depth ?? 0 }, "", url);
-  else if (url !== write(question)) history.pushState({ depth: (history.state?.depth ?? 0) + 1 }, "", url);
-  load();
-}
-
-function leave() {
-  // A detail that this page opened is an entry of the history; one from outside is not.
-  if (history.state?.depth) history.back();
-  else go({ ...question, show: "" }, true);
-}
-
-async function load(again = false) {
-  states.calm();
-  question = read();
-  if (again !== true && document.activeElement !== words) words.value = question.q;
-  else if (words.value.trim() !== question.q) words.value = question.q;
-  chips(question, titles, (parts) => go({ ...question, q: words.value.trim(), parts, show: "" }));
-  tabs();
-  document.title = question.q ? `${question.q} – Trawl` : "Trawl";
-  document.body.classList.toggle("home", isEmpty(question));
-  if (shown !== same(question) || again === true) await ask();
-  await openDetail();
-}
-
-async function openDetail() {
-  if (!question.show) {
-    const was = $("detail").open;
-    detail.close();
-    if (was) results.querySelector(`[data-show="${CSS.escape(last)}"]`)?.focus({ preventScroll: true });
-    return;
-  }
-  last = results.querySelector(`[data-show="${CSS.escape(question.show)}"]`) ? question.show : last;
-  const wanted = question.show;
-  try {
-    await detail.open(wanted, act);
-  } catch (problem) {
-    if (read().show !== wanted) return;
-    refuse(problem, () => load(true), (one) => {
-      $("detail").replaceChildren(one, h("button", { type: "button", onclick: act.close }, "Close"));
-      if (!$("detail").open) $("detail").showModal();
-    });
-  }
-}
-let last = "";
-
-function refuse(problem, again, place) {
-  if (problem.name === "AbortError") return;
-  if (problem.status === 401) place(states.locked(again));
-  else if (problem.status === undefined) throw problem;
-  else place(states.refusal(problem, again));
-}
-
-async function ask() {
-  asking?.abort();
-  asking = new AbortController();
-  const { signal } = asking;
-  const wanted = question;
-  const name = same(wanted);
-  fault(null);
-  if (wanted.lost) {
-    place(name, [states.state("The picture or sound of this question is gone", "It was kept only while the page was open. Drop or paste it again.")], "");
-    return;
-  }
-  if (kept.has(name) && shown !== name) {
-    answered(wanted, kept.get(name));
-    return;
-  }
-  document.body.classList.add("busy");
-  results.setAttribute("aria-busy", "true");
-  const slow = setTimeout(() => results.replaceChildren(states.skeleton(wanted.modality)), 250);
-  try {
-    if (isEmpty(wanted)) {
-      const found = await home(act, signal);
-      if (!signal.aborted) place(name, found.rows, found.status);
-    } else {
-      performance.mark("asked");
-      const answer = await search(wanted, {}, signal);
-      if (!signal.aborted) {
-        keep(name, answer);
-        answered(wanted, answer);
-        requestAnimationFrame(() => performance.measure("first results", "asked"));
-      }
-    }
-  } catch (problem) {
-    if (signal.aborted) return;
-    failed(problem, wanted);
-  } finally {
-    clearTimeout(slow);
-    if (!signal.aborted) {
-      document.body.classList.remove("busy");
-      results.removeAttribute("aria-busy");
-    }
-  }
-}
-
-function failed(problem, wanted) {
-  shown = null;
-  if (problem.status === 422 && wanted.q && ["query", "filter", "usage"].includes(problem.kind)) {
-    fault(problem, wanted.q);
-    place(null, [], "");
-    return;
-  }
-  refuse(problem, () => load(true), (one) => place(null, [one], one.querySelector("h2").textContent));
-}
+const logo = new URL("logo.svg", import.meta.url).href;
 
 function keep(name, answer) {
   kept.delete(name);
   kept.set(name, answer);
   if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+  for (const hit of answer.results) titles.set(hit.id, hit.title || hit.source);
+  return answer;
 }
 
-function place(name, rows, text) {
-  shown = name;
-  results.replaceChildren(...rows);
-  status.textContent = text;
-}
-
-function answered(wanted, answer) {
-  const hits = answer.results;
-  for (const hit of hits) titles.set(hit.id, hit.title || hit.source);
-  const rows = [];
-  for (const text of answer.notices) rows.push(h("p", { class: "note" }, text));
-  if (!hits.length) rows.push(states.state("Nothing found", answer.notices.length ? "See the notice above." : "No document fits this question. Use fewer or other words, or another kind of result."));
-  else if (answer.no_good_match) {
-    rows.push(h("section", { class: "nomatch" }, h("h2", {}, "No good match"), h("p", {}, "Nothing in this library answers this better than chance. Below the line is what is nearest.")), h("hr"));
-  }
-  rows.push(...list(hits, act));
-  if (answer.more) {
-    rows.push(h("p", { class: "rest" }, `${count(answer.more, "weaker result")} left out. `,
-      h("a", { href: write({ ...wanted, all: true, show: "" }), "data-ask": true }, "Show all")));
-  }
-  if (answer.cursor && !answer.more) rows.push(further(wanted, answer));
-  const ms = Math.max(1, Math.round(answer.query_time_ms));
-  place(same(wanted), rows, hits.length ? `${count(hits.length, "result")}${answer.cursor ? ", best first" : ""} · ${ms} ms` : "");
-}
-
-// Return a button that adds the next page.
-function further(wanted, answer) {
-  const button = h("button", { type: "button", class: "next" }, "More results");
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      const page = await search(wanted, { cursor: answer.cursor });
-      const before = answer.results.length;
-      const joined = { ...page, results: [...answer.results, ...page.results], no_good_match: answer.no_good_match };
-      keep(same(wanted), joined);
-      if (shown !== same(wanted)) return;
-      answered(wanted, joined);
-      results.querySelectorAll(".hit .open")[before]?.focus();
-    } catch (problem) {
-      button.disabled = false;
-      button.textContent = `${problem.message} Try again`;
+// Return the answer to a question and what is known meanwhile: {name, answer, problem, busy, again}.
+function useAnswer(question, stats) {
+  const name = same(question);
+  const [state, set] = useState({ name });
+  const [round, repeat] = useState(0);
+  const columns = stats && Object.keys(stats.columns).length;
+  useEffect(() => {
+    if (isEmpty(question) || question.lost || question.view === "library") {
+      set({ name });
+      return undefined;
     }
+    if (kept.has(name) && state.name !== name) {
+      set({ name, answer: kept.get(name) });
+      return undefined;
+    }
+    const stop = new AbortController();
+    const slow = setTimeout(() => set({ ...state, busy: true, slow: true }), SLOW_MS);
+    set({ ...state, busy: true });
+    performance.mark("asked");
+    search(question, { facets: ["modality"] }, stop.signal).then(
+      (answer) => set({ name, answer: keep(name, answer), fresh: true }),
+      (problem) => !stop.signal.aborted && set({ name, problem: Object.assign(problem, { q: question.q }) }),
+    ).finally(() => clearTimeout(slow));
+    return () => {
+      clearTimeout(slow);
+      stop.abort();
+    };
+  }, [name, round]);
+  useEffect(() => {
+    if (state.fresh) requestAnimationFrame(() => performance.measure("first results", "asked"));
+  }, [state]);
+  // Values of the columns are counted once they are known, so that results never wait for them.
+  const [facets, setCounts] = useState(null);
+  useEffect(() => {
+    setCounts(null);
+    if (!state.answer || !columns) return undefined;
+    const stop = new AbortController();
+    search(question, { limit: 1, facets: facetKeys(stats.columns) }, stop.signal)
+      .then((answer) => setCounts(answer.facets), () => {});
+    return () => stop.abort();
+  }, [state.answer && state.name, columns]);
+  const more = async () => {
+    const page = await search(question, { cursor: state.answer.cursor });
+    const joined = { ...page, facets: state.answer.facets, results: [...state.answer.results, ...page.results], no_good_match: state.answer.no_good_match };
+    set({ name, answer: keep(name, joined) });
+  };
+  return { ...state, facets, more, again: () => repeat((one) => one + 1) };
+}
+
+function App() {
+  const [question, set] = useState(read());
+  const [stats, setCounts] = useState(null);
+  const [said, say] = useState("");
+  useEffect(() => {
+    follow((to) => { say(""); set(to); });
+    install();
+    if (isEmpty(question) && !question.view) document.getElementById("words").focus();
+  }, []);
+  const refresh = () => get("v1/stats").then(setCounts, () => {});
+  useEffect(() => void refresh(), [question.view, isEmpty(question)]);
+  const answered = useAnswer(question, stats);
+  const home = isEmpty(question) && !question.view;
+  const problem = answered.name === same(question) ? answered.problem : null;
+  const fault = problem?.status === 422 && problem.q && ["query", "filter", "usage"].includes(problem.kind) ? problem : null;
+  useEffect(() => {
+    document.body.className = [home && "home", answered.busy && "busy"].filter(Boolean).join(" ");
+    document.title = question.q ? `${question.q} – Trawl` : "Trawl";
   });
-  return button;
+  const modalities = answered.answer?.facets.find((one) => one.key === "modality")?.counts;
+  const counts = modalities && Object.fromEntries(modalities.map((one) => [one.value, one.count]));
+  return html`
+    <a class="skip" href="#results">Skip to the results</a>
+    <header>
+      <${Link} class="brand" id="home" to=${{}}><img src=${logo} alt="" width="32" height="32" /><span>Trawl</span></${Link}>
+      <${Ask} question=${question} titles=${titles} stats=${stats} fault=${fault} say=${say} />
+      <${Help} />
+      <nav id="views" aria-label="Views">${[["", "Search"], ["library", "Library"], ["map", "Map"]].map(([view, name]) => html`
+        <${Link} key=${view} to=${view === "library" ? { view } : { ...question, view, show: "" }} aria-current=${question.view === view ? "page" : null}>${name}</${Link}>`)}</nav>
+    </header>
+    ${!home && !question.view && html`<${Tabs} question=${question} counts=${counts} />`}
+    ${!home && !question.view && html`<${Filters} question=${question} />`}
+    ${!home && !question.view && answered.answer && html`<${Narrow} question=${question} stats=${stats} facets=${answered.facets} />`}
+    <p id="status" role="status" aria-live="polite">${said || summary(question, answered, stats)}</p>
+    <main id="results" tabindex="-1" aria-busy=${answered.busy ? "true" : null}>
+      ${question.view
+        ? html`<${View} key=${question.view} question=${question} answered=${answered} stats=${stats} refresh=${refresh} say=${say} />`
+        : home
+          ? html`<${Home} stats=${stats} />`
+          : html`<${Results} question=${question} answered=${answered} fault=${fault} />`}
+    </main>
+    ${question.show && html`<${Detail} id=${question.show} />`}
+    <${Drop} question=${question} say=${say} />`;
 }
 
-function tabs() {
-  const tab = (modality, text) => h("a", { href: write({ ...question, modality, show: "" }), "data-ask": true, "aria-current": question.modality === modality ? "page" : null }, text);
-  $("tabs").replaceChildren(tab("", "All"), ...Object.entries(KINDS).map(([kind, text]) => tab(kind, text)));
-}
-
-function take(files) {
-  const { parts, refused } = partsOf(files);
-  if (refused.length) {
-    status.textContent = `${refused.join(", ")}: drop a picture or a sound. Files are added with: trawl add`;
+function summary(question, { answer, busy }, stats) {
+  if (isEmpty(question)) {
+    if (!stats?.documents) return "";
+    const kinds = ["text", "image", "audio"].filter((kind) => stats.chunks[kind]).map((kind) => kindCount(kind, stats.chunks[kind]));
+    return `${count(stats.documents, "document")}: ${kinds.join(", ")}`;
   }
-  if (parts.length) go({ ...question, q: words.value.trim(), parts: [...question.parts, ...parts], show: "" });
+  if (busy || !answer?.results.length) return "";
+  const ms = Math.max(1, Math.round(answer.query_time_ms));
+  return `${count(answer.results.length, "result")}${answer.cursor ? ", best first" : ""} · ${ms} ms`;
 }
 
-// --- events ------------------------------------------------------------------------------
+// A view that is loaded when it is first shown.
+function View({ question, ...rest }) {
+  const [state, set] = useState({});
+  const load = () => VIEWS[question.view]?.().then((Shown) => set({ Shown }), () => set({ problem: { status: 0, message: "" } }));
+  useEffect(() => void load(), []);
+  if (!(question.view in VIEWS)) return html`<${State} title="There is no such view"><${Link} to=${{}}>Search</${Link}</${State}>`;
+  if (state.problem) return html`<${Refusal} problem=${state.problem} again=${load} />`;
+  return state.Shown ? html`<${state.Shown} question=${question} ...${rest} />` : null;
+}
 
-$("ask").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const to = { ...question, q: words.value.trim(), show: "", all: false };
-  if (isEmpty(to)) to.modality = "";
-  if (same(to) === shown) results.querySelector(".hit .open")?.focus();
-  else if (write(to) === write(question)) load(true);
-  else go(to);
-});
-
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-show], a[data-ask], #home, a[data-file]");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-  if (link.dataset.file && !key()) return;
-  event.preventDefault();
-  if (link.dataset.file) return void save(link);
-  $("help").open = false;
-  if (link.dataset.show) go({ ...question, show: link.dataset.show }, Boolean(link.dataset.replace));
-  else {
-    detail.close();
-    words.blur();
-    history.pushState({ depth: (history.state?.depth ?? 0) + 1 }, "", link.id === "home" ? location.pathname : link.href);
-    load();
+function Results({ question, answered, fault }) {
+  const { answer, problem, slow, busy, again } = answered;
+  const [failed, fail] = useState(null);
+  if (question.lost) {
+    return html`<${State} title="The picture or sound of this question is gone"><p>It was kept only while the page was open. Drop or paste it again.</p></${State}>`;
   }
-});
-
-// A link cannot send a key, so the file is fetched and saved. It is not opened here, where it
-// could run as a part of this page.
-async function save(link) {
-  try {
-    const source = await blob(link.href.split("#")[0]);
-    h("a", { href: source, download: link.dataset.file }).click();
-  } catch (problem) {
-    status.textContent = problem.message;
-  }
+  if (fault) return null;
+  if (problem && !busy) return html`<${Refusal} problem=${problem} again=${again} />`;
+  if (slow && busy) return html`<${Skeleton} grid=${question.modality === "image"} />`;
+  if (!answer) return null;
+  const more = () => answered.more().then(() => fail(null), fail);
+  const none = !answer.results.length;
+  return html`
+    ${answer.notices.map((text) => html`<p class="note" key=${text}>${text}</p>`)}
+    ${none && html`<${State} title="Nothing found"><p>${answer.notices.length ? "See the notice above." : "No document fits this question. Use fewer or other words, or another kind of result."}</p></${State}>`}
+    ${!none && answer.no_good_match && html`<section class="nomatch"><h2>No good match</h2><p>Nothing in this library answers this better than chance. Below the line is what is nearest.</p></section><hr />`}
+    <${Hits} hits=${answer.results} />
+    ${answer.more > 0 && html`<p class="rest">${count(answer.more, "weaker result")} left out. <${Link} to=${{ ...question, all: true, show: "" }}>Show all</${Link}></p>`}
+    ${answer.cursor && !answer.more && html`<button type="button" class="next" onClick=${more}>${failed ? `${failed.message} Try again` : "More results"}</button>`}`;
 }
 
-window.addEventListener("popstate", () => {
-  words.blur();
-  load();
-});
-
-$("attach").addEventListener("click", () => $("file").click());
-$("file").addEventListener("change", () => {
-  take([...$("file").files]);
-  $("file").value = "";
-});
-document.addEventListener("paste", (event) => {
-  const files = [...(event.clipboardData?.files ?? [])];
-  if (!files.length) return;
-  event.preventDefault();
-  take(files);
-});
-let over = 0;
-document.addEventListener("dragenter", (event) => {
-  if (![...event.dataTransfer.types].includes("Files")) return;
-  over += 1;
-  $("drop").hidden = false;
-});
-document.addEventListener("dragleave", () => {
-  over = Math.max(0, over - 1);
-  if (!over) $("drop").hidden = true;
-});
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  over = 0;
-  $("drop").hidden = true;
-  take([...event.dataTransfer.files]);
-});
-
-$("detail").addEventListener("cancel", (event) => {
-  event.preventDefault();
-  leave();
-});
-$("detail").addEventListener("click", (event) => {
-  if (event.target === $("detail")) leave();
-});
-document.addEventListener("click", (event) => {
-  if (!$("help").contains(event.target)) $("help").open = false;
-});
-
-const MOVES = { ArrowDown: 1, ArrowUp: -1, ArrowRight: 1, ArrowLeft: -1 };
-
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const target = event.target;
-  const typing = target.matches("input, textarea, select, audio, video");
-  if ($("detail").open) return void moveInDetail(event, typing);
-  if ($("key").open) return;
-  if (event.key === "/" && !typing) {
-    event.preventDefault();
-    words.focus();
-    words.select();
-  } else if (event.key === "Escape") {
-    if ($("help").open) $("help").open = false;
-    else if (target !== words) words.focus();
-  } else if (event.key === " " && target.closest(".hit .open")) {
-    const audio = target.closest(".hit").querySelector("audio");
-    if (!audio) return;
-    event.preventDefault();
-    if (audio.paused) audio.play();
-    else audio.pause();
-  } else if (event.key in MOVES && (!typing || (target === words && event.key === "ArrowDown"))) move(event);
-});
-
-function move(event) {
-  const hits = [...results.querySelectorAll(".hit .open")];
-  const at = hits.indexOf(event.target.closest(".hit")?.querySelector(".open"));
-  if (at < 0 && event.target !== words && event.target !== document.body && event.target !== results) return;
-  const to = at < 0 ? (MOVES[event.key] > 0 ? 0 : -1) : at + MOVES[event.key];
-  event.preventDefault();
-  if (to < 0) words.focus();
-  else hits[to]?.focus();
+// Search by a picture or a sound that is dropped on the page.
+function Drop({ question, say }) {
+  const [over, set] = useState(0);
+  const latest = useRef(question);
+  latest.current = question;
+  useEffect(() => {
+    const enter = (event) => { if ([...event.dataTransfer.types].includes("Files")) set((one) => one + 1); };
+    const away = () => set((one) => Math.max(0, one - 1));
+    const stay = (event) => event.preventDefault();
+    const drop = (event) => {
+      event.preventDefault();
+      set(0);
+      const files = [...event.dataTransfer.files];
+      const parts = files.filter(isMedia).map(partOf);
+      const refused = files.filter((one) => !isMedia(one)).map((one) => one.name);
+      if (parts.length) go({ ...latest.current, parts: [...latest.current.parts, ...parts], show: "", view: "" });
+      if (refused.length) say(`${refused.join(", ")}: a question takes pictures and sounds.`);
+    };
+    const events = { dragenter: enter, dragleave: away, dragover: stay, drop };
+    for (const [name, one] of Object.entries(events)) document.addEventListener(name, one);
+  }, []);
+  return over > 0 && html`<div id="drop"><p>Drop a picture or a sound to search by it</p></div>`;
 }
 
-function moveInDetail(event, typing) {
-  if (typing || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-  const ids = [...results.querySelectorAll(".hit .open")].map((one) => one.dataset.show);
-  const at = ids.indexOf(question.show);
-  const to = ids[at + MOVES[event.key]];
-  if (at < 0 || !to) return;
-  event.preventDefault();
-  go({ ...question, show: to }, true);
-}
-
-load();
-if (isEmpty(question)) words.focus();
+render(html`<${App} />`, document.getElementById("app"));

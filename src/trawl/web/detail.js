@@ -1,16 +1,20 @@
-// Show a document in a dialog: one part of it with what is around it, its links and its metadata.
+// A dialog with one part of a document, what is around it, its links and its metadata.
 
-import { address, get, show } from "./api.js";
-import { $, h, icon } from "./dom.js";
-import { player, thumbnail } from "./results.js";
-import { bytes, count, date, kindCount, place, ratio, value } from "./words.js";
+import { column, literal, read } from "./address.js";
+import { get } from "./api.js";
+import { Icon } from "./icons.js";
+import { Player, Thumbnail, useSource } from "./media.js";
+import { leave, like, Link, Show } from "./navigation.js";
+import { FileLink } from "./results.js";
+import { Refusal } from "./states.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
+import { bytes, count, date, kindCount, paragraphs, place, ratio, value } from "./words.js";
 
 const SHOWN = /^image\/(png|jpeg|gif|webp|avif|bmp)$/;
 const MOST_PICTURES = 12;
-const dialog = $("detail");
 const known = new Map();
 
-async function document_(id) {
+function fetched(id) {
   if (!known.has(id)) {
     if (known.size > 20) known.clear();
     known.set(id, get(`v1/documents/${id}`));
@@ -19,45 +23,55 @@ async function document_(id) {
   return known.get(id);
 }
 
+// Forget what was read of documents, after a change.
 export const forget = () => known.clear();
 
-// Open the dialog at a chunk's id, or at a document's. `act` is that of `list`, with `filter`.
-export async function open(id, act) {
-  const found = await document_(id.split(":")[0]);
-  const parts = found.parts;
+export function Detail({ id }) {
+  const [state, set] = useState({});
+  const dialog = useRef();
+  const load = () => {
+    let current = true;
+    fetched(id.split(":")[0]).then(
+      (found) => current && set({ found, id }),
+      (problem) => current && set({ problem, id }),
+    );
+    return () => { current = false; };
+  };
+  useEffect(load, [id]);
+  useLayoutEffect(() => {
+    const element = dialog.current;
+    if (!element.open) element.showModal();
+    return () => element.close();
+  }, []);
+  useLayoutEffect(() => {
+    dialog.current.scrollTop = 0;
+    dialog.current.querySelector("h2")?.focus();
+  }, [state.id]);
+  const cancel = (event) => { event.preventDefault(); leave(); };
+  const outside = (event) => event.target === dialog.current && leave();
+  return html`<dialog id="detail" ref=${dialog} aria-labelledby="detail-title" onCancel=${cancel} onClick=${outside}>
+    ${state.found && html`<${Document} found=${state.found} id=${state.id} />`}
+    ${state.problem && html`<div class="parts"><${Refusal} problem=${state.problem} again=${load} />
+      <button type="button" onClick=${leave}>Close</button></div>`}
+  </dialog>`;
+}
+
+function Document({ found, id }) {
+  const { parts } = found;
   const part = parts.find((one) => one.id === id) ?? parts[0];
-  const title = found.title || found.source;
-  dialog.replaceChildren(
-    h("header", {},
-      h("div", {}, h("h2", { id: "detail-title", tabindex: "-1" }, title), part && place(part) && h("p", { class: "place" }, place(part))),
-      h("button", { type: "button", class: "quiet round", "aria-label": "Close", onclick: act.close }, icon("close"))),
-    h("div", { class: "parts" },
-      found.error && h("p", { class: "note" }, `This file could not be read: ${found.error}`),
-      part && medium(part),
-      part && (part.modality === "text" ? context(parts, part, act) : figure(parts, part, act)),
-      part && cites(parts, part, act),
-      pictures(parts, part, act)),
-    about(found, part, act));
-  if (!dialog.open) dialog.showModal();
-  dialog.scrollTop = 0;
-  $("detail-title").focus();
-}
-
-export function close() {
-  for (const playing of dialog.querySelectorAll("audio, video")) playing.pause();
-  if (dialog.open) dialog.close();
-}
-
-function medium(part) {
-  if (part.modality === "audio") return player({ ...part, media_url: segment(part) });
-  if (part.media_type.startsWith("video/")) {
-    return show(h("video", { controls: true, preload: "metadata" }), segment(part));
-  }
-  if (part.modality !== "image") return null;
-  const image = h("img", { class: "large", alt: part.text || part.title, vars: { "--ratio": ratio(part.detail) } });
-  const small = () => { if (!image.src.includes("thumbnail")) show(image, part.thumbnail_url); };
-  image.addEventListener("error", small, { once: true });
-  return show(image, SHOWN.test(part.media_type) ? part.media_url : part.thumbnail_url);
+  const at = part && place(part);
+  return html`<header>
+      <div><h2 id="detail-title" tabindex="-1">${found.title || found.source}</h2>${at && html`<p class="place">${at}</p>`}</div>
+      <button type="button" class="quiet round" aria-label="Close" onClick=${leave}><${Icon} name="close" /></button>
+    </header>
+    <div class="parts">
+      ${found.error && html`<p class="note">This file could not be read: ${found.error}</p>`}
+      ${part && html`<${Medium} key=${part.id} part=${part} />`}
+      ${part && (part.modality === "text" ? html`<${Context} parts=${parts} part=${part} />` : html`<${Caption} part=${part} />`)}
+      ${part && html`<${Cites} parts=${parts} part=${part} />`}
+      <${Pictures} parts=${parts} part=${part} />
+    </div>
+    <${About} found=${found} part=${part} />`;
 }
 
 function segment(part) {
@@ -65,74 +79,111 @@ function segment(part) {
   return start === null || end === null ? part.media_url : `${part.media_url}#t=${start},${end}`;
 }
 
+function Medium({ part }) {
+  if (part.modality === "audio") return html`<${Player} url=${segment(part)} name=${part.title} />`;
+  if (part.media_type.startsWith("video/")) return html`<${Video} part=${part} />`;
+  return part.modality === "image" ? html`<${Large} part=${part} />` : null;
+}
+
+function Video({ part }) {
+  const [from] = useSource(segment(part));
+  return html`<video controls preload="metadata" src=${from} aria-label=${part.title}></video>`;
+}
+
+// A picture as its file has it, or its thumbnail where a browser does not show the file.
+function Large({ part }) {
+  const [url, use] = useState(SHOWN.test(part.media_type) ? part.media_url : part.thumbnail_url);
+  const [from, failed, fail] = useSource(url);
+  const smaller = () => (url === part.thumbnail_url ? fail() : use(part.thumbnail_url));
+  useEffect(() => { if (failed && url !== part.thumbnail_url) use(part.thumbnail_url); }, [failed]);
+  if (failed) return html`<span class="missing">no preview</span>`;
+  return html`<img class="large" src=${from} alt=${part.text || part.title} style=${{ "--ratio": ratio(part.detail) }} onError=${smaller} />`;
+}
+
+const Passage = ({ text }) => paragraphs(text).map((one) => html`<p class="passage">${one}</p>`);
+
 // A passage between its neighbours.
-function context(parts, part, act) {
+function Context({ parts, part }) {
   const texts = parts.filter((one) => one.modality === "text");
   const at = texts.indexOf(part);
-  const near = (one, name) => one && h("div", { class: "near" },
-    h("a", { href: act.link(one.id), "data-show": one.id, "data-replace": true }, [name, place(one)].filter(Boolean).join(" · ")),
-    h("p", {}, one.text));
-  return h("section", { class: "context", "aria-label": "Passage" },
-    near(texts[at - 1], "Before"),
-    h("p", { class: "passage" }, part.text),
-    near(texts[at + 1], "After"));
+  return html`<section class="context" aria-label="Passage">
+    <${Near} part=${texts[at - 1]} name="Before" />
+    <div class="this"><${Passage} text=${part.text} /></div>
+    <${Near} part=${texts[at + 1]} name="After" />
+  </section>`;
 }
 
-function figure(parts, part) {
-  return [
-    part.text && h("p", { class: "passage" }, part.label && h("b", {}, `${part.label} `), part.text),
-    part.words && h("details", { class: "note" }, h("summary", {}, "Text in the picture"), h("p", {}, part.words)),
-    h("p", { class: "where" }, part.detail),
-  ];
+function Near({ part, name }) {
+  if (!part) return null;
+  return html`<div class="near">
+    <${Show} id=${part.id} replace>${[name, place(part)].filter(Boolean).join(" · ")}</${Show}>
+    <p>${paragraphs(part.text).join("\n")}</p>
+  </div>`;
 }
 
-function cites(parts, part, act) {
-  const linked = (kind) => [...new Map(part.links.filter((one) => one.kind === kind).map((one) => [one.id, parts.find((other) => other.id === one.id)])).values()].filter(Boolean);
-  const cited = linked("cites");
-  const citing = linked("cited_by");
+function Caption({ part }) {
+  return html`${part.text && html`<p class="passage">${part.label && html`<b>${part.label} </b>`}${part.text}</p>`}
+    ${part.words && html`<details class="note"><summary>Text in the picture</summary><p>${part.words}</p></details>`}
+    <p class="where">${part.detail}</p>`;
+}
+
+function linked(parts, part, kind) {
+  const ids = new Set(part.links.filter((one) => one.kind === kind).map((one) => one.id));
+  return parts.filter((one) => ids.has(one.id));
+}
+
+function Cites({ parts, part }) {
+  const cited = linked(parts, part, "cites");
+  const citing = linked(parts, part, "cited_by");
   const images = cited.filter((one) => one.modality === "image");
   const texts = [...cited.filter((one) => one.modality !== "image"), ...citing];
-  return [
-    images.length > 0 && h("section", {}, h("h3", {}, "Figures that this passage cites"), tiles(images, act)),
-    texts.length > 0 && h("section", {}, h("h3", {}, citing.length ? "Passages that cite it" : "Tables that it cites"),
-      texts.map((one) => h("div", { class: "near" },
-        h("a", { href: act.link(one.id), "data-show": one.id, "data-replace": true }, place(one) || "Passage"),
-        h("p", {}, one.text)))),
-  ];
+  return html`${images.length > 0 && html`<section><h3>Figures that this passage cites</h3><${Tiles} parts=${images} /></section>`}
+    ${texts.length > 0 && html`<section><h3>${citing.length ? "Passages that cite it" : "Tables that it cites"}</h3>
+      ${texts.map((one) => html`<${Near} key=${one.id} part=${one} name="" />`)}</section>`}`;
 }
 
-function pictures(parts, part, act) {
-  const linked = new Set(part?.links.map((one) => one.id));
-  const others = parts.filter((one) => one.modality === "image" && one !== part && !linked.has(one.id));
-  return others.length > 0 && h("section", {}, h("h3", {}, "Other pictures of this document"), tiles(others.slice(0, MOST_PICTURES), act));
+function Pictures({ parts, part }) {
+  const ids = new Set(part?.links.map((one) => one.id));
+  const others = parts.filter((one) => one.modality === "image" && one !== part && !ids.has(one.id));
+  return others.length > 0 && html`<section><h3>Other pictures of this document</h3><${Tiles} parts=${others.slice(0, MOST_PICTURES)} /></section>`;
 }
 
-const tiles = (parts, act) => h("div", { class: "grid small" }, parts.map((one) =>
-  h("div", { class: "tile", vars: { "--ratio": ratio(one.detail) } },
-    h("a", { href: act.link(one.id), "data-show": one.id, "data-replace": true, "aria-label": one.label || one.text || one.title },
-      h("span", { class: "frame" }, thumbnail(one.thumbnail_url, ""))),
-    h("p", { class: "caption" }, one.label && h("b", {}, `${one.label} `), one.text))));
+const Tiles = ({ parts }) => html`<div class="grid small">${parts.map((one) => html`
+  <div class="tile" key=${one.id} style=${{ "--ratio": ratio(one.detail) }}>
+    <${Show} id=${one.id} replace aria-label=${one.label || one.text || one.title}><span class="frame"><${Thumbnail} url=${one.thumbnail_url} /></span></${Show}>
+    <p class="caption">${one.label && html`<b>${one.label} </b>`}${one.text}</p>
+  </div>`)}</div>`;
 
-function about(found, part, act) {
+const Fact = ({ name, children }) => html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
+
+function About({ found, part }) {
   const kinds = ["text", "image", "audio"].map((kind) => [kind, found.parts.filter((one) => one.modality === kind).length]);
-  const page = part?.span.page && found.media_type === "application/pdf" ? `#page=${part.span.page}` : "";
-  const file = part && `${address(`v1/chunks/${part.id}/media`)}${page}`;
-  const fact = (name, ...content) => h("div", {}, h("dt", {}, name), h("dd", {}, ...content));
-  return h("aside", { "aria-label": "About this document" },
-    part && h("p", { class: "acts" },
-      h("button", { type: "button", onclick: () => act.like(part) }, "More like this"),
-      h("a", { class: "button", href: file, target: "_blank", rel: "noopener", "data-file": found.source }, page ? `Open page ${part.span.page}` : "Open the file")),
-    found.gone && h("p", { class: "note" }, "The file is missing on the server by now."),
-    h("dl", {},
-      Object.entries(found.metadata).map(([name, one]) => fact(name, act.filter ? values(name, one, act) : value(one))),
-      fact("file", found.source),
-      (found.places ?? []).length > 0 && fact("same content", found.places.map((one) => one.source).join(", ")),
-      fact("type", `${found.media_type}, ${bytes(found.size_bytes)}`),
-      fact("parts", kinds.filter(([, number]) => number).map(([kind, number]) => kindCount(kind, number)).join(", ") || count(0, "part")),
-      fact("added", date(found.added_at))),
-    found.notices.map((text) => h("p", { class: "note" }, text)));
+  const page = found.media_type === "application/pdf" ? part?.span.page : null;
+  const copies = found.places ?? [];
+  return html`<aside aria-label="About this document">
+    ${part && html`<p class="acts">
+      <button type="button" onClick=${() => like(part.id)}>More like this</button>
+      <${FileLink} id=${part.id} name=${found.source} page=${page} class="button">${page ? `Open page ${page}` : "Open the file"}</${FileLink}>
+    </p>`}
+    ${found.gone && html`<p class="note">The file is missing on the server by now.</p>`}
+    <dl>
+      ${Object.entries(found.metadata).map(([name, one]) => html`<${Fact} key=${name} name=${name}><${Values} name=${name} given=${one} /></${Fact}>`)}
+      <${Fact} name="file">${found.source}</${Fact}>
+      ${copies.length > 0 && html`<${Fact} name="same content">${copies.map((one) => one.source).join(", ")}</${Fact}>`}
+      <${Fact} name="type">${found.media_type}, ${bytes(found.size_bytes)}</${Fact}>
+      <${Fact} name="parts">${kinds.filter(([, number]) => number).map(([kind, number]) => kindCount(kind, number)).join(", ") || count(0, "part")}</${Fact}>
+      <${Fact} name="added">${date(found.added_at)}</${Fact}>
+    </dl>
+    ${found.notices.map((text) => html`<p class="note">${text}</p>`)}
+  </aside>`;
 }
 
-function values(name, given, act) {
-  return [given].flat().map((one, index) => [index ? ", " : null, h("a", { href: act.filter(name, one), "data-ask": true }, value(one))]);
+// Values, each a link to the documents that have it.
+function Values({ name, given }) {
+  const filter = (one) => ({ ...read(), q: "", parts: [], show: "", view: "", where: [`${column(name)} = ${literal(one)}`] });
+  const simple = (one) => ["string", "number", "boolean"].includes(typeof one) && String(one).length < 200;
+  return [given].flat().map((one, index) => [
+    index ? ", " : "",
+    simple(one) ? html`<${Link} to=${filter(one)}>${value(one)}</${Link}>` : value(one),
+  ]);
 }

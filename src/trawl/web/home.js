@@ -1,62 +1,54 @@
-// The page without a question: what the library holds, and its newest documents.
+// The page without a question: example questions and the newest documents.
 
 import { address, get } from "./api.js";
-import { h, icon } from "./dom.js";
-import { thumbnail } from "./results.js";
-import { state } from "./states.js";
-import { count, kindCount } from "./words.js";
+import { Icon } from "./icons.js";
+import { Thumbnail } from "./media.js";
+import { go, Link, Show } from "./navigation.js";
+import { Refusal, State } from "./states.js";
+import { html, useEffect, useState } from "./vendor/preact.js";
 
 const PAGE = 24;
 
-const kindOf = (type) => (type.startsWith("image/") || type.startsWith("video/") ? "image" : type.startsWith("audio/") ? "audio" : "text");
+export const kindOf = (type) =>
+  (type.startsWith("image/") || type.startsWith("video/") ? "image" : type.startsWith("audio/") ? "audio" : "text");
 
-// Return what the empty page shows, and its status. `act` is that of `list`.
-export async function home(act, signal) {
-  const [stats, page] = await Promise.all([get("v1/stats", {}, signal), newest(0, signal)]);
-  if (stats.documents === 0) {
-    const empty = state("This library is empty", h("p", {}, "Add files with ", h("code", {}, "trawl add FOLDER"), ", then reload this page."));
-    return { status: "", rows: [empty] };
-  }
-  const kinds = ["text", "image", "audio"].filter((kind) => stats.chunks[kind]).map((kind) => kindCount(kind, stats.chunks[kind]));
-  const cards = h("div", { class: "cards" });
-  const examples = page.documents.filter((one) => one.title && one.title.length < 60 && kindOf(one.media_type) !== "text").slice(0, 3);
-  cards.append(...page.documents.map((one) => card(one, act)));
-  const rows = [
-    examples.length > 0 && h("p", { class: "examples" }, "Try ", examples.map((one) => h("a", { href: act.ask(plain(one.title)), "data-ask": true }, plain(one.title).toLowerCase()))),
-    h("h2", { class: "above" }, "Newest"), cards, next(page, cards, act)];
-  return { status: `${count(stats.documents, "document")}: ${kinds.join(", ")}`, rows: rows.filter(Boolean) };
-}
+const newest = (offset) => get("v1/documents", { failed: false, sort: "-added_at", limit: PAGE, offset });
 
-const newest = (offset, signal) => get("v1/documents", { failed: false, sort: "-added_at", limit: PAGE, offset }, signal);
+// A title as words of a question: without the signs of the question's language.
 const plain = (title) => title.replace(/[^\p{L}\p{N}\s,'-]/gu, " ").replace(/\s+-/g, " ").replace(/\s+/g, " ").trim();
 
-function next(page, cards, act) {
-  if (page.next_offset === null) return null;
-  const button = h("button", { type: "button", class: "next" }, "Older documents");
-  button.addEventListener("click", async () => {
-    button.disabled = true;
+export function Home({ stats }) {
+  const [state, set] = useState({ documents: [], next: 0 });
+  const more = async () => {
+    set({ ...state, busy: true });
     try {
-      const more = await newest(page.next_offset);
-      const added = more.documents.map((one) => card(one, act));
-      cards.append(...added);
-      added[0]?.querySelector("a").focus();
-      const after = next(more, cards, act);
-      if (after) button.replaceWith(after);
-      else button.remove();
+      const page = await newest(state.next);
+      set({ documents: [...state.documents, ...page.documents], next: page.next_offset, loaded: true });
     } catch (problem) {
-      button.disabled = false;
-      button.textContent = `${problem.message} Try again`;
+      set({ ...state, problem });
     }
-  });
-  return button;
+  };
+  useEffect(() => void more(), []);
+  if (state.problem) return html`<${Refusal} problem=${state.problem} again=${more} />`;
+  if (state.loaded && !state.documents.length) {
+    return html`<${State} title="This library is empty"><p>Drop files here, or add a folder with <code>trawl add FOLDER</code>.</p>
+      <button type="button" class="go" onClick=${() => go({ view: "library" })}>Add files</button></${State}>`;
+  }
+  const examples = state.documents.filter((one) => one.title && one.title.length < 60 && kindOf(one.media_type) !== "text").slice(0, 4);
+  return html`
+    ${examples.length > 0 && html`<p class="examples">Try ${examples.map((one) => html`<${Link} key=${one.id} to=${{ q: plain(one.title) }}>${plain(one.title).toLowerCase()}</${Link}>`)}</p>`}
+    ${state.documents.length > 0 && html`<h2 class="above">Newest</h2>`}
+    <div class="cards">${state.documents.map((one) => html`<${Card} key=${one.id} found=${one} />`)}</div>
+    ${state.next !== null && state.loaded && html`<button type="button" class="next" disabled=${state.busy} onClick=${more}>Older documents</button>`}`;
 }
 
-function card(found, act) {
+export function Card({ found }) {
   const kind = kindOf(found.media_type);
-  const face = h("span", { class: `face ${kind}` });
-  if (kind === "image") face.append(thumbnail(address(`v1/chunks/${found.id}:0/thumbnail`), ""));
-  else face.append(icon(kind));
-  return h("article", { class: "hit card" },
-    h("a", { class: "open", href: act.link(found.id), "data-show": found.id }, face, h("span", { class: "title" }, found.title || found.source)),
-    h("p", { class: "where" }, found.source));
+  return html`<article class="hit card">
+    <${Show} id=${found.id} class="open">
+      <span class=${`face ${kind}`}>${kind === "image" ? html`<${Thumbnail} url=${address(`v1/chunks/${found.id}:0/thumbnail`)} />` : html`<${Icon} name=${kind} />`}</span>
+      <span class="title">${found.title || found.source}</span>
+    </${Show}>
+    <p class="where">${found.source}</p>
+  </article>`;
 }

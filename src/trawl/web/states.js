@@ -1,96 +1,84 @@
 // What the page shows instead of results: loading, nothing found, refusals, the key.
 
 import { alive, key, keepKey } from "./api.js";
-import { $, h } from "./dom.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 
-let timer = 0;
+export const Skeleton = ({ grid }) => html`<div class=${grid ? "grid waiting" : "waiting"} aria-hidden="true">
+  ${Array.from({ length: grid ? 8 : 4 }, (_, at) => (grid
+    ? html`<div class="tile" key=${at}><span class="frame"></span></div>`
+    : html`<div class="hit row" key=${at}><span class="side"></span><div class="body"><i></i><i></i><i></i></div></div>`))}
+</div>`;
 
-export function calm() {
-  clearInterval(timer);
+export const State = ({ title, children }) => html`<section class="state"><h2>${title}</h2>${children}</section>`;
+
+const Again = ({ again, text = "Try again" }) => html`<button type="button" onClick=${again}>${text}</button>`;
+
+// The state for a problem. `again` repeats what failed, by itself where that can help.
+export function Refusal({ problem, again }) {
+  const { status, retryS, message } = problem;
+  const id = problem.id && status >= 500 && html`<p class="where">Request ${problem.id}</p>`;
+  if (status === 401) return html`<${KeyPrompt} again=${again} />`;
+  if (status === 403) return html`<${KeyPrompt} again=${again} title="This key may not do that" text=${message} />`;
+  if (status === 0) return html`<${Offline} again=${again} />`;
+  if (status === 429) return html`<${Waiting} title="Too many questions" text="This server limits how many questions it takes." seconds=${retryS ?? 10} again=${again} />`;
+  if (status === 503 && retryS) return html`<${Waiting} title="The server is busy" text=${message} seconds=${retryS} again=${again} />`;
+  const titles = { 503: "The library cannot be searched now", 413: "This file is too large", 415: "This file cannot be read", 404: "This is no longer in the library" };
+  const title = titles[status] ?? (status >= 500 ? "Something went wrong" : status ? "The server did not accept this" : "The page made an error");
+  return html`<${State} title=${title}><p>${message}</p>${id}${!(status >= 400 && status < 500) && html`<${Again} again=${again} />`}</${State}>`;
 }
 
-export function skeleton(modality) {
-  const rows = modality === "image" ? 8 : 4;
-  return h("div", { class: modality === "image" ? "grid waiting" : "waiting", "aria-hidden": "true" },
-    Array.from({ length: rows }, () => h("div", { class: modality === "image" ? "tile" : "hit row" },
-      h("span", { class: modality === "image" ? "frame" : "side" }), modality !== "image" && h("div", { class: "body" }, h("i"), h("i"), h("i")))));
+function Waiting({ title, text, seconds, again }) {
+  const [left, set] = useState(Math.min(seconds, 3600));
+  useEffect(() => {
+    const timer = left > 0 ? setTimeout(() => set(left - 1), 1000) : void again();
+    return () => clearTimeout(timer);
+  }, [left]);
+  return html`<${State} title=${title}><p>${text}</p><p class="countdown">Trying again in ${left} s.</p><${Again} again=${again} text="Try now" /></${State}>`;
 }
 
-export function state(title, ...content) {
-  return h("section", { class: "state" }, h("h2", {}, title), ...content.map((one) => (typeof one === "string" ? h("p", {}, one) : one)));
-}
-
-const button = (text, onclick) => h("button", { type: "button", onclick }, text);
-
-// Return the state for a problem. `again` repeats what failed, by itself where that can help.
-export function refusal(problem, again) {
-  const { status, retryS } = problem;
-  const id = problem.id && status >= 500 ? h("p", { class: "where" }, `Request ${problem.id}`) : "";
-  if (status === 0) return offline(again);
-  if (status === 403) return state("This key may not do that", problem.message, button("Use another key", () => askKey(again)));
-  if (status === 429) return waiting("Too many questions", "This server limits how many questions it takes.", retryS ?? 10, again);
-  if (status === 503 && retryS) return waiting("The server is busy", problem.message, retryS, again);
-  if (status === 503) return state("The library cannot be searched now", problem.message, id, button("Try again", again));
-  if (status === 413) return state("This file is too large", problem.message);
-  if (status === 415) return state("This file cannot be read", problem.message);
-  if (status === 404) return state("This is no longer in the library", problem.message);
-  if (status >= 500) return state("Something went wrong", problem.message, id, button("Try again", again));
-  return state("The server did not accept this", problem.message);
-}
-
-function waiting(title, text, seconds, again) {
-  const left = h("p", { class: "countdown" });
-  let rest = Math.min(seconds, 3600);
-  const tick = () => {
-    left.textContent = `Trying again in ${rest} s.`;
-    rest -= 1;
-    if (rest >= -1) return;
-    calm();
-    again();
-  };
-  calm();
-  tick();
-  timer = setInterval(tick, 1000);
-  return state(title, text, left, button("Try now", again));
-}
-
-function offline(again) {
-  calm();
-  timer = setInterval(async () => {
-    if (await alive()) {
-      calm();
-      again();
-    }
-  }, 2000);
-  return state("The server does not answer", "This page tries again by itself, and goes on once the server is back.", button("Try now", again));
+function Offline({ again }) {
+  useEffect(() => {
+    const timer = setInterval(async () => {
+      if (await alive()) again();
+    }, 2000);
+    return () => clearInterval(timer);
+  }, []);
+  return html`<${State} title="The server does not answer"><p>This page tries again by itself, and goes on once the server is back.</p><${Again} again=${again} text="Try now" /></${State}>`;
 }
 
 // Ask for a key, keep it for this session, and go on.
-export function askKey(again, invalid = false) {
-  const dialog = $("key");
-  const field = h("input", { type: "password", id: "key-field", autocomplete: "off", required: true, "aria-describedby": "key-note" });
-  const form = h("form", {},
-    h("h2", { id: "key-title" }, "This library needs a key"),
-    h("p", { id: "key-note", class: invalid ? "bad" : "", role: invalid ? "alert" : null },
-      invalid ? "The server does not accept this key. Check it and enter it again." : "Whoever runs the server gives out keys. It is kept until you close this tab."),
-    h("label", { for: "key-field" }, "API key"),
-    field,
-    h("button", { type: "submit", class: "go" }, "Continue"));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    keepKey(field.value.trim());
-    dialog.close();
-    again();
-  });
-  dialog.replaceChildren(form);
-  if (!dialog.open) dialog.showModal();
-  field.focus();
+function KeyPrompt({ again, title = "This library needs a key", text }) {
+  const [asking, ask] = useState(true);
+  const [refused] = useState(key() !== null);
+  useEffect(() => { if (!text) keepKey(null); }, []);
+  return html`<${State} title=${title}>${text && html`<p>${text}</p>`}
+    <button type="button" onClick=${() => ask(true)}>${text ? "Use another key" : "Enter a key"}</button>
+    ${asking && html`<${KeyDialog} refused=${refused && !text} again=${again} close=${() => ask(false)} />`}
+  </${State}>`;
 }
 
-// Return what the results show while the key is asked for.
-export function locked(again) {
-  const invalid = key() !== null;
-  keepKey(null);
-  askKey(again, invalid);
-  return state("This library needs a key", button("Enter a key", () => askKey(again)));
+function KeyDialog({ refused, again, close }) {
+  const dialog = useRef();
+  const field = useRef();
+  useLayoutEffect(() => {
+    dialog.current.showModal();
+    field.current.focus();
+  }, []);
+  const enter = (event) => {
+    event.preventDefault();
+    keepKey(field.current.value.trim());
+    dialog.current.close();
+    again();
+  };
+  return html`<dialog id="key" ref=${dialog} aria-labelledby="key-title" onClose=${close}>
+    <form onSubmit=${enter}>
+      <h2 id="key-title">This library needs a key</h2>
+      <p id="key-note" class=${refused ? "bad" : ""} role=${refused ? "alert" : null}>${refused
+        ? "The server does not accept this key. Check it and enter it again."
+        : "Whoever runs the server gives out keys. It is kept until you close this tab."}</p>
+      <label for="key-field">API key</label>
+      <input type="password" id="key-field" ref=${field} autocomplete="off" required aria-describedby="key-note" />
+      <button type="submit" class="go">Continue</button>
+    </form>
+  </dialog>`;
 }

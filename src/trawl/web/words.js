@@ -1,6 +1,6 @@
 // Put what the server answers into words.
 
-import { h } from "./dom.js";
+import { html } from "./vendor/preact.js";
 
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', "#x27": "'", "#39": "'" };
 const unescape = (text) => text.replace(/&(amp|lt|gt|quot|#x27|#39);/g, (_, name) => ENTITIES[name]);
@@ -13,7 +13,7 @@ export function snippet(text) {
       marked = piece === "<mark>";
       return null;
     }
-    return marked ? h("mark", {}, unescape(piece)) : unescape(piece);
+    return marked ? html`<mark>${unescape(piece)}</mark>` : unescape(piece);
   });
 }
 
@@ -25,11 +25,15 @@ export function clock(seconds) {
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
 }
 
+// Return a passage as paragraphs: lines that the document wrapped are joined.
+export const paragraphs = (text) =>
+  text.split(/\n\s*\n/).map((one) => one.replace(/\n(?![-*|•\d])/g, " ").trim()).filter(Boolean);
+
 // Return where in its document a hit or a part is: "page 3, Methods, Figure 2".
 export function place(one) {
   const { page, section, start_s: start } = one.span;
   const parts = [one.label, page ? `page ${page}` : "", section ?? ""];
-  if (start !== null && start !== undefined) parts.push(`at ${clock(start)}`);
+  if (start) parts.push(`at ${clock(start)}`);
   return parts.filter(Boolean).join(" · ");
 }
 

@@ -1,0 +1,6 @@
+// The library: its newest documents.
+
+import { Home } from "./home.js";
+import { html } from "./vendor/preact.js";
+
+export const LibraryView = ({ stats }) => html`<${Home} stats=${stats} />`;
