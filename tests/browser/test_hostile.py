@@ -34,7 +34,9 @@ def test_details_of_hostile_documents_are_text(page: Page, site: str) -> None:
 def test_hostile_question_in_an_address_is_text(page: Page, site: str, watch: Watch) -> None:
     watch.expect("status of (404|422)")
     page.goto(f"{site}/?q=%3Cimg+src=x+onerror=alert(1)%3E&m=%3Cscript%3E&sort=__proto__")
-    expect(page.get_by_role("searchbox")).to_have_value("<img src=x onerror=alert(1)>")
+    expect(page.get_by_role("combobox", name="Question")).to_have_value(
+        "<img src=x onerror=alert(1)>"
+    )
     page.goto(f"{site}/?show=%3Cscript%3Ealert(1)%3C/script%3E")
     expect(page.get_by_role("dialog")).to_be_visible()
 

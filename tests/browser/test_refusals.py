@@ -55,7 +55,7 @@ def test_rate_limit_counts_down_and_goes_on(
     for number in range(20):
         for _ in range(12):
             page.request.get(f"{site}/v1/stats", headers=headers)
-        page.get_by_role("searchbox").fill(f"muon {number}")
+        page.get_by_role("combobox", name="Question").fill(f"muon {number}")
         page.keyboard.press("Enter")
         page.wait_for_load_state("networkidle")
         if refused.is_visible():
@@ -66,12 +66,12 @@ def test_rate_limit_counts_down_and_goes_on(
 
 
 def test_page_goes_on_once_the_server_is_back(page: Page, library: Path, watch: Watch) -> None:
-    watch.expect("ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE")
+    watch.expect("ERR_(CONNECTION_|EMPTY_RESPONSE|CONTENT_LENGTH_MISMATCH|SOCKET_NOT_CONNECTED)")
     with serving(library) as (_, address):
         wait_until_ready(address)
         page.goto(f"{address}/?q=muon")
         expect(page.get_by_role("main").get_by_role("article").first).to_be_visible()
-    page.get_by_role("searchbox").fill("bread")
+    page.get_by_role("combobox", name="Question").fill("bread")
     page.keyboard.press("Enter")
     expect(page.get_by_role("main").get_by_text("The server does not answer")).to_be_visible()
     with serving(library, "--port", address.rpartition(":")[2]):
@@ -85,7 +85,7 @@ def test_empty_library_says_how_to_fill_it(page: Page, tmp_path: Path, app_of: S
     expect(
         page.get_by_role("main").get_by_text(re.compile("library is empty", re.I))
     ).to_be_visible()
-    expect(page.get_by_role("main").get_by_text(re.compile("trawl add|Add files"))).to_be_visible()
+    expect(page.get_by_role("main").get_by_text("trawl add FOLDER")).to_be_visible()
 
 
 def test_without_javascript_the_page_says_so(new_page: Callable[..., Page], site: str) -> None:

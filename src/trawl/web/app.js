@@ -118,7 +118,7 @@ function App() {
       ${question.view
         ? html`<${View} key=${question.view} question=${question} answered=${answered} stats=${stats} refresh=${refresh} say=${say} />`
         : home
-          ? html`<${Home} stats=${stats} />`
+          ? html`<${Home} refresh=${refresh} />`
           : html`<${Results} question=${question} answered=${answered} fault=${fault} />`}
     </main>
     ${question.show && html`<${Detail} id=${question.show} />`}

@@ -17,7 +17,7 @@ const newest = (offset) => get("v1/documents", { failed: false, sort: "-added_at
 // A title as words of a question: without the signs of the question's language.
 const plain = (title) => title.replace(/[^\p{L}\p{N}\s,'-]/gu, " ").replace(/\s+-/g, " ").replace(/\s+/g, " ").trim();
 
-export function Home({ stats }) {
+export function Home({ refresh }) {
   const [state, set] = useState({ documents: [], next: 0 });
   const more = async () => {
     set({ ...state, busy: true });
@@ -29,7 +29,11 @@ export function Home({ stats }) {
     }
   };
   useEffect(() => void more(), []);
-  if (state.problem) return html`<${Refusal} problem=${state.problem} again=${more} />`;
+  const again = () => {
+    void refresh();
+    void more();
+  };
+  if (state.problem) return html`<${Refusal} problem=${state.problem} again=${again} />`;
   if (state.loaded && !state.documents.length) {
     return html`<${State} title="This library is empty"><p>Drop files here, or add a folder with <code>trawl add FOLDER</code>.</p>
       <button type="button" class="go" onClick=${() => go({ view: "library" })}>Add files</button></${State}>`;

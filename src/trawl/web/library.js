@@ -3,4 +3,4 @@
 import { Home } from "./home.js";
 import { html } from "./vendor/preact.js";
 
-export const LibraryView = ({ stats }) => html`<${Home} stats=${stats} />`;
+export const LibraryView = ({ refresh }) => html`<${Home} refresh=${refresh} />`;
