@@ -42,7 +42,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
         "flv mpg mpeg m2ts mts 3gp ogv vob",
     ),
     ("an archive", "extract it and add its files", "gz bz2 xz zst lz4 7z rar cab"),
-    ("a disk image", "copy its files and add those", "iso dmg img vhd vmdk"),
+    ("a disk image", "copy its files and add those", "iso dmg img vmdk"),
     (
         "a data file",
         "export it as CSV or JSON lines",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trawl.readers.pdf.floats import Float
 from trawl.readers.pdf.geometry import union
+from trawl.readers.pdf.grids import markdown_of
 from trawl.readers.pdf.lines import Line
 from trawl.readers.pdf.objects import PageObject
 from trawl.readers.pdf.pages import PageContent
@@ -68,13 +69,8 @@ def figure(image: Image, box: Box, each: Float, number: int, section: str) -> Pi
 
 def table_text(each: Float) -> str:
     """Return a table as its caption and its rows in Markdown; the first row is its head."""
-    width = max(len(row) for row in each.rows)
-    rows = [[clean(cell).replace("|", "\\|") for cell in row] for row in each.rows]
-    rows = [[*row, *[""] * (width - len(row))] for row in rows]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    lines.insert(1, "|" + " --- |" * width)
     head = [clean(each.caption), ""] if each.caption else []
-    return "\n".join([*head, *lines])
+    return "\n".join([*head, markdown_of(each.rows)])
 
 
 def table_region(each: Float, number: int) -> Region:

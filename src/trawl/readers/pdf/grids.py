@@ -11,6 +11,7 @@ from trawl.readers.pdf.geometry import Box
 from trawl.readers.pdf.lines import Word
 from trawl.readers.pdf.objects import PageObject
 from trawl.readers.pdf.scene import Scene, has_centre, overlap
+from trawl.readers.pdf.words import clean
 
 _CELL_GAP_EM = 0.55
 """The least gap between columns, in font sizes: spaces between words are about half of it."""
@@ -39,11 +40,13 @@ def grid_of(scene: Scene, box: Box) -> tuple[tuple[str, ...], ...]:
 
 
 def markdown_of(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown. The first row is its head."""
-    if not rows:
+    """Return a table in Markdown. The first row is its head; short rows are filled."""
+    width = max((len(row) for row in rows), default=0)
+    if not width:
         return ""
-    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+    cells = [[clean(cell).replace("|", r"\|") for cell in row] for row in rows]
+    lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in cells]
+    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
 
 
 def _rows_of_words(words: Sequence[Word]) -> list[list[Word]]:
