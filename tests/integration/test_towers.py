@@ -29,6 +29,10 @@ class Bag:
 
     def __init__(self) -> None:
         self.fed: list[NDArray[np.int64]] = []
+        self.gpu = False
+
+    def on_gpu(self) -> bool:
+        return self.gpu
 
     def run(self, feeds: Arrays) -> NDArray[np.float32]:
         ids, mask = feeds["input_ids"], feeds["attention_mask"]
@@ -72,6 +76,17 @@ def test_a_vector_does_not_depend_on_the_batch(tmp_path: Path) -> None:
     beside = tower.encode(["w1 w2", " ".join(WORDS), ""])
     assert np.allclose(alone, beside[0])
     assert np.allclose(np.linalg.norm(beside, axis=1), 1, atol=1e-6)
+
+
+def test_a_gpu_takes_texts_of_all_lengths_in_one_call(tmp_path: Path) -> None:
+    tower, bag = _tower(tmp_path, max_tokens=40)
+    texts = ["w1 w2", " ".join(WORDS), "", " ".join(WORDS[:17])]
+    by_length = tower.encode(texts)
+    assert len(bag.fed) > 1
+    bag.fed.clear()
+    bag.gpu = True
+    assert np.allclose(tower.encode(texts), by_length)
+    assert len(bag.fed) == 1
 
 
 def test_a_long_query_is_truncated_and_counted(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ class Network(Protocol):
         """
         ...
 
+    def on_gpu(self) -> bool:
+        """Return whether it runs on a GPU, where a call costs more than padding. Loads it."""
+        ...
+
 
 class OnnxNetwork:
     """An ONNX graph, loaded at the first run.
@@ -72,6 +76,10 @@ class OnnxNetwork:
             name: inputs[name].astype(_DTYPES[kind], copy=False) for name, kind in types.items()
         }
         return np.asarray(session.run(outputs, cast)[0], dtype=np.float32)
+
+    def on_gpu(self) -> bool:
+        """Return whether ONNX Runtime uses CUDA. Loads the graph."""
+        return "CUDAExecutionProvider" in self._session().get_providers()
 
 
 _DTYPES: Mapping[str, type[np.generic]] = {

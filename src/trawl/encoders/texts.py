@@ -145,12 +145,17 @@ class TextTower:
         return [prefix_ids + content[start:stop] for start, stop in pairwise(bounds)]
 
     def run(self, prepared: Sequence[Windows]) -> Vectors:
-        """Return float32 [len(prepared), D] unit vectors of prepared texts."""
+        """Return float32 [len(prepared), D] unit vectors of prepared texts.
+
+        A call has windows of nearly one length. On a GPU it has windows of all lengths.
+        """
         out = np.zeros((len(prepared), self.space.dimension), np.float32)
         by_length: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
         for row, windows in enumerate(prepared):
             for window in windows:
                 by_length[self._padded_length(len(window))].append((row, window))
+        if len(by_length) > 1 and self._network.on_gpu():
+            by_length = {max(by_length): [one for each in by_length.values() for one in each]}
         for length, entries in sorted(by_length.items()):
             step = max(1, _TOKENS_PER_CALL // length)
             for start in range(0, len(entries), step):

@@ -128,6 +128,10 @@ class TorchNetwork:
             ]
         )
 
+    def on_gpu(self) -> bool:
+        """Return whether it runs on CUDA. Loads the weights."""
+        return bool(self._loaded()[1].type == "cuda")
+
 
 def _forward(
     module: torch.nn.Module, device: torch.device, arrays: list[NDArray[Any]]
