@@ -225,11 +225,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Another matching part of a hit's document: a passage, a picture or a stretch of sound."""
+    """Another matching part of a hit's document: a passage, a picture or a stretch of sound.
+
+    `snippet` and `label` are those of `Hit`.
+    """
 
     chunk_id: str
     score: float
     span: Span
+    modality: Modality = "text"
+    snippet: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

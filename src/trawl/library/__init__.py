@@ -2,5 +2,17 @@
 
 from trawl.library.contents import DocumentContents, DocumentPage, Original
 from trawl.library.library import Library
+from trawl.library.views import MAX_PEAKS, MAX_WIDTH_PX, MIN_WIDTH_PX, View
+from trawl.readers.views import Peaks
 
-__all__ = ["DocumentContents", "DocumentPage", "Library", "Original"]
+__all__ = [
+    "MAX_PEAKS",
+    "MAX_WIDTH_PX",
+    "MIN_WIDTH_PX",
+    "DocumentContents",
+    "DocumentPage",
+    "Library",
+    "Original",
+    "Peaks",
+    "View",
+]

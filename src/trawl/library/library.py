@@ -24,6 +24,7 @@ from trawl.library.contents import (
 )
 from trawl.library.media import AudioInput, ImageInput
 from trawl.library.skipped import Skipped, read_skipped
+from trawl.library.views import Views
 from trawl.library.writing import Writing
 from trawl.query import Filter
 from trawl.readers.process import ReaderPool
@@ -75,6 +76,7 @@ class Library(Writing):
         self._inputs = inputs.QueryInputs(self.settings.max_pixels, self.like)
         self._readers = ReaderPool(self.settings.reader_timeout_s, self.settings.reader_memory_mb)
         self._rerankers: dict[str, CrossEncoder] = {}
+        self.views = Views(self._store, self.settings)
 
     def __enter__(self) -> Library:
         return self
@@ -92,6 +94,7 @@ class Library(Writing):
         if searcher is not None:
             searcher.close()
         self._readers.close()
+        self.views.close()
         self._store.close()
 
     @cached_property

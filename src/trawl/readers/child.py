@@ -31,6 +31,8 @@ NEEDS_MEMORY = "memory"
 """The kind of the message for a file that needs more than the memory limit."""
 _PROGRESS_S = 0.05
 _PR_SET_PDEATHSIG = 1
+_NICE = 10
+"""The priority of tasks, below that of searches."""
 
 Send: TypeAlias = Callable[..., None]
 
@@ -45,6 +47,15 @@ class Request:
     limits: Limits
     window_s: float
     hop_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A function of a file whose small result is the answer, such as a picture of a page."""
+
+    function: Callable[[Path, Limits], object]
+    path: Path
+    limits: Limits
 
 
 def main(parent: int, requests: int, answers: int, memory_bytes: int) -> None:
@@ -96,9 +107,14 @@ def resident_bytes(process: int | str = "self") -> int:
     return pages * resource.getpagesize()
 
 
-def _answer(request: Request, send: Send) -> None:
+def _answer(request: Request | Task, send: Send) -> None:
     try:
         limits = replace(request.limits, progress=_Throttled(send))
+        if isinstance(request, Task):
+            with suppress(OSError):  # somebody waits for searches too
+                os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+            send("whole", request.function(request.path, limits))
+            return
         reading = guarded(request.reader, request.path, request.media_type, limits)
         if isinstance(reading.parts, tuple) and not any(map(_is_recording, reading.parts)):
             send("whole", reading)  # a message less for each part, which small pictures notice

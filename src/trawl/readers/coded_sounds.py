@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from trawl.errors import ReadError
 from trawl.readers.containers import Stream
 from trawl.readers.formats import Format, Limits, opened, short_reason, stem_title
-from trawl.readers.sounds import MAX_SAMPLE_RATE_HZ, SoundFileRecording
+from trawl.readers.sounds import MAX_SAMPLE_RATE_HZ, SoundFileRecording, mixed_down
 from trawl.readers.tags import sound_tags
 from trawl.types import Reading
 
@@ -80,6 +80,22 @@ def sound_track(path: Path, *, checked: bool = True) -> tuple[CodedRecording, tu
     if tracks > 1:
         notices.append(f"one of its {tracks} sound tracks is indexed")
     return CodedRecording(path, rate_hz, frames), tuple(notices)
+
+
+def coded_blocks(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (sample rate, mono samples, float32 [n]) of the first sound track.
+
+    Raises `ReadError`.
+    """
+    with container_of(path) as container:
+        if not container.streams.audio:
+            raise ReadError("contains no audio")
+        first = next(container.decode(container.streams.audio[0]), None)
+        if first is None:
+            raise ReadError("contains no audio: zero samples")
+        rate_hz = int(first.sample_rate)
+    for block in _blocks(path, rate_hz):
+        yield rate_hz, mixed_down(block)
 
 
 def _blocks(path: Path, rate_hz: int) -> Iterator[NDArray[np.float32]]:

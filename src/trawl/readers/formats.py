@@ -102,7 +102,7 @@ def short_reason(error: Exception) -> str:
 
 def guarded(reader: Reader, path: Path, media_type: str, limits: Limits) -> Reading:
     """Run a reader. It raises `ReadError` and nothing else, also while its parts are read."""
-    with _as_read_error(media_type):
+    with as_read_error(media_type):
         reading = reader(path, limits)
         if limits.speech_model:
             reading = with_transcript(reading, limits.speech_model, limits.progress)
@@ -112,12 +112,13 @@ def guarded(reader: Reader, path: Path, media_type: str, limits: Limits) -> Read
 
 
 def _guarded_parts(parts: Iterable[Part], media_type: str) -> Iterator[Part]:
-    with _as_read_error(media_type):
+    with as_read_error(media_type):
         yield from parts
 
 
 @contextmanager
-def _as_read_error(media_type: str) -> Iterator[None]:
+def as_read_error(media_type: str) -> Iterator[None]:
+    """Make every exception in the `with` block a `ReadError`."""
     try:
         yield
     except ReadError:

@@ -25,7 +25,7 @@ from threading import Lock
 from typing import Any
 
 from trawl.errors import ReadError
-from trawl.readers.child import NEEDS_MEMORY, Request, resident_bytes
+from trawl.readers.child import NEEDS_MEMORY, Request, Task, resident_bytes
 from trawl.readers.formats import PageProgress, ignore_progress
 from trawl.types import Part, Reading, Sound
 
@@ -74,7 +74,13 @@ class ReaderPool:
         finally:
             self._give_back(process)
 
-    def _begun(self, request: Request) -> tuple[_Process, Reading]:
+    def run(self, task: Task) -> Any:
+        """Return the result of a function of a file. Raises `ReadError`."""
+        process, result = self._begun(task)
+        self._give_back(process)
+        return result
+
+    def _begun(self, request: Request | Task) -> tuple[_Process, Any]:
         process = self._take()
         while True:
             was_used = process.files > 0
@@ -206,8 +212,11 @@ class _Process:
             memory_bytes=self._memory_bytes,
         )
 
-    def begin(self, request: Request) -> Reading:
-        """Send a request, and return the reading. Raises `_EndedError` and `ReadError`."""
+    def begin(self, request: Request | Task) -> Any:
+        """Send a request, and return the reading or the result of the task.
+
+        Raises `_EndedError` and `ReadError`.
+        """
         self.is_ready = False
         self.files += 1
         self._progress, self._pages, self._used_bytes = request.limits.progress, 0, 0
@@ -220,8 +229,7 @@ class _Process:
         kind, *values = self._next()
         if kind == "whole":
             self.is_ready = True
-            whole: Reading = values[0]
-            return whole
+            return values[0]
         reading: Reading = self._expected("reading", kind, values)
         return replace(reading, parts=self._parts(reading.late_notices))
 

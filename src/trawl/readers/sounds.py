@@ -95,7 +95,7 @@ class SoundFileRecording:
         decoded = 0
         for stream in self.streams:
             for block in self._decoded(stream):
-                mono = _mono(block[: self.frames - decoded])
+                mono = mixed_down(block[: self.frames - decoded])
                 if not np.isfinite(mono).all():
                     bad = decoded + int(np.flatnonzero(~np.isfinite(mono))[0])
                     raise ReadError(
@@ -168,7 +168,18 @@ def _levels(path: Path, streams: Sequence[Stream]) -> tuple[float, bool]:
     return (1 / peak if peak > 1 else 1.0), silent
 
 
-def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
+def sound_blocks(path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (sample rate, mono samples, float32 [n]) up to the end. Raises `ReadError`."""
+    with opened(path) as file:
+        streams, _ = find_streams(file)
+    for stream in streams:
+        with _decoder(path, stream) as sound:
+            rate_hz = int(sound.samplerate)
+        for block in _decoded_blocks(path, stream):
+            yield rate_hz, mixed_down(block)
+
+
+def mixed_down(block: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mix float32 [n, channels] down to [n].
 
     The mean of the channels, or a loud channel if they cancel each other (one is inverted).

@@ -98,7 +98,7 @@ def read_video(path: Path, limits: Limits, *, media_type: str) -> Reading:
     shots = find_shots(path)
 
     def parts() -> Iterator[Part]:
-        yield from _pictures(path, shots)
+        yield from pictures_of(path, shots)
         if recording is not None:
             yield recording
 
@@ -156,7 +156,7 @@ def _scan(path: Path) -> tuple[bool, float]:
     return keys * _KEYFRAME_S >= end_s > 2 * _KEYFRAME_S, end_s
 
 
-def _pictures(path: Path, shots: Sequence[Shot]) -> Iterator[Picture]:
+def pictures_of(path: Path, shots: Sequence[Shot]) -> Iterator[Picture]:
     """Yield the frame in the middle of each shot."""
     with container_of(path) as container:
         stream = _video_stream(container)

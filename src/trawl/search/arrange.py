@@ -276,12 +276,15 @@ def _hit(
         metadata=chunk.metadata,
         evidence=item.evidence,
         detail=chunk.detail,
-        moments=tuple(
-            Moment(chunks[one.row].chunk_id, one.score, chunks[one.row].span) for one in moments
-        ),
+        moments=tuple(_moment(one.score, chunks[one.row], text, options) for one in moments),
         label=chunk.label,
         links=chunk.links,
     )
+
+
+def _moment(score: float, chunk: StoredChunk, text: str, options: SearchOptions) -> Moment:
+    words = snippet(chunk.text, text, options.fuzzy)
+    return Moment(chunk.chunk_id, score, chunk.span, chunk.modality, words, chunk.label)
 
 
 def count_facets(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> tuple[Facet, ...]:

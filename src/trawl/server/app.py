@@ -28,7 +28,7 @@ from trawl.server.middleware import (
 )
 from trawl.server.parameters import known_parameters
 from trawl.server.proxy import Forwarding, Proxies
-from trawl.server.routes import documents, jobs, operation, search
+from trawl.server.routes import documents, jobs, operation, search, views
 from trawl.server.service import Service
 from trawl.server.uploads import UploadStore
 from trawl.settings import Settings
@@ -79,6 +79,8 @@ _CORS_RESPONSE = [
 ]
 _SEARCHES = ("/search", "/v1/search")
 _MEASURE_S = 5.0
+# What a page of results shows besides: thumbnails, and views, whose work has bounds of its own.
+_SHOWN = ("/thumbnail", "/page", "/picture", "/peaks")
 _EXEMPT = ("/health", "/docs", "/openapi.json", "/metrics", "/v1/jobs/", "/ui/")
 
 
@@ -88,8 +90,8 @@ def _cost(method: str, path: str) -> int:
 
 
 def _exempt(path: str) -> bool:
-    """Return whether the rate limit ignores a path: probes, pages, thumbnails, jobs."""
-    return path.startswith(_EXEMPT) or path in page.ADDRESSES or path.endswith("/thumbnail")
+    """Return whether the rate limit ignores a path: probes, pages, thumbnails, views, jobs."""
+    return path.startswith(_EXEMPT) or path in page.ADDRESSES or path.endswith(_SHOWN)
 
 
 def create_app(
@@ -138,7 +140,7 @@ def create_app(
     errors.install(app, library.path, metrics.rejected)
     openapi.install(app, has_keys=bool(settings.api_keys))
     page.install(app)
-    for routes in (search, documents, jobs):
+    for routes in (search, documents, views, jobs):
         app.include_router(routes.router, dependencies=[known_parameters])
     app.include_router(operation.router)
     return app

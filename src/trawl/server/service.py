@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from fastapi import Depends, Request
 from trawl.errors import TrawlError
 from trawl.library import Library
 from trawl.search import QueryPart, SearchOptions
-from trawl.server.cache import Outcome, cache_key, response_cache
+from trawl.server.cache import MemoryStore, Outcome, ResponseCache, cache_key, response_cache
 from trawl.server.job_process import Ingester, Progress
 from trawl.server.limits import T, WorkPool
 from trawl.server.metrics import Metrics
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 _CHANGES_WAITING = 16
 _STATUS_S = 1.0
+# Views are drawn in processes, which should not take the processors from searches.
+_VIEW_THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))
+_VIEWS_WAITING = 64
+_VIEW_WAIT_S = 10.0
+_VIEWS_CACHED, _VIEW_CACHE_BYTES, _VIEW_CACHE_S = 1_000, 64 * 2**20, 3600.0
 # A file that is being added when the server stops has this long to finish.
 _GRACE_S = 5.0
 
@@ -118,6 +124,8 @@ class Service:
             "search", settings.search_threads, settings.search_queue, settings.search_wait_s
         )
         self.cache = response_cache(settings, self.metrics)
+        self.viewing = WorkPool("view", _VIEW_THREADS, _VIEWS_WAITING, _VIEW_WAIT_S)
+        self.views = ResponseCache(MemoryStore(_VIEWS_CACHED, _VIEW_CACHE_BYTES, _VIEW_CACHE_S))
         self.readiness: Readiness = "starting"
         self.stopping = False
         self.unfinished = False
@@ -140,6 +148,8 @@ class Service:
         """Release threads and connections."""
         self.pool.close()
         self._changing.close()
+        self.viewing.close()
+        await self.views.close()
         await self.cache.close()
 
     @property
@@ -269,7 +279,7 @@ class Service:
     async def measure(self) -> None:
         """Update the gauges."""
         metrics = self.metrics
-        for pool in (self.pool, self._changing):
+        for pool in (self.pool, self._changing, self.viewing):
             metrics.waiting.labels(pool.name).set(pool.waiting)
             metrics.running.labels(pool.name).set(pool.running)
         metrics.cache_entries.set(len(self.cache))

@@ -15,6 +15,7 @@ from trawl.wire.documents import (
     JobOut,
     JobReport,
     JobState,
+    PeaksOut,
     SpaceOut,
     Stats,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "JobOut",
     "JobReport",
     "JobState",
+    "PeaksOut",
     "PlaceOut",
     "Result",
     "SearchResponse",

@@ -13,6 +13,7 @@ from trawl.wire.search import LinkOut, PlaceOut, SpanOut
 from trawl.wire.values import file_name, media_url, thumbnail_url, without_paths
 
 if TYPE_CHECKING:
+    from trawl.library import Peaks
     from trawl.store import DocumentRow
     from trawl.types import Status
 
@@ -141,6 +142,23 @@ class DocumentWithChunks(DocumentOut):
         default=[], description="The other documents with the same content."
     )
     gone: bool = Field(default=False, description="Whether the file is missing by now.")
+
+
+class PeaksOut(BaseModel):
+    """The loudness of a recording, to draw its waveform."""
+
+    peaks: list[float] = Field(
+        description="The highest samples of equal stretches, 0 to 1.", examples=[[0.02, 0.4, 0.31]]
+    )
+    duration_s: float = Field(description="Seconds that the values cover.", examples=[12.5])
+    complete: bool = Field(
+        description="Whether that is the whole recording; a very long one is cut."
+    )
+
+    @classmethod
+    def from_peaks(cls, peaks: Peaks) -> PeaksOut:
+        """Return the loudness as JSON has it."""
+        return cls(peaks=list(peaks.values), duration_s=peaks.duration_s, complete=peaks.complete)
 
 
 class SpaceOut(BaseModel):

@@ -105,6 +105,15 @@ class MomentOut(BaseModel):
     id: str = Field(description="The chunk's id.", examples=[f"{_DOCUMENT_ID}:3"])
     score: float = Field(examples=[0.41])
     span: SpanOut
+    modality: Modality = "text"
+    snippet: str = Field("", description="As that of a result: escaped HTML.")
+    label: str = Field("", description="As that of a result.", examples=["Figure 2"])
+
+    def moment(self) -> Moment:
+        """Return the moment."""
+        return Moment(
+            self.id, self.score, self.span.span(), self.modality, self.snippet, self.label
+        )
 
 
 class PlaceOut(BaseModel):
@@ -209,7 +218,7 @@ class Result(BaseModel):
             metadata=self.metadata,
             evidence=tuple(Evidence(**one.model_dump()) for one in self.evidence),
             detail=self.detail,
-            moments=tuple(Moment(one.id, one.score, one.span.span()) for one in self.moments),
+            moments=tuple(one.moment() for one in self.moments),
             places=tuple(one.place() for one in self.places),
             gone=self.gone,
             label=self.label,
@@ -349,7 +358,15 @@ def _result_fields(hit: Hit, root_path: str) -> dict[str, Any]:
         ],
         "gone": hit.gone,
         "moments": [
-            {"id": one.chunk_id, "score": one.score, "span": one.span} for one in hit.moments
+            {
+                "id": one.chunk_id,
+                "score": one.score,
+                "span": one.span,
+                "modality": one.modality,
+                "snippet": one.snippet,
+                "label": one.label,
+            }
+            for one in hit.moments
         ],
         "label": hit.label,
         "duplicate_of": hit.duplicate_of,
