@@ -197,6 +197,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level the server logs. No level logs queries."
     )
+    development: bool = Field(
+        False, description="Serve pages for developers of the page: `/ui/tokens`."
+    )
     otlp_endpoint: str | None = Field(
         None,
         pattern="^https?://",

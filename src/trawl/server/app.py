@@ -139,7 +139,7 @@ def create_app(
     _add_middleware(app, settings, metrics, tracing, count, service.pool)
     errors.install(app, library.path, metrics.rejected)
     openapi.install(app, has_keys=bool(settings.api_keys))
-    page.install(app)
+    page.install(app, development=settings.development)
     for routes in (search, documents, views, jobs):
         app.include_router(routes.router, dependencies=[known_parameters])
     app.include_router(operation.router)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import re
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -40,8 +41,11 @@ _POLICY = "; ".join(
 )
 
 
-def install(app: FastAPI) -> None:
-    """Serve the page and its files. They need no key: the page asks for one."""
+def install(app: FastAPI, *, development: bool = False) -> None:
+    """Serve the page and its files. They need no key: the page asks for one.
+
+    `development` adds `/ui/tokens`, which shows the design tokens.
+    """
     folder = files("trawl") / "web"
     assets = {
         f"{part}{one.name}": one.read_bytes()
@@ -50,8 +54,23 @@ def install(app: FastAPI) -> None:
         if _NAME.fullmatch(one.name)
     }
     version = _version(folder, assets)
-    template = (folder / "index.html").read_text("utf-8")
+    add = partial(_add_page, app, version)
+    for address in ADDRESSES:
+        add(address, (folder / "index.html").read_text("utf-8"))
+    if development:
+        add("/ui/tokens", (folder / "tokens.html").read_text("utf-8"))
 
+    @app.get("/ui/{of}/{name:path}", include_in_schema=False)
+    async def asset(of: str, name: str) -> Response:
+        """Return a file of the page. A page that is still open may have an earlier version."""
+        if name not in assets:
+            raise HTTPException(404)
+        cached = _CACHED if of == version else _UNCACHED
+        media_type = _TYPES[name[name.rindex(".") :]]
+        return Response(assets[name], media_type=media_type, headers={"Cache-Control": cached})
+
+
+def _add_page(app: FastAPI, version: str, address: str, template: str) -> None:
     async def page(request: Request) -> Response:
         """Return the page."""
         base = html.escape(f"{root_path(request)}/ui/{version}")
@@ -65,19 +84,7 @@ def install(app: FastAPI) -> None:
             return Response(status_code=304, headers=headers)
         return Response(body, media_type="text/html", headers=headers)
 
-    for address in ADDRESSES:
-        app.add_api_route(address, page, methods=["GET"], include_in_schema=False)
-
-    @app.get("/ui/{version}/{name:path}", include_in_schema=False)
-    async def asset(version: str, name: str) -> Response:
-        """Return a file of the page. A page that is still open may have an earlier version."""
-        if name not in assets:
-            raise HTTPException(404)
-        cached = _CACHED if version == current else _UNCACHED
-        media_type = _TYPES[name[name.rindex(".") :]]
-        return Response(assets[name], media_type=media_type, headers={"Cache-Control": cached})
-
-    current = version
+    app.add_api_route(address, page, methods=["GET"], include_in_schema=False)
 
 
 def _version(folder: Traversable, assets: dict[str, bytes]) -> str:

@@ -22,8 +22,18 @@ export function Filters({ question }) {
   const ones = question.where.map((one, at) => [one, () => go(without(at))]);
   if (question.map) ones.push(["region of the map", () => go({ ...question, map: "", show: "" })]);
   return ones.length > 0 && html`<ul class="filters" aria-label="Filters">${ones.map(([one, remove]) => html`
-    <li class="chip" key=${one}><span class="name">${one}</span>
-      <button type="button" class="remove" aria-label=${`Remove the filter ${one}`} onClick=${remove}><${Icon} name="close" /></button></li>`)}</ul>`;
+    <li class="chip" key=${one}><span class="name">${spoken(one)}</span>
+      <button type="button" class="remove" aria-label=${`Remove the filter ${spoken(one)}`} onClick=${remove}><${Icon} name="close" /></button></li>`)}</ul>`;
+}
+
+// A filter in words: "topic: physics", "year from 2010 to 2012". Others are shown as they are written.
+function spoken(filter) {
+  const equal = /^"?([^"=<>']+?)"? = (?:'((?:[^']|'')*)'|([^' ]+))$/.exec(filter);
+  if (equal) return `${equal[1]}: ${equal[2]?.replaceAll("''", "'") ?? equal[3]}`;
+  const range = /^"?([^"=<>']+?)"? >= '?([^' ]+)'? and \S+ <= '?([^' ]+)'?$/.exec(filter);
+  if (range) return `${range[1]} from ${range[2]} to ${range[3]}`;
+  const bound = /^"?([^"=<>']+?)"? ([<>])= '?([^' ]+)'?$/.exec(filter);
+  return bound ? `${bound[1]} ${bound[2] === ">" ? "from" : "to"} ${bound[3]}` : filter;
 }
 
 // The columns whose values are counted: texts, and numbers and dates as ranges.
@@ -42,7 +52,9 @@ export function Narrow({ question, stats, facets }) {
       <option value="">best match</option>
       ${names.map((name) => [html`<option value=${name}>${name}, ascending</option>`, html`<option value=${`-${name}`}>${name}, descending</option>`])}
     </select></label>
-    ${open && html`<div id="facets">${names.map((name) => html`<${Facet} key=${name} name=${name} type=${columns[name]} counts=${facets?.find((one) => one.key === name)?.counts} add=${add} />`)}</div>`}
+    ${open && html`<div id="facets" aria-busy=${facets ? null : "true"}>
+      ${(facets ?? []).filter((one) => one.counts.length).map((one) => html`<${Facet} key=${one.key} name=${one.key} type=${columns[one.key]} counts=${one.counts} add=${add} />`)}
+      ${facets?.every((one) => !one.counts.length) && html`<p>These results have no metadata.</p>`}</div>`}
   </div>`;
 }
 
@@ -50,14 +62,16 @@ const isRange = (type) => /int|real|float|number|date|time/i.test(type);
 
 function Facet({ name, type, counts, add }) {
   return html`<section><h3>${name}</h3>
-    ${isRange(type) && html`<${Range} name=${name} type=${type} add=${add} />`}
-    <ul>${(counts ?? []).slice(0, MOST_VALUES).map((one) => html`<li key=${one.value}>
+    ${isRange(type) && counts.length > 1 && html`<${Range} name=${name} type=${type} counts=${counts} add=${add} />`}
+    <ul>${counts.slice(0, MOST_VALUES).map((one) => html`<li key=${one.value}>
       <button type="button" class="quiet" onClick=${() => add(`${column(name)} = ${literal(one.value)}`)}>${value(one.value)} <span class="count">${one.count}</span></button></li>`)}</ul>
   </section>`;
 }
 
-function Range({ name, type, add }) {
+// A range between two values. The least and the greatest of those counted are shown as examples.
+function Range({ name, type, counts, add }) {
   const isDate = /date|time/i.test(type);
+  const values = counts.map((one) => one.value).sort((one, other) => (one < other ? -1 : 1));
   const submit = (event) => {
     event.preventDefault();
     const { from, to } = Object.fromEntries(new FormData(event.target));
@@ -67,8 +81,9 @@ function Range({ name, type, add }) {
   };
   const kind = isDate ? "date" : "number";
   return html`<form class="range" onSubmit=${submit}>
-    <label>from <input name="from" type=${kind} step="any" /></label>
-    <label>to <input name="to" type=${kind} step="any" /></label>
+    <input name="from" type=${kind} step="any" placeholder=${values[0]} aria-label=${`${name} from`} />
+    <span aria-hidden="true">–</span>
+    <input name="to" type=${kind} step="any" placeholder=${values.at(-1)} aria-label=${`${name} to`} />
     <button type="submit">Apply</button>
   </form>`;
 }
