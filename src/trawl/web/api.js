@@ -65,7 +65,7 @@ export async function search(question, more = {}, signal) {
     form.append(`file${index}`, part.file, part.file.name || "pasted");
     return { file: `file${index}`, weight: part.weight };
   });
-  const query = { limit: 24, ...more };
+  const query = { limit: question.modality === "image" ? 60 : 24, ...more };
   if (question.q) query.q = question.q;
   if (parts.length) query.parts = parts;
   if (question.modality) query.modalities = [question.modality];

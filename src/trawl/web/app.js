@@ -8,7 +8,7 @@ import { Home } from "./home.js";
 import { install } from "./keyboard.js";
 import { facetKeys, Filters, Narrow, Tabs } from "./narrow.js";
 import { follow, go, Link } from "./navigation.js";
-import { Hits } from "./results.js";
+import { Further, Hits } from "./results.js";
 import { Refusal, Skeleton, State } from "./states.js";
 import { html, render, useEffect, useRef, useState } from "./vendor/preact.js";
 import { count, kindCount } from "./words.js";
@@ -72,12 +72,18 @@ function useAnswer(question, stats) {
       .then((answer) => setCounts(answer.facets), () => {});
     return () => stop.abort();
   }, [state.answer && state.name, columns]);
-  const more = async () => {
+  const [joining, join] = useState({});
+  const next = async () => {
     const page = await search(question, { cursor: state.answer.cursor });
     const joined = { ...page, facets: state.answer.facets, results: [...state.answer.results, ...page.results], no_good_match: state.answer.no_good_match };
     set({ name, answer: keep(name, joined) });
   };
-  return { ...state, facets, more, again: () => repeat((one) => one + 1) };
+  const more = () => {
+    join({ name, busy: true });
+    next().then(() => join({}), (failed) => join({ name, failed }));
+  };
+  const further = joining.name === name ? joining : {};
+  return { ...state, facets, more, further, again: () => repeat((one) => one + 1) };
 }
 
 function App() {
@@ -148,7 +154,6 @@ function View({ question, ...rest }) {
 
 function Results({ question, answered, fault }) {
   const { answer, problem, slow, busy, again } = answered;
-  const [failed, fail] = useState(null);
   if (question.lost) {
     return html`<${State} title="The picture or sound of this question is gone"><p>It was kept only while the page was open. Drop or paste it again.</p></${State}>`;
   }
@@ -156,15 +161,14 @@ function Results({ question, answered, fault }) {
   if (problem && !busy) return html`<${Refusal} problem=${problem} again=${again} />`;
   if (slow && busy) return html`<${Skeleton} grid=${question.modality === "image"} />`;
   if (!answer) return null;
-  const more = () => answered.more().then(() => fail(null), fail);
   const none = !answer.results.length;
   return html`
     ${answer.notices.map((text) => html`<p class="note" key=${text}>${text}</p>`)}
     ${none && html`<${State} title="Nothing found"><p>${answer.notices.length ? "See the notice above." : "No document fits this question. Use fewer or other words, or another kind of result."}</p></${State}>`}
-    ${!none && answer.no_good_match && html`<section class="nomatch"><h2>No good match</h2><p>Nothing in this library answers this better than chance. Below the line is what is nearest.</p></section><hr />`}
+    ${!none && answer.no_good_match && html`<section class="nomatch"><h2>No good match</h2><p>Nothing in this library answers this better than chance.</p></section><p class="line"><span>Nearest</span></p>`}
     <${Hits} hits=${answer.results} />
     ${answer.more > 0 && html`<p class="rest">${count(answer.more, "weaker result")} left out. <${Link} to=${{ ...question, all: true, show: "" }}>Show all</${Link}></p>`}
-    ${answer.cursor && !answer.more && html`<button type="button" class="next" onClick=${more}>${failed ? `${failed.message} Try again` : "More results"}</button>`}`;
+    ${answer.cursor && !answer.more && html`<${Further} more=${answered.more} ...${answered.further} />`}`;
 }
 
 // Search by a picture or a sound that is dropped on the page.

@@ -3,9 +3,10 @@
 import { column, literal, read } from "./address.js";
 import { get } from "./api.js";
 import { Icon } from "./icons.js";
-import { Player, Thumbnail, useSource } from "./media.js";
+import { Thumbnail, useSource } from "./media.js";
 import { leave, like, Link, Show } from "./navigation.js";
 import { FileLink } from "./results.js";
+import { Player } from "./sound.js";
 import { Refusal } from "./states.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 import { bytes, count, date, kindCount, paragraphs, place, ratio, value } from "./words.js";
@@ -80,7 +81,7 @@ function segment(part) {
 }
 
 function Medium({ part }) {
-  if (part.modality === "audio") return html`<${Player} url=${segment(part)} name=${part.title} />`;
+  if (part.modality === "audio") return html`<${Player} part=${part} />`;
   if (part.media_type.startsWith("video/")) return html`<${Video} part=${part} />`;
   return part.modality === "image" ? html`<${Large} part=${part} />` : null;
 }

@@ -16,20 +16,12 @@ export function useSource(url) {
   return [stale ? undefined : state.url, !stale && state.failed, () => set({ failed: true, of: url })];
 }
 
-// A picture that says so if it cannot be shown.
-export function Thumbnail({ url, text = "" }) {
+// A picture that says so if it cannot be shown, unless there is something to show `instead`.
+export function Thumbnail({ url, text = "", instead = null }) {
   const [from, failed, fail] = useSource(url);
+  if (failed && instead) return instead;
   if (failed) return html`<span class="missing">no preview</span>`;
   return html`<img src=${from} alt=${text} loading="lazy" decoding="async" onError=${fail} />`;
-}
-
-// A player that starts at the second which the address has.
-export function Player({ url, name }) {
-  const [from, failed, fail] = useSource(url);
-  if (failed) {
-    return html`<p class="note">This sound cannot be played here. Its file may be missing, or your browser may not know its format.</p>`;
-  }
-  return html`<audio controls preload="metadata" src=${from} aria-label=${`Play ${name}`} onError=${fail} onPlay=${alone}></audio>`;
 }
 
 // Pause every other player.
@@ -41,8 +33,10 @@ export function alone(event) {
 
 // Play or pause the first sound or video in an element.
 export function toggle(element) {
-  const player = element?.querySelector("audio, video");
-  if (!player) return false;
+  const button = element?.querySelector(".play");
+  if (button) button.click();
+  const player = element?.querySelector("video");
+  if (button || !player) return Boolean(button);
   if (player.paused) player.play();
   else player.pause();
   return true;

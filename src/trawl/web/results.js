@@ -1,55 +1,117 @@
-// Show hits: passages, a justified grid of pictures, and sounds.
+// Show hits: passages with their pages, a justified grid of pictures, and sounds.
 
 import { address, blob, key } from "./api.js";
 import { Icon } from "./icons.js";
-import { Player, Thumbnail } from "./media.js";
+import { Thumbnail } from "./media.js";
 import { like, Show } from "./navigation.js";
-import { html } from "./vendor/preact.js";
+import { Player } from "./sound.js";
+import { html, useEffect, useMemo, useRef } from "./vendor/preact.js";
 import { Why } from "./why.js";
 import { place, ratio, snippet, value } from "./words.js";
 
 const MOST_FACTS = 3;
+const MOST_PASSAGES = 3;
+const AHEAD = "1200px";
 
-// Hits in their order. Pictures that follow each other are a grid.
-export function Hits({ hits }) {
+// Return hits as cards: {hit, others} for a document's passages, or {pictures} that follow each
+// other. The other passages of a document are in the card of its best one.
+function grouped(hits) {
   const groups = [];
+  const byDocument = new Map();
   for (const hit of hits) {
     const last = groups.at(-1);
-    if (hit.modality === "image" && last?.[0].modality === "image") last.push(hit);
-    else groups.push([hit]);
+    const first = byDocument.get(hit.document_id);
+    if (hit.modality === "image" && last?.pictures) last.pictures.push(hit);
+    else if (hit.modality === "image") groups.push({ id: hit.id, pictures: [hit] });
+    else if (hit.modality === "text" && first) first.others.push(hit);
+    else {
+      groups.push({ id: hit.id, hit, others: [] });
+      if (hit.modality === "text") byDocument.set(hit.document_id, groups.at(-1));
+    }
   }
-  return groups.map((group) => (group.length > 1
-    ? html`<div class="grid" key=${group[0].id}>${group.map((hit) => html`<${Tile} key=${hit.id} hit=${hit} />`)}</div>`
-    : html`<${Row} key=${group[0].id} hit=${group[0]} />`));
+  return groups;
+}
+
+// Hits in their order. Elements of earlier pages are made once, since there may be a thousand.
+export function Hits({ hits }) {
+  const made = useRef(new Map());
+  return useMemo(() => {
+    const before = made.current;
+    made.current = new Map();
+    const once = (hit, make) => {
+      const element = before.get(hit) ?? make();
+      made.current.set(hit, element);
+      return element;
+    };
+    return grouped(hits).map(({ id, hit, others, pictures }) => {
+      if (!pictures) return html`<${Row} key=${id} hit=${hit} others=${others} />`;
+      if (pictures.length === 1) return once(pictures[0], () => html`<${Row} key=${id} hit=${pictures[0]} others=${[]} />`);
+      return html`<div class="grid" key=${id}>${pictures.map((one) => once(one, () => html`<${Tile} key=${one.id} hit=${one} />`))}</div>`;
+    });
+  }, [hits]);
+}
+
+// The button for the next page, which presses itself when it comes near.
+export function Further({ more, busy, failed }) {
+  const button = useRef();
+  const latest = useRef();
+  latest.current = () => !busy && !failed && more();
+  useEffect(() => {
+    const watcher = new IntersectionObserver((entries) => {
+      if (entries.some((one) => one.isIntersecting)) latest.current();
+    }, { rootMargin: AHEAD });
+    watcher.observe(button.current);
+    return () => watcher.disconnect();
+  }, [more]);
+  return html`<button type="button" class="next" ref=${button} disabled=${busy} onClick=${more}>${failed ? `${failed.message} Try again` : busy ? "Loading more results" : "More results"}</button>`;
 }
 
 const label = (hit) => [hit.label, hit.text_preview || hit.title].filter(Boolean).join(": ");
-const where = (hit) => (hit.gone ? `${hit.source} (file is missing)` : hit.source);
+const where = (hit) => hit.source;
+const Gone = ({ hit }) => hit.gone && html`<p class="gone">The file is missing on the server by now.</p>`;
 
 function Tile({ hit }) {
   return html`<article class="hit tile" data-id=${hit.id} style=${{ "--ratio": ratio(hit.detail) }}>
     <${Show} id=${hit.id} class="open" aria-label=${label(hit)}>
-      <span class="frame"><${Thumbnail} url=${hit.thumbnail_url} /></span>
+      <span class="frame"><${Thumbnail} url=${hit.thumbnail_url} /><${Second} span=${hit.span} /></span>
     </${Show}>
     <p class="caption">${hit.label && !hit.text_preview?.startsWith(hit.label) && html`<b>${hit.label} </b>`}${hit.snippet ? snippet(hit.snippet) : hit.title}</p>
     <p class="where">${[where(hit), place({ ...hit, label: "" })].filter(Boolean).join(" · ")}</p>
+    <${Gone} hit=${hit} />
+    <${Same} hit=${hit} />
     <${More} hit=${hit} />
   </article>`;
 }
 
-function Row({ hit }) {
+// The second of a shot of a video, on its picture.
+const Second = ({ span }) => span.start_s !== null && span.start_s !== undefined
+  && html`<span class="second"><${Icon} name="play" /></span>`;
+
+const isPdf = (hit) => /\.pdf$/i.test(hit.source);
+
+function Side({ hit }) {
+  const icon = html`<${Icon} name=${hit.modality} />`;
+  const url = hit.modality === "image" ? hit.thumbnail_url : address(`v1/chunks/${hit.id}/page?width=240`);
+  if (hit.modality !== "image" && !(hit.span.page && isPdf(hit))) return html`<span class="side">${icon}</span>`;
+  return html`<${Show} id=${hit.id} class="side" tabindex="-1" aria-hidden="true"><${Thumbnail} url=${url} instead=${icon} /><${Second} span=${hit.modality === "image" ? hit.span : {}} /></${Show}>`;
+}
+
+function Row({ hit, others }) {
   const at = place(hit);
-  return html`<article class=${`hit row ${hit.modality}`} data-id=${hit.id}>
-    ${hit.modality === "image"
-      ? html`<${Show} id=${hit.id} class="side" tabindex="-1" aria-hidden="true"><${Thumbnail} url=${hit.thumbnail_url} /></${Show}>`
-      : html`<span class="side"><${Icon} name=${hit.modality} /></span>`}
+  const paged = hit.modality === "text" && hit.span.page && isPdf(hit);
+  const sounds = hit.modality === "audio" ? hit.moments.filter((one) => one.modality === "audio") : [];
+  return html`<article class=${`hit row ${hit.modality}${paged ? " paged" : ""}`} data-id=${hit.id}>
+    <${Side} hit=${hit} />
     <div class="body">
       <h2><${Show} id=${hit.id} class="open">${hit.title || hit.source}</${Show}></h2>
       ${at && html`<p class="place">${at}</p>`}
       ${hit.snippet && html`<p class="snippet">${snippet(hit.snippet)}</p>`}
-      ${hit.modality === "audio" && html`<${Player} url=${hit.media_url} name=${hit.title || hit.source} />`}
+      ${hit.modality === "audio" && html`<${Player} part=${hit} moments=${sounds} />`}
+      <${Passages} hit=${hit} others=${others} />
       <${Links} hit=${hit} />
+      <${Gone} hit=${hit} />
       <p class="where">${[where(hit), ...facts(hit.metadata)].join(" · ")}</p>
+      <${Same} hit=${hit} />
       <${More} hit=${hit} />
     </div>
   </article>`;
@@ -58,26 +120,42 @@ function Row({ hit }) {
 const facts = (metadata) =>
   Object.values(metadata).filter((one) => value(one) && value(one).length < 40).slice(0, MOST_FACTS).map(value);
 
-const unique = (ones, name) => [...new Map(ones.map((one) => [name(one), one])).values()].slice(0, 6);
+const unique = (ones, name) => [...new Map(ones.map((one) => [name(one), one])).values()];
+
+// The other matching passages and pictures of a hit's document, with their places.
+function Passages({ hit, others }) {
+  const moments = hit.modality === "audio" ? hit.moments.filter((one) => one.modality !== "audio") : hit.moments;
+  const found = unique([...others, ...moments], (one) => one.id).filter((one) => one.id !== hit.id);
+  if (!found.length) return null;
+  const named = (one) => place(one) || { text: "passage", image: "picture", audio: "sound" }[one.modality];
+  const [shown, rest] = [found.slice(0, MOST_PASSAGES), found.slice(MOST_PASSAGES)];
+  return html`<ul class="passages" aria-label="More of this document">${shown.map((one) => html`<li key=${one.id}>
+      <${Show} id=${one.id}>${named(one)}</${Show}> ${one.snippet && html`<span>${snippet(one.snippet)}</span>`}</li>`)}
+    ${rest.length > 0 && html`<li>${rest.map((one, at) => [at ? " · " : "", html`<${Show} id=${one.id}>${named(one)}</${Show}>`])}</li>`}</ul>`;
+}
 
 function Links({ hit }) {
-  const line = (text, ones) => ones.length > 0 && html`<p class="links">${text} ${ones.map(([id, name]) =>
-    html`<${Show} key=${id} id=${id}>${name}</${Show}>`)}</p>`;
-  const linked = (kind) => unique(hit.links.filter((one) => one.kind === kind), (one) => one.label)
-    .map((one) => [one.id, one.label || "passage"]);
-  const here = place({ ...hit, label: "" });
-  const also = unique(hit.moments.map((one) => [one.id, place({ ...one, label: "" })]), (one) => one[1])
-    .filter(([, name]) => name && name !== here);
-  const copies = (hit.places ?? []).map((one) => one.source);
-  return html`${line("Cites", linked("cites"))}${line("Cited on", linked("cited_by"))}${line("Also", also)}
-    ${copies.length > 0 && html`<p class="where">Same content: ${copies.slice(0, 5).join(", ")}</p>`}`;
+  const line = (text, kind) => {
+    const ones = unique(hit.links.filter((one) => one.kind === kind), (one) => one.label).slice(0, 6);
+    return ones.length > 0 && html`<p class="links">${text} ${ones.map((one) => html`<${Show} key=${one.id} id=${one.id}>${one.label || "passage"}</${Show}>`)}</p>`;
+  };
+  return html`${line("Cites", "cites")}${line("Cited on", "cited_by")}`;
+}
+
+// Copies, and what nearly repeats a hit or is repeated by it.
+function Same({ hit }) {
+  const copies = (hit.places ?? []).map((one) => one.source).slice(0, 5);
+  const near = (hit.duplicates ?? []).slice(0, 5);
+  return html`${copies.length > 0 && html`<p class="where">Same content: ${copies.join(", ")}</p>`}
+    ${near.length > 0 && html`<p class="where">Nearly the same: ${near.map((one, at) => [at ? ", " : "", html`<${Show} id=${one.id}>${one.source}</${Show}>`])}</p>`}
+    ${hit.duplicate_of && html`<p class="where">Nearly the same as <${Show} id=${hit.duplicate_of}>a result above</${Show}></p>`}`;
 }
 
 function More({ hit }) {
   return html`<div class="more">
-    <button type="button" class="quiet" onClick=${() => like(hit.id)}>More like this</button>
-    ${hit.span.page && /\.pdf$/i.test(hit.source) && html`<${FileLink} id=${hit.id} name=${hit.source} page=${hit.span.page} class="quiet">Open page ${hit.span.page}</${FileLink}>`}
     <${Why} hit=${hit} />
+    <button type="button" class="quiet" onClick=${() => like(hit.id)}>More like this</button>
+    ${hit.span.page && isPdf(hit) && html`<${FileLink} id=${hit.id} name=${hit.source} page=${hit.span.page} class="quiet">Open page ${hit.span.page}</${FileLink}>`}
   </div>`;
 }
 

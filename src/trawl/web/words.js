@@ -94,6 +94,26 @@ export function reasons(hit) {
   return [["Place", `${nth(hit.rank)}, with ${Math.round(hit.score * 100)} % chance of a good match`], ...found];
 }
 
+const NAMES = { bm25: "words", text: "meaning", image: "picture", audio: "sound" };
+
+// Return why a hit has its place in a few words: "picture: far above this library's background;
+// caption matches “muon”".
+export function gist(hit) {
+  const marked = [...(hit.snippet ?? "").matchAll(/<mark>(.*?)<\/mark>/g)].map((one) => unescape(one[1]).toLowerCase());
+  const found = [...new Set(marked)].slice(0, 4).map((one) => `“${one}”`).join(", ");
+  const what = hit.modality === "text" ? "passage" : "caption";
+  const strong = hit.evidence.filter((one) => one.calibrated >= 0.5);
+  const said = (strong.length ? strong : hit.evidence.slice(0, 1)).toSorted((a, b) => b.calibrated - a.calibrated).map((one) => {
+    const kind = one.source.split(".").pop();
+    if (kind === "rerank") return `read again: ${Math.round(one.similarity * 100)} % likely`;
+    if (kind === "bm25") return found ? `${what} matches ${found}` : "title or metadata match the words";
+    if (kind === "text" && hit.modality !== "text") return `its caption: ${strength(one.calibrated)}`;
+    return `${NAMES[kind] ?? kind}: ${strength(one.calibrated)}`;
+  });
+  const text = [...new Set(said)].slice(0, 2).join("; ");
+  return text && text[0].toUpperCase() + text.slice(1);
+}
+
 // Return the width of a picture divided by its height, kept within what a grid can show.
 export function ratio(detail) {
   const size = /(\d[\d,]*) × (\d[\d,]*)/.exec(detail ?? "");
