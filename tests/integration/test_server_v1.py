@@ -259,6 +259,23 @@ def test_stats(client: TestClient, library: Library) -> None:
     assert stats["columns"]["year"] == "integer"
     assert stats["spaces"][0]["name"] == "mini"
     assert stats["version"] == library.version
+    assert stats["size_bytes"] == library.size_bytes() > 10_000
+    assert stats["unindexed"] >= 0
+
+
+def test_skipped_files_are_listed_with_reasons(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "kaon.txt").write_text("The kaon has a strange quark.", "utf-8")
+    for name in ("old.doc", "data.parquet"):
+        (folder / name).write_bytes(b"\0\1\2")
+    with Library(tmp_path / "lib", create=True) as library:
+        library.add(folder)
+        with TestClient(create_app(library)) as client:
+            found = client.get("/v1/skipped").json()
+            assert {one["source"] for one in found["files"]} == {"old.doc", "data.parquet"}
+            assert any(".docx" in one["reason"] for one in found["files"])
+            assert client.get("/v1/skipped", params={"limit": 1}).json()["total"] == 2
 
 
 def test_a_removed_document_is_gone_at_once(tmp_path: Path) -> None:

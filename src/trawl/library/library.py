@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -351,6 +353,15 @@ class Library(Writing):
         Files that are gone or can be read by now are left out. At most 10,000 are recorded.
         """
         return read_skipped(self.path)
+
+    def size_bytes(self) -> int:
+        """Return the size of the library's directory, with its uploads."""
+        sizes = []
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with suppress(OSError):  # removed meanwhile
+                    sizes.append(Path(folder, name).stat().st_size)
+        return sum(sizes)
 
     # --- versions ----------------------------------------------------------------------
 

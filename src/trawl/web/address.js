@@ -12,7 +12,7 @@ function part(text) {
 }
 
 // Return the question of an address: {q, parts: [{like | file, name, weight}], modality, where,
-// sort, all, show, view, lost}. `where` has filters, `lost` is set if a file is gone.
+// sort, all, show, view, map, list, lost}. `where` has filters, `lost` is set if a file is gone.
 export function read(search = location.search) {
   const given = new URLSearchParams(search);
   const parts = given.getAll("like").filter(Boolean).map((text) => {
@@ -29,14 +29,15 @@ export function read(search = location.search) {
     q: given.get("q") ?? "", parts, lost,
     modality: given.get("m") ?? "", where: given.getAll("where"), sort: given.get("sort") ?? "",
     all: given.has("all"), show: given.get("show") ?? "", view: given.get("view") ?? "",
-    map: given.get("map") ?? "",
+    map: given.get("map") ?? "", list: given.get("list") ?? "",
   };
 }
 
 // Return the address of a question.
-export function write({ q = "", parts = [], modality = "", where = [], sort = "", all = false, show = "", view = "", map = "" }) {
+export function write({ q = "", parts = [], modality = "", where = [], sort = "", all = false, show = "", view = "", map = "", list = "" }) {
   const made = new URLSearchParams();
   if (view) made.set("view", view);
+  if (list) made.set("list", list);
   if (q) made.set("q", q);
   for (const one of parts) {
     const size = Math.abs(one.weight);

@@ -22,12 +22,13 @@ export function keepKey(value) {
 }
 
 export const address = (path) => new URL(path.replace(/^\//, ""), BASE).href;
-const headers = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
+// Return the headers that carry the key.
+export const keyed = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
 
 async function answer(url, options = {}) {
   let response;
   try {
-    response = await fetch(url, { ...options, headers: { ...options.headers, ...headers() } });
+    response = await fetch(url, { ...options, headers: { ...options.headers, ...keyed() } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0);
@@ -75,6 +76,24 @@ export async function search(question, more = {}, signal) {
   if (!question.parts.some((part) => part.file)) return send("POST", "v1/search", query, signal);
   form.append("query", JSON.stringify(query));
   return send("POST", "v1/search", form, signal);
+}
+
+// Call `take` with the data of each server-sent event, until the stream ends. `EventSource` cannot
+// send a key.
+export async function follow(path, take) {
+  const response = await answer(address(path), { headers: { Accept: "text/event-stream" } });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split(/\r?\n\r?\n/);
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const data = block.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trim());
+      if (data.length) take(JSON.parse(data.join("\n")));
+    }
+  }
 }
 
 // Return whether the server answers at all.

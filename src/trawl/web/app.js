@@ -1,10 +1,12 @@
 // The page: a question, and the view below it.
 
+import { addFiles, Adding, dropped } from "./adding.js";
 import { isEmpty, isMedia, partOf, read, same } from "./address.js";
 import { get, search } from "./api.js";
 import { Ask, Help } from "./ask.js";
 import { Detail } from "./detail.js";
 import { Home } from "./home.js";
+import { Icon } from "./icons.js";
 import { install } from "./keyboard.js";
 import { facetKeys, Filters, Narrow, Tabs } from "./narrow.js";
 import { follow, go, Link } from "./navigation.js";
@@ -128,10 +130,12 @@ function App() {
           : html`<${Results} question=${question} answered=${answered} fault=${fault} />`}
     </main>
     ${question.show && html`<${Detail} id=${question.show} />`}
-    <${Drop} question=${question} say=${say} />`;
+    <${Drop} question=${question} say=${say} />
+    <${Adding} refresh=${refresh} />`;
 }
 
 function summary(question, { answer, busy }, stats) {
+  if (question.view === "library") return "";
   if (isEmpty(question)) {
     if (!stats?.documents) return "";
     const kinds = ["text", "image", "audio"].filter((kind) => stats.chunks[kind]).map((kind) => kindCount(kind, stats.chunks[kind]));
@@ -171,28 +175,40 @@ function Results({ question, answered, fault }) {
     ${answer.cursor && !answer.more && html`<${Further} more=${answered.more} ...${answered.further} />`}`;
 }
 
-// Search by a picture or a sound that is dropped on the page.
+// What is dropped on the page is searched by or added. A drop beside both targets searches by
+// pictures and sounds, and adds other files.
 function Drop({ question, say }) {
-  const [over, set] = useState(0);
-  const latest = useRef(question);
-  latest.current = question;
+  const [over, set] = useState(null);
+  const latest = useRef();
+  latest.current = { question, say };
   useEffect(() => {
-    const enter = (event) => { if ([...event.dataTransfer.types].includes("Files")) set((one) => one + 1); };
-    const away = () => set((one) => Math.max(0, one - 1));
+    let depth = 0;
+    const enter = (event) => {
+      if (![...event.dataTransfer.types].includes("Files")) return;
+      depth += 1;
+      set({ media: [...event.dataTransfer.items].some((one) => /^(image|audio)\//.test(one.type) || !one.type) });
+    };
+    const away = () => { depth = Math.max(0, depth - 1); if (!depth) set(null); };
     const stay = (event) => event.preventDefault();
-    const drop = (event) => {
+    const drop = async (event) => {
       event.preventDefault();
-      set(0);
-      const files = [...event.dataTransfer.files];
-      const parts = files.filter(isMedia).map(partOf);
-      const refused = files.filter((one) => !isMedia(one)).map((one) => one.name);
-      if (parts.length) go({ ...latest.current, parts: [...latest.current.parts, ...parts], show: "", view: "" });
-      if (refused.length) say(`${refused.join(", ")}: a question takes pictures and sounds.`);
+      depth = 0;
+      set(null);
+      const target = event.target.closest?.("[data-drop]")?.dataset.drop;
+      const files = await dropped(event.dataTransfer);
+      const parts = target === "add" ? [] : files.filter(isMedia);
+      const others = files.filter((one) => !parts.includes(one));
+      const { question: now } = latest.current;
+      if (parts.length) go({ ...now, parts: [...now.parts, ...parts.map(partOf)], show: "", view: "" });
+      if (others.length && target === "search") latest.current.say(`${others.map((one) => one.name).join(", ")}: a question takes pictures and sounds.`);
+      else if (others.length) void addFiles(others);
     };
     const events = { dragenter: enter, dragleave: away, dragover: stay, drop };
     for (const [name, one] of Object.entries(events)) document.addEventListener(name, one);
   }, []);
-  return over > 0 && html`<div id="drop"><p>Drop a picture or a sound to search by it</p></div>`;
+  return over && html`<div id="drop">
+    ${over.media && html`<p data-drop="search"><${Icon} name="search" />Search by it</p>`}
+    <p data-drop="add"><${Icon} name="add" />Add to the library</p></div>`;
 }
 
 render(html`<${App} />`, document.getElementById("app"));

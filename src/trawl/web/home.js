@@ -1,9 +1,10 @@
 // The page without a question: example questions and the newest documents.
 
+import { AddButton } from "./adding.js";
 import { address, get } from "./api.js";
 import { Icon } from "./icons.js";
 import { Thumbnail } from "./media.js";
-import { go, Link, Show } from "./navigation.js";
+import { Link, Show } from "./navigation.js";
 import { Refusal, State } from "./states.js";
 import { html, useEffect, useState } from "./vendor/preact.js";
 
@@ -36,7 +37,7 @@ export function Home({ refresh }) {
   if (state.problem) return html`<${Refusal} problem=${state.problem} again=${again} />`;
   if (state.loaded && !state.documents.length) {
     return html`<${State} title="This library is empty"><p>Drop files here, or add a folder with <code>trawl add FOLDER</code>.</p>
-      <button type="button" class="go" onClick=${() => go({ view: "library" })}>Add files</button></${State}>`;
+      <${AddButton} /></${State}>`;
   }
   const examples = state.documents.filter((one) => one.title && one.title.length < 60 && kindOf(one.media_type) !== "text").slice(0, 4);
   return html`

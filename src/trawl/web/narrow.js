@@ -60,7 +60,7 @@ export function Narrow({ question, stats, facets }) {
 
 const isRange = (type) => /int|real|float|number|date|time/i.test(type);
 
-function Facet({ name, type, counts, add }) {
+export function Facet({ name, type, counts, add }) {
   return html`<section><h3>${name}</h3>
     ${isRange(type) && counts.length > 1 && html`<${Range} name=${name} type=${type} counts=${counts} add=${add} />`}
     <ul>${counts.slice(0, MOST_VALUES).map((one) => html`<li key=${one.value}>

@@ -16,6 +16,8 @@ from trawl.wire.documents import (
     JobReport,
     JobState,
     PeaksOut,
+    SkippedFile,
+    SkippedFiles,
     SpaceOut,
     Stats,
 )
@@ -61,6 +63,8 @@ __all__ = [
     "PlaceOut",
     "Result",
     "SearchResponse",
+    "SkippedFile",
+    "SkippedFiles",
     "SpaceOut",
     "SpanOut",
     "Stats",

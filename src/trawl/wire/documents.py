@@ -188,9 +188,17 @@ class Stats(BaseModel):
         examples=[{"modality": "text", "year": "integer"}],
     )
     version: int = Field(description="Increases with every change.")
+    unindexed: int = Field(
+        0, description="Number of chunks that no index covers yet; searches scan them."
+    )
+    size_bytes: int | None = Field(
+        None, description="Size of the library's directory; the original files are not in it."
+    )
 
     @classmethod
-    def from_status(cls, status: Status, columns: Mapping[str, str]) -> Stats:
+    def from_status(
+        cls, status: Status, columns: Mapping[str, str], size_bytes: int | None = None
+    ) -> Stats:
         """Return a library's status as JSON has it."""
         return cls(
             documents=status.documents,
@@ -200,7 +208,23 @@ class Stats(BaseModel):
             spaces=status.spaces,  # type: ignore[arg-type]
             columns=dict(columns),
             version=status.version,
+            unindexed=status.unindexed_rows,
+            size_bytes=size_bytes,
         )
+
+
+class SkippedFile(BaseModel):
+    """A file of an added folder whose type is not read."""
+
+    source: str = Field(description="File name.", examples=["notes.doc"])
+    reason: str
+
+
+class SkippedFiles(BaseModel):
+    """The files of added folders that are skipped."""
+
+    files: list[SkippedFile]
+    total: int = Field(description="Number of skipped files, including those not listed.")
 
 
 class JobFile(BaseModel):

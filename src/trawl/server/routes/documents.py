@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
@@ -36,7 +37,11 @@ from trawl.wire import (
     FacetOut,
     Facets,
     PlaceOut,
+    SkippedFile,
+    SkippedFiles,
     Stats,
+    file_name,
+    without_paths,
 )
 
 router = APIRouter(tags=["Documents"])
@@ -238,7 +243,27 @@ async def stats(service: ServiceOf) -> Stats:
     """Return the number of documents and chunks, the filter columns, and the models."""
     status = await service.status()
     columns = await service.pool.run(service.library.columns)
-    return Stats.from_status(status, columns)
+    size = await anyio.to_thread.run_sync(service.library.size_bytes)
+    return Stats.from_status(status, columns, size)
+
+
+@router.get(
+    "/v1/skipped",
+    summary="List skipped files",
+    dependencies=[reads],
+    responses=documented(401, 403, 422, 429, 503),
+)
+async def skipped(
+    service: ServiceOf,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of files.")] = 100,
+) -> SkippedFiles:
+    """List the files of added folders whose type is not read, with the reasons."""
+    found = await anyio.to_thread.run_sync(service.library.skipped)
+    files = [
+        SkippedFile(source=file_name(one.uri), reason=without_paths(one.reason))
+        for one in found.files[:limit]
+    ]
+    return SkippedFiles(files=files, total=len(found.files) + found.unlisted)
 
 
 @router.get(
