@@ -71,6 +71,7 @@ export async function search(question, more = {}, signal) {
   if (parts.length) query.parts = parts;
   if (question.modality) query.modalities = [question.modality];
   if (question.all) query.all = true;
+  if (question.map) query.map = question.map;
   if (question.sort) query.sort = question.sort;
   if (question.where.length) query.where = question.where.map((one) => `(${one})`).join(" and ");
   if (!question.parts.some((part) => part.file)) return send("POST", "v1/search", query, signal);

@@ -1,6 +1,267 @@
-// The map of the library.
+// The map of the library: each part is a point, and parts that are alike are near each other.
 
-import { State } from "./states.js";
-import { html } from "./vendor/preact.js";
+import { same } from "./address.js";
+import { get } from "./api.js";
+import { Chart, inside } from "./chart.js";
+import { Thumbnail } from "./media.js";
+import { go, Show } from "./navigation.js";
+import { Refusal, State } from "./states.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
+import { count, kindCount, place } from "./words.js";
 
-export const MapView = () => html`<${State} title="No map yet" />`;
+const KINDS = ["text", "image", "audio"];
+const NAMES = { text: "Passages", image: "Pictures", audio: "Sounds" };
+const POLL_MS = 1500;
+const MOST_CORNERS = 60;
+const STEP_PX = 60;
+
+const LARGEST = 32767; // coordinates of the server are whole numbers up to it, and down to its negative
+
+// Return the points of the server's bytes: all x, then all y (int16), then all kinds (uint8).
+function decoded(buffer) {
+  const size = buffer.byteLength / 5;
+  const scaled = (from) => Float32Array.from(new Int16Array(buffer, from, size), (one) => (one + LARGEST) / (2 * LARGEST));
+  return { x: scaled(0), y: scaled(size * 2), kind: new Uint8Array(buffer, size * 4, size) };
+}
+
+function colour(name) {
+  const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  probe.fillRect(0, 0, 1, 1);
+  return [...probe.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+}
+
+const colours = () => ({
+  kinds: KINDS.map((kind) => colour(`--map-${kind}`)), ground: colour("--card"), line: colour("--accent").join(" "),
+});
+
+export function MapView({ question, answered, stats }) {
+  const [state, set] = useState({});
+  const load = async () => {
+    try {
+      const body = await get("v1/map");
+      set(body.state === "ready" ? { map: decoded(body) } : { waiting: body });
+    } catch (problem) {
+      set({ problem });
+    }
+  };
+  useEffect(() => void load(), [stats?.version]);
+  useEffect(() => {
+    if (!state.waiting) return undefined;
+    const timer = setTimeout(load, POLL_MS);
+    return () => clearTimeout(timer);
+  }, [state.waiting]);
+  const { map, waiting, problem } = state;
+  if (problem) return html`<${Refusal} problem=${problem} again=${load} />`;
+  if (waiting?.state === "empty") return html`<${State} title="There is nothing to draw yet"><p>A map needs at least three searchable parts. Add files first.</p></${State}>`;
+  if (!map) return html`<${State} title="The map is being computed"><p role="status">${waiting?.total ? `${count(waiting.total, "part")} are placed by what they are like. The map opens by itself.` : ""}</p></${State}>`;
+  return html`<${Drawn} key=${map.version} map=${map} question=${question} answered=${answered} />`;
+}
+
+// Return the hits of an answer as points of the map: [[index, hit]].
+function useLit(map, question, answered) {
+  const [lit, set] = useState([]);
+  const { answer } = answered;
+  useEffect(() => {
+    if (!answer?.results.length) {
+      set([]);
+      return undefined;
+    }
+    let current = true;
+    const ids = answer.results.map((hit) => hit.id);
+    get("v1/map/points", { id: ids, version: map.version }).then((body) => {
+      const indices = new Map(body.points.map((one) => [one.id, one.index]));
+      if (current) set(answer.results.filter((hit) => indices.has(hit.id)).map((hit) => [indices.get(hit.id), hit]));
+    }, () => current && set([]));
+    return () => { current = false; };
+  }, [answer && same(question), map.version]);
+  return lit;
+}
+
+function Drawn({ map, question, answered }) {
+  const canvas = useRef();
+  const chart = useRef();
+  const [hidden, hide] = useState(new Set());
+  const [drawing, lasso] = useState(false);
+  const [shown, show] = useState(null); // {index, left, top}
+  const [chosen, choose] = useState(null); // the points inside of a lasso
+  const lit = useLit(map, question, answered);
+  const [, moved] = useState(0);
+  const draw = () => {
+    if (!chart.current) return;
+    chart.current.hidden = hidden;
+    chart.current.lit = lit.length ? new Set(lit.map(([index]) => index)) : null;
+    chart.current.draw(colours());
+    moved((one) => one + 1);
+  };
+  const frame = useRef(0);
+  const redraw = () => {
+    cancelAnimationFrame(frame.current);
+    frame.current = requestAnimationFrame(draw);
+  };
+  const latest = useRef(redraw);
+  latest.current = redraw;
+  useLayoutEffect(() => {
+    chart.current = new Chart(canvas.current, map.points);
+    const resized = new ResizeObserver(() => { chart.current.resize(); latest.current(); });
+    resized.observe(canvas.current);
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const themed = () => latest.current();
+    dark.addEventListener("change", themed);
+    return () => {
+      resized.disconnect();
+      dark.removeEventListener("change", themed);
+    };
+  }, []);
+  useEffect(redraw, [hidden, lit]);
+  const pointer = usePointer(chart, redraw, { drawing, show, finish: (line) => {
+    const found = inside(line, map.points, hidden);
+    lasso(false);
+    choose(found.length ? { line, found } : null);
+    if (!found.length) chart.current.line = [];
+    redraw();
+  } });
+  const clear = () => { chart.current.line = []; choose(null); redraw(); };
+  const toggle = (kind) => {
+    const next = new Set(hidden);
+    if (!next.delete(kind)) next.add(kind);
+    hide(next);
+  };
+  const counts = KINDS.map((_, kind) => map.points.kind.reduce((sum, one) => sum + (one === kind), 0));
+  const keys = (event) => {
+    const steps = { ArrowLeft: [STEP_PX, 0], ArrowRight: [-STEP_PX, 0], ArrowUp: [0, STEP_PX], ArrowDown: [0, -STEP_PX] };
+    if (event.key in steps) chart.current.pan(...steps[event.key]);
+    else if (event.key === "+" || event.key === "=") chart.current.zoom(1.4);
+    else if (event.key === "-") chart.current.zoom(1 / 1.4);
+    else if (event.key === "0") chart.current.view = { scale: 1, x: 0.5, y: 0.5 };
+    else return;
+    event.preventDefault();
+    redraw();
+  };
+  const search = () => {
+    const every = Math.max(1, Math.ceil(chosen.line.length / MOST_CORNERS));
+    const whole = (one) => Math.round(Math.max(0, Math.min(1, one)) * 2 * LARGEST) - LARGEST;
+    const corners = chosen.line.filter((_, at) => at % every === 0).map((corner) => corner.map(whole).join(","));
+    go({ ...question, view: "", map: `${map.version}:${corners.join(",")}`, show: "" });
+  };
+  return html`<section class="map" aria-label="Map of the library">
+    <div class="maptools">
+      ${KINDS.map((kind, at) => counts[at] > 0 && html`<button type="button" key=${kind} class=${`legend ${kind}`} aria-pressed=${String(!hidden.has(at))} onClick=${() => toggle(at)}>
+        <i></i>${NAMES[kind]} <span class="count">${counts[at].toLocaleString("en")}</span></button>`)}
+      <span class="gap"></span>
+      <button type="button" aria-pressed=${String(drawing)} onClick=${() => lasso(!drawing)}>Draw a region</button>
+      <button type="button" aria-label="Zoom in" onClick=${() => { chart.current.zoom(1.5); redraw(); }}>+</button>
+      <button type="button" aria-label="Zoom out" onClick=${() => { chart.current.zoom(1 / 1.5); redraw(); }}>−</button>
+      <button type="button" onClick=${() => { chart.current.view = { scale: 1, x: 0.5, y: 0.5 }; redraw(); }}>Whole map</button>
+      ${lit.length > 0 && html`<button type="button" onClick=${() => { chart.current.fit(lit.map(([index]) => index)); redraw(); }}>Fit results</button>`}
+    </div>
+    <div class=${drawing ? "mapframe drawing" : "mapframe"}>
+      <canvas ref=${canvas} tabindex="0" role="img" aria-label=${`${KINDS.filter((_, at) => counts[at]).map((kind) => kindCount(kind, counts[KINDS.indexOf(kind)])).join(", ")}. Arrow keys move, plus and minus zoom.`} onKeyDown=${keys} ...${pointer}></canvas>
+      ${lit.map(([index, hit]) => html`<${Pin} key=${hit.id} chart=${chart} index=${index} hit=${hit} show=${show} hidden=${hidden} />`)}
+      ${shown && html`<${Preview} key=${shown.index} map=${map} shown=${shown} />`}
+      ${chosen && html`<p class="chosen" role="status">${count(chosen.found.length, "part")} in this region
+        <button type="button" class="go" onClick=${search}>Search in this region</button><button type="button" onClick=${clear}>Clear</button></p>`}
+    </div>
+    ${answered.problem && html`<${Refusal} problem=${answered.problem} again=${answered.again} />`}
+    ${lit.length > 0 && html`<ol class="maphits" aria-label="Results on the map">${lit.map(([, hit]) => html`
+      <li key=${hit.id}><${Show} id=${hit.id}>${hit.title || hit.source}</${Show}> <span class="count">${[place(hit), hit.source].filter(Boolean).join(" · ")}</span></li>`)}</ol>`}
+  </section>`;
+}
+
+// The number of a result at its point.
+function Pin({ chart, index, hit, show, hidden }) {
+  const current = chart.current;
+  if (!current || hidden.has(current.points.kind[index])) return null;
+  const [left, top] = current.place(index);
+  if (left < 0 || top < 0 || left > current.width / current.ratio || top > current.height / current.ratio) return null;
+  const focus = () => show({ index, left, top, hit });
+  return html`<${Show} id=${hit.id} class="pin" style=${{ left: `${left}px`, top: `${top}px` }} aria-label=${`Result ${hit.rank}: ${hit.title || hit.source}`}
+    onFocus=${focus} onBlur=${() => show(null)} onPointerEnter=${focus} onPointerLeave=${() => show(null)}>${hit.rank}</${Show}>`;
+}
+
+const known = new Map();
+
+// What a point is: its picture or text.
+function Preview({ map, shown }) {
+  const [found, set] = useState(shown.hit);
+  useEffect(() => {
+    if (found) return undefined;
+    const timer = setTimeout(async () => {
+      const name = `${map.version}:${shown.index}`;
+      if (!known.has(name)) {
+        const body = await get("v1/map/points", { index: shown.index, version: map.version }).catch(() => null);
+        if (!body?.points.length) return;
+        known.set(name, await get(`v1/chunks/${body.points[0].id}`).catch(() => null));
+      }
+      set(known.get(name));
+    }, 80);
+    return () => clearTimeout(timer);
+  }, []);
+  if (!found) return null;
+  const text = found.text_preview ?? found.text ?? "";
+  return html`<aside class=${shown.top < 220 ? "preview low" : "preview"} style=${{ left: `${shown.left}px`, top: `${shown.top}px` }}>
+    ${found.modality === "image" && html`<span class="frame"><${Thumbnail} url=${found.thumbnail_url} /></span>`}
+    <b>${found.title || found.source}</b>
+    ${text && html`<span>${text.slice(0, 160)}</span>`}
+    <span class="count">${[place(found), found.source].filter(Boolean).join(" · ")}</span>
+  </aside>`;
+}
+
+// Return the handlers of a canvas: drag to move or to draw a region, wheel and two fingers to zoom,
+// click to open.
+function usePointer(chart, redraw, { drawing, show, finish }) {
+  const touches = useRef(new Map());
+  const moved = useRef(false);
+  const at = (event) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  const open = async (index) => {
+    const body = await get("v1/map/points", { index }).catch(() => null);
+    if (body?.points.length) go({ ...(await import("./address.js")).read(), show: body.points[0].id });
+  };
+  return {
+    onPointerDown: (event) => {
+      event.currentTarget.setPointerCapture(event.pointerId);
+      touches.current.set(event.pointerId, at(event));
+      moved.current = false;
+      if (drawing || event.shiftKey) chart.current.line = [chart.current.toChart(...at(event))];
+      show(null);
+    },
+    onPointerMove: (event) => {
+      const now = at(event);
+      const before = touches.current.get(event.pointerId);
+      if (!before) {
+        const index = chart.current.nearest(...now);
+        show(index < 0 ? null : { index, left: now[0], top: now[1] });
+        return;
+      }
+      if (Math.hypot(now[0] - before[0], now[1] - before[1]) < 2 && !moved.current) return;
+      moved.current = true;
+      const others = [...touches.current].filter(([id]) => id !== event.pointerId).map(([, one]) => one);
+      if (others.length) {
+        const [other] = others;
+        const spread = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]) || 1;
+        chart.current.zoom(spread(now) / spread(before), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
+      } else if (chart.current.line.length && (drawing || event.shiftKey)) chart.current.line.push(chart.current.toChart(...now));
+      else chart.current.pan(now[0] - before[0], now[1] - before[1]);
+      touches.current.set(event.pointerId, now);
+      redraw();
+    },
+    onPointerUp: (event) => {
+      touches.current.delete(event.pointerId);
+      if ((drawing || event.shiftKey) && chart.current.line.length > 2) finish(chart.current.line);
+      else if (!moved.current) {
+        const index = chart.current.nearest(...at(event));
+        if (index >= 0) void open(index);
+      }
+    },
+    onPointerCancel: (event) => touches.current.delete(event.pointerId),
+    onPointerLeave: () => show(null),
+    onWheel: (event) => {
+      event.preventDefault();
+      chart.current.zoom(Math.exp(-event.deltaY / 400), ...at(event));
+      redraw();
+    },
+  };
+}
