@@ -105,7 +105,7 @@ function App() {
   const fault = problem?.status === 422 && problem.q && ["query", "filter", "usage"].includes(problem.kind) ? problem : null;
   useEffect(() => {
     document.body.className = [home && "home", answered.busy && "busy"].filter(Boolean).join(" ");
-    document.title = question.q ? `${question.q} – Trawl` : "Trawl";
+    document.title = isEmpty(question) && !question.view ? "Trawl" : `${title(question)} – Trawl`;
   });
   const modalities = answered.answer?.facets.find((one) => one.key === "modality")?.counts;
   const counts = modalities && Object.fromEntries(modalities.map((one) => [one.value, one.count]));
@@ -123,6 +123,7 @@ function App() {
     ${!home && !question.view && answered.answer && html`<${Narrow} question=${question} stats=${stats} facets=${answered.facets} />`}
     <p id="status" role="status" aria-live="polite">${said || summary(question, answered, stats)}</p>
     <main id="results" tabindex="-1" aria-busy=${answered.busy ? "true" : null}>
+      <h1 class="hidden">${title(question)}</h1>
       ${question.view
         ? html`<${View} key=${question.view} question=${question} answered=${answered} stats=${stats} refresh=${refresh} say=${say} />`
         : home
@@ -133,6 +134,8 @@ function App() {
     <${Drop} question=${question} say=${say} />
     <${Adding} refresh=${refresh} />`;
 }
+
+const title = ({ q, view }) => q || { library: "Library", map: "Map" }[view] || "Search";
 
 function summary(question, { answer, busy }, stats) {
   if (question.view === "library") return "";

@@ -46,7 +46,7 @@ export function Narrow({ question, stats, facets }) {
   const names = facetKeys(columns);
   if (!names.length) return null;
   const add = (condition) => go({ ...question, where: [...question.where.filter((one) => one !== condition), condition], show: "" });
-  return html`<div class="narrow">
+  return html`<section class="narrow" aria-label="Filters and order">
     <button type="button" class="quiet" aria-expanded=${open} aria-controls="facets" onClick=${() => toggle(!open)}>Filter</button>
     <label>Sort by <select value=${question.sort} onChange=${(event) => go({ ...question, sort: event.target.value, show: "" })}>
       <option value="">best match</option>
@@ -55,7 +55,7 @@ export function Narrow({ question, stats, facets }) {
     ${open && html`<div id="facets" aria-busy=${facets ? null : "true"}>
       ${(facets ?? []).filter((one) => one.counts.length).map((one) => html`<${Facet} key=${one.key} name=${one.key} type=${columns[one.key]} counts=${one.counts} add=${add} />`)}
       ${facets?.every((one) => !one.counts.length) && html`<p>These results have no metadata.</p>`}</div>`}
-  </div>`;
+  </section>`;
 }
 
 const isRange = (type) => /int|real|float|number|date|time/i.test(type);
