@@ -56,7 +56,7 @@ export function write({ q = "", parts = [], modality = "", where = [], sort = ""
 // Return what the results depend on: two questions with the same text have the same results.
 export const same = (question) => write({ ...question, show: "" });
 
-export const isEmpty = ({ q, parts, where, map }) => !q && !parts.length && !where.length && !map;
+export const isEmpty = ({ q, parts, where, map, lost }) => !q && !parts.length && !where.length && !map && !lost;
 
 const MEDIA = /\.(flac|opus|ogg|oga|wav|mp3|m4a|aac|heic|heif|avif|tiff?)$/i;
 export const isMedia = (file) => /^(image|audio)\//.test(file.type) || MEDIA.test(file.name);

@@ -67,7 +67,6 @@ function useAnswer(question, stats) {
   // Values of the columns are counted once they are known, so that results never wait for them.
   const [facets, setCounts] = useState(null);
   useEffect(() => {
-    setCounts(null);
     if (!state.answer || !columns) return undefined;
     const stop = new AbortController();
     search(question, { limit: 1, facets: facetKeys(stats.columns) }, stop.signal)
