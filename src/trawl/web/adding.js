@@ -10,8 +10,9 @@ const BATCH_FILES = 20;
 const BATCH_BYTES = 32_000_000;
 const RETRIED = new Set([0, 429, 502, 503, 504]);
 const listeners = new Set();
-let entries = []; // {file, state, share, reason, notices, document}
+let entries = []; // {id, file, state, share, reason, notices, document}
 let running = false;
+let last = 0;
 
 // What a state is called. `waiting`, `sending` and `reading` are not the last ones.
 const STATES = {
@@ -32,7 +33,7 @@ const warn = (event) => event.preventDefault();
 
 // Add files. They are sent in batches while the page is open.
 export async function addFiles(files) {
-  entries = [...entries, ...files.map((file) => ({ file, state: "waiting", share: 0, notices: [] }))];
+  entries = [...entries, ...files.map((file) => ({ id: ++last, file, state: "waiting", share: 0, notices: [] }))];
   changed();
   if (running) return;
   running = true;
@@ -176,7 +177,7 @@ export function Adding({ refresh }) {
   return html`<section id="adding" aria-label="Files that are being added">
     <header><h2 role="status">${title}</h2>
       <button type="button" class="quiet round" aria-label=${open.length ? "Hide finished files" : "Close"} onClick=${close}><${Icon} name="close" /></button></header>
-    <ul>${[...failed, ...entries.filter((one) => one.state !== "failed")].map((one) => html`<${Entry} key=${one.file.name + one.file.lastModified} entry=${one} />`)}</ul>
+    <ul>${[...failed, ...entries.filter((one) => one.state !== "failed")].map((one) => html`<${Entry} key=${one.id} entry=${one} />`)}</ul>
     ${!open.length && html`<p class="acts">
       ${again.length > 0 && html`<button type="button" onClick=${repeat}>Try again</button>`}
       ${failed.length < entries.length && html`<${Link} class="button" to=${{ view: "library", sort: "-added_at" }}>Show the newest</${Link}>`}</p>`}

@@ -96,7 +96,11 @@ function App() {
     install();
     if (isEmpty(question) && !question.view) document.getElementById("words").focus();
   }, []);
-  const refresh = () => get("v1/stats").then(setCounts, () => {});
+  // Answers from before a change of the library are not kept.
+  const refresh = () => get("v1/stats").then((found) => setCounts((before) => {
+    if (before && before.version !== found.version) kept.clear();
+    return found;
+  }), () => {});
   useEffect(() => void refresh(), [question.view, isEmpty(question)]);
   const answered = useAnswer(question, stats);
   const home = isEmpty(question) && !question.view;
@@ -126,7 +130,7 @@ function App() {
       ${question.view
         ? html`<${View} key=${question.view} question=${question} answered=${answered} stats=${stats} refresh=${refresh} say=${say} />`
         : home
-          ? html`<${Home} refresh=${refresh} />`
+          ? html`<${Home} refresh=${refresh} version=${stats?.version} />`
           : html`<${Results} question=${question} answered=${answered} fault=${fault} />`}
     </main>
     ${question.show && html`<${Detail} id=${question.show} />`}
@@ -171,7 +175,7 @@ function Results({ question, answered, fault }) {
   return html`
     ${answer.notices.map((text) => html`<p class="note" key=${text}>${text}</p>`)}
     ${none && html`<${State} title="Nothing found"><p>${answer.notices.length ? "See the notice above." : "No document fits this question. Use fewer or other words, or another kind of result."}</p></${State}>`}
-    ${!none && answer.no_good_match && html`<section class="nomatch"><h2>No good match</h2><p>Nothing in this library answers this better than chance.</p></section><p class="line"><span>Nearest</span></p>`}
+    ${!none && answer.no_good_match && html`<section class="nomatch"><h2>No good match</h2><p>Nothing in this library answers this better than chance.</p></section><p class="below"><span>Nearest</span></p>`}
     <${Hits} hits=${answer.results} />
     ${answer.more > 0 && html`<p class="rest">${count(answer.more, "weaker result")} left out. <${Link} to=${{ ...question, all: true, show: "" }}>Show all</${Link}></p>`}
     ${answer.cursor && !answer.more && html`<${Further} more=${answered.more} ...${answered.further} />`}`;

@@ -58,7 +58,7 @@ export function Ask({ question, titles, stats, fault, say }) {
         value=${text} onInput=${(event) => write(event.target.value)} ...${suggestions.attributes} />
       <button type="button" id="attach" class="quiet round" aria-label="Search by a picture or a sound" title="Search by a picture or a sound" onClick=${() => file.current.click()}><${Icon} name="camera" /></button>
       <${Microphone} add=${add} say=${say} />
-      <button type="submit" class="go">Search</button>
+      <button type="submit" class="go"><${Icon} name="search" /><span>Search</span></button>
     </div>
     ${suggestions.list}
     <${Fault} fault=${fault} />
@@ -126,6 +126,8 @@ function marked(message) {
   return message.split("\n").find((line) => /^ +\^+ *$/.test(line))?.trim() ?? "";
 }
 
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 // An error of the question's language, under its character.
 function Fault({ fault }) {
   const lines = fault?.message.split("\n") ?? [];
@@ -136,7 +138,7 @@ function Fault({ fault }) {
   const allowed = lines.find((text) => text.startsWith("allowed: "));
   return html`<div id="fault" role="alert">${fault && html`
     ${line !== null && html`<pre aria-hidden="true">${line.slice(2, start)}<u>${line.slice(start, end) || "\u00a0"}</u>${line.slice(end)}</pre>`}
-    <p>${lines[0].replace(/^(query|filter), character \d+: /, "")}</p>
+    <p>${sentence(lines[0].replace(/^(query|filter), character \d+: /, ""))}</p>
     ${allowed && html`<details><summary>What can be written</summary><p>${allowed.slice(9)}</p></details>`}`}</div>`;
 }
 

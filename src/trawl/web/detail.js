@@ -9,7 +9,7 @@ import { FileLink } from "./results.js";
 import { Player } from "./sound.js";
 import { Refusal } from "./states.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
-import { bytes, count, date, kindCount, paragraphs, place, ratio, value } from "./words.js";
+import { bytes, count, date, isLabelled, kindCount, paragraphs, place, ratio, value } from "./words.js";
 
 const SHOWN = /^image\/(png|jpeg|gif|webp|avif|bmp)$/;
 const MOST_PICTURES = 12;
@@ -123,7 +123,7 @@ function Near({ part, name }) {
 }
 
 function Caption({ part }) {
-  return html`${part.text && html`<p class="passage">${part.label && html`<b>${part.label} </b>`}${part.text}</p>`}
+  return html`${part.text && html`<p class="passage">${part.label && !isLabelled(part.text, part.label) && html`<b>${part.label} </b>`}${part.text}</p>`}
     ${part.words && html`<details class="note"><summary>Text in the picture</summary><p>${part.words}</p></details>`}
     <p class="where">${part.detail}</p>`;
 }
@@ -152,7 +152,7 @@ function Pictures({ parts, part }) {
 const Tiles = ({ parts }) => html`<div class="grid small">${parts.map((one) => html`
   <div class="tile" key=${one.id} style=${{ "--ratio": ratio(one.detail) }}>
     <${Show} id=${one.id} replace aria-label=${one.label || one.text || one.title}><span class="frame"><${Thumbnail} url=${one.thumbnail_url} /></span></${Show}>
-    <p class="caption">${one.label && html`<b>${one.label} </b>`}${one.text}</p>
+    <p class="caption">${one.label && !isLabelled(one.text, one.label) && html`<b>${one.label} </b>`}${one.text}</p>
   </div>`)}</div>`;
 
 const Fact = ({ name, children }) => html`<div><dt>${name}</dt><dd>${children}</dd></div>`;

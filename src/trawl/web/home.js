@@ -6,7 +6,7 @@ import { Icon } from "./icons.js";
 import { Thumbnail } from "./media.js";
 import { Link, Show } from "./navigation.js";
 import { Refusal, State } from "./states.js";
-import { html, useEffect, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 
 const PAGE = 24;
 
@@ -18,18 +18,24 @@ const newest = (offset) => get("v1/documents", { failed: false, sort: "-added_at
 // A title as words of a question: without the signs of the question's language.
 const plain = (title) => title.replace(/[^\p{L}\p{N}\s,'-]/gu, " ").replace(/\s+-/g, " ").replace(/\s+/g, " ").trim();
 
-export function Home({ refresh }) {
+export function Home({ refresh, version }) {
   const [state, set] = useState({ documents: [], next: 0 });
-  const more = async () => {
+  const more = async (before = state) => {
     set({ ...state, busy: true });
     try {
-      const page = await newest(state.next);
-      set({ documents: [...state.documents, ...page.documents], next: page.next_offset, loaded: true });
+      const page = await newest(before.next);
+      set({ documents: [...before.documents, ...page.documents], next: page.next_offset, loaded: true });
     } catch (problem) {
       set({ ...state, problem });
     }
   };
   useEffect(() => void more(), []);
+  // The list begins again once the library has changed.
+  const known = useRef(version);
+  useEffect(() => {
+    if (known.current !== undefined && known.current !== version) void more({ documents: [], next: 0 });
+    known.current = version;
+  }, [version]);
   const again = () => {
     void refresh();
     void more();
@@ -44,7 +50,7 @@ export function Home({ refresh }) {
     ${examples.length > 0 && html`<p class="examples">Try ${examples.map((one) => html`<${Link} key=${one.id} to=${{ q: plain(one.title) }}>${plain(one.title).toLowerCase()}</${Link}>`)}</p>`}
     ${state.documents.length > 0 && html`<h2 class="above">Newest</h2>`}
     <div class="cards">${state.documents.map((one) => html`<${Card} key=${one.id} found=${one} />`)}</div>
-    ${state.next !== null && state.loaded && html`<button type="button" class="next" disabled=${state.busy} onClick=${more}>Older documents</button>`}`;
+    ${state.next !== null && state.loaded && html`<button type="button" class="next" disabled=${state.busy} onClick=${() => more()}>Older documents</button>`}`;
 }
 
 export function Card({ found }) {

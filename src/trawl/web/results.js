@@ -7,7 +7,7 @@ import { like, Show } from "./navigation.js";
 import { Player } from "./sound.js";
 import { html, useEffect, useMemo, useRef } from "./vendor/preact.js";
 import { Why } from "./why.js";
-import { place, ratio, snippet, value } from "./words.js";
+import { isLabelled, place, ratio, snippet, value } from "./words.js";
 
 const MOST_FACTS = 3;
 const MOST_PASSAGES = 3;
@@ -75,7 +75,7 @@ function Tile({ hit }) {
     <${Show} id=${hit.id} class="open" aria-label=${label(hit)}>
       <span class="frame"><${Thumbnail} url=${hit.thumbnail_url} /><${Second} span=${hit.span} /></span>
     </${Show}>
-    <p class="caption">${hit.label && !hit.text_preview?.startsWith(hit.label) && html`<b>${hit.label} </b>`}${hit.snippet ? snippet(hit.snippet) : hit.title}</p>
+    <p class="caption">${hit.label && !isLabelled(hit.text_preview, hit.label) && html`<b>${hit.label} </b>`}${hit.snippet ? snippet(hit.snippet) : hit.title}</p>
     <p class="where">${[where(hit), place({ ...hit, label: "" })].filter(Boolean).join(" · ")}</p>
     <${Gone} hit=${hit} />
     <${Same} hit=${hit} />
@@ -96,6 +96,8 @@ function Side({ hit }) {
   return html`<${Show} id=${hit.id} class="side" tabindex="-1" aria-hidden="true"><${Thumbnail} url=${url} instead=${icon} /><${Second} span=${hit.modality === "image" ? hit.span : {}} /></${Show}>`;
 }
 
+const headings = (hit) => [hit.title, hit.span.section];
+
 function Row({ hit, others }) {
   const at = place(hit);
   const paged = hit.modality === "text" && hit.span.page && isPdf(hit);
@@ -105,7 +107,7 @@ function Row({ hit, others }) {
     <div class="body">
       <h2><${Show} id=${hit.id} class="open">${hit.title || hit.source}</${Show}></h2>
       ${at && html`<p class="place">${at}</p>`}
-      ${hit.snippet && html`<p class="snippet">${snippet(hit.snippet)}</p>`}
+      ${hit.snippet && html`<p class="snippet">${snippet(hit.snippet, headings(hit))}</p>`}
       ${hit.modality === "audio" && html`<${Player} part=${hit} moments=${sounds} />`}
       <${Passages} hit=${hit} others=${others} />
       <${Links} hit=${hit} />
@@ -122,15 +124,23 @@ const facts = (metadata) =>
 
 const unique = (ones, name) => [...new Map(ones.map((one) => [name(one), one])).values()];
 
+const plain = (text) => (text ?? "").replace(/<\/?mark>|…/g, "").trim();
+
+// Passages overlap. Leave out those whose words are all in a passage beside them.
+const unrepeated = (ones) => ones.filter((one, at) => !one.snippet || !ones.some((other, index) => {
+  const [inner, outer] = [plain(one.snippet), plain(other.snippet)];
+  return index !== at && outer.includes(inner) && (outer !== inner || index < at);
+}));
+
 // The other matching passages and pictures of a hit's document, with their places.
 function Passages({ hit, others }) {
   const moments = hit.modality === "audio" ? hit.moments.filter((one) => one.modality !== "audio") : hit.moments;
-  const found = unique([...others, ...moments], (one) => one.id).filter((one) => one.id !== hit.id);
+  const found = unrepeated(unique([...others, ...moments], (one) => one.id).filter((one) => one.id !== hit.id));
   if (!found.length) return null;
   const named = (one) => place(one) || { text: "passage", image: "picture", audio: "sound" }[one.modality];
   const [shown, rest] = [found.slice(0, MOST_PASSAGES), found.slice(MOST_PASSAGES)];
   return html`<ul class="passages" aria-label="More of this document">${shown.map((one) => html`<li key=${one.id}>
-      <${Show} id=${one.id}>${named(one)}</${Show}> ${one.snippet && html`<span>${snippet(one.snippet)}</span>`}</li>`)}
+      <${Show} id=${one.id}>${named(one)}</${Show}> ${one.snippet && html`<span>${snippet(one.snippet, headings(one))}</span>`}</li>`)}
     ${rest.length > 0 && html`<li>${rest.map((one, at) => [at ? " · " : "", html`<${Show} id=${one.id}>${named(one)}</${Show}>`])}</li>`}</ul>`;
 }
 

@@ -5,16 +5,32 @@ import { html } from "./vendor/preact.js";
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', "#x27": "'", "#39": "'" };
 const unescape = (text) => text.replace(/&(amp|lt|gt|quot|#x27|#39);/g, (_, name) => ENTITIES[name]);
 
-// Return the nodes of a snippet: escaped HTML, in which only <mark> is markup.
-export function snippet(text) {
+// Return the nodes of a snippet: escaped HTML, in which only <mark> is markup. Headings at its
+// start are left out, since they stand above it.
+export function snippet(text, headings = []) {
+  const pieces = text.split(/(<\/?mark>)/).map((piece) => (/^<\/?mark>$/.test(piece) ? piece : unescape(piece)));
+  const whole = pieces.filter((piece) => !/^<\/?mark>$/.test(piece)).join("");
+  let left = 0;
+  for (const heading of headings) {
+    if (heading && whole.startsWith(`${heading} `, left) && /^\p{Lu}/u.test(whole.slice(left + heading.length + 1))) left += heading.length + 1;
+  }
   let marked = false;
-  return text.split(/(<\/?mark>)/).map((piece) => {
+  return pieces.map((piece) => {
     if (piece === "<mark>" || piece === "</mark>") {
       marked = piece === "<mark>";
       return null;
     }
-    return marked ? html`<mark>${unescape(piece)}</mark>` : unescape(piece);
+    const shown = piece.slice(left);
+    left = Math.max(0, left - piece.length);
+    return marked && shown ? html`<mark>${shown}</mark>` : shown;
   });
+}
+
+// Return whether a caption begins with its label, also in short: "Fig. 2." for "Figure 2".
+export function isLabelled(caption, label) {
+  const number = /\S+$/.exec(label)?.[0];
+  const begin = /^(\p{L})\p{L}*\.?\s+([\p{L}\d.]*[\p{L}\d])/u.exec(caption ?? "");
+  return Boolean(begin) && begin[1].toLowerCase() === label[0].toLowerCase() && begin[2] === number;
 }
 
 export function clock(seconds) {
