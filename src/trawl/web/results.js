@@ -126,8 +126,8 @@ const unique = (ones, name) => [...new Map(ones.map((one) => [name(one), one])).
 
 const plain = (text) => (text ?? "").replace(/<\/?mark>|…/g, "").trim();
 
-// Passages overlap. Leave out those whose words are all in a passage beside them.
-const unrepeated = (ones) => ones.filter((one, at) => !one.snippet || !ones.some((other, index) => {
+// Passages overlap. Leave out those whose words are all in another one, but not the first.
+const unrepeated = (ones) => ones.filter((one, at) => !at || !one.snippet || !ones.some((other, index) => {
   const [inner, outer] = [plain(one.snippet), plain(other.snippet)];
   return index !== at && outer.includes(inner) && (outer !== inner || index < at);
 }));
@@ -135,7 +135,7 @@ const unrepeated = (ones) => ones.filter((one, at) => !one.snippet || !ones.some
 // The other matching passages and pictures of a hit's document, with their places.
 function Passages({ hit, others }) {
   const moments = hit.modality === "audio" ? hit.moments.filter((one) => one.modality !== "audio") : hit.moments;
-  const found = unrepeated(unique([...others, ...moments], (one) => one.id).filter((one) => one.id !== hit.id));
+  const found = unrepeated(unique([hit, ...others, ...moments], (one) => one.id)).slice(1);
   if (!found.length) return null;
   const named = (one) => place(one) || { text: "passage", image: "picture", audio: "sound" }[one.modality];
   const [shown, rest] = [found.slice(0, MOST_PASSAGES), found.slice(MOST_PASSAGES)];
