@@ -29,6 +29,7 @@ def test_two_pictures_stand_in_a_row_on_a_phone(new_page: Callable[..., Page], s
     tiles = page.locator("#results .grid .tile")
     expect(tiles.nth(1)).to_be_visible()
     first, second = (tiles.nth(at).bounding_box() for at in range(2))
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert first["y"] == second["y"]
     assert second["x"] + second["width"] <= 390
