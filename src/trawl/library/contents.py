@@ -131,8 +131,9 @@ def _sorted(store: Store, ids: Sequence[str], state: str | None, sort: str) -> l
     columns = store.snapshot().columns
     values: dict[str, Any]
     if key in columns:
-        table = store.snapshot().matching(None, ["document_id", filter_column(key)])
-        values = dict(zip(*(table[one].to_pylist() for one in table.column_names[:2]), strict=True))
+        names = ["document_id", filter_column(key)]
+        table = store.snapshot().matching(None, list(dict.fromkeys(names)))
+        values = dict(zip(*(table[one].to_pylist() for one in names), strict=True))
     elif key in _FILE_PROPERTIES:
         values = {row.document_id: getattr(row, key) for row in store.documents(state)}
     else:

@@ -296,7 +296,7 @@ def count_facets(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> t
         return ()
     columns = {key: known_column(key, snapshot.columns, "count") for key in options.facets}
     fields = snapshot.fields(
-        [int(row) for row in fused.rows], ["document_id", *dict.fromkeys(columns.values())]
+        [int(row) for row in fused.rows], list(dict.fromkeys(["document_id", *columns.values()]))
     )
     documents = {values["document_id"]: values for values in fields.values()}
     named = [(snapshot.copies.first(name), values) for name, values in documents.items()]

@@ -78,6 +78,12 @@ _bearer = HTTPBearer(
 )
 
 
+def has_scope(request: Request, scope: Scope) -> bool:
+    """Return whether the client of a request has a scope."""
+    client: Client = request.scope["state"]["client"]
+    return client.scopes is None or scope in client.scopes or "admin" in client.scopes
+
+
 class _Requires:
     """Admits clients with a scope. Raises 401 and 403."""
 
@@ -85,9 +91,9 @@ class _Requires:
         self._scope = scope
 
     async def __call__(self, request: Request, _: Annotated[object, Security(_bearer)]) -> None:
-        client: Client = request.scope["state"]["client"]
-        if client.scopes is None or self._scope in client.scopes or "admin" in client.scopes:
+        if has_scope(request, self._scope):
             return
+        client: Client = request.scope["state"]["client"]
         if not client.scopes:
             raise HTTPException(
                 401,

@@ -335,8 +335,9 @@ class Snapshot:
 
         A list counts for each of its items; documents without a value are not counted.
         """
-        table = self._dataset.to_table(columns=["document_id", column], filter=where)
-        table = table.rename_columns(["document", "value"])
+        names = list(dict.fromkeys(["document_id", column]))
+        read = self._dataset.to_table(columns=names, filter=where)
+        table = pa.table({"document": read["document_id"], "value": read[column]})
         if pa.types.is_list(table["value"].type):
             flat = [
                 pa.table({"document": batch["document"].take(parents), "value": values})

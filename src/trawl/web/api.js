@@ -47,12 +47,19 @@ export async function get(path, parameters = {}, signal) {
   return (await answer(url, { signal })).json();
 }
 
-export async function send(method, path, body, signal) {
-  const options = { method, signal };
+// Return what a path has, its tag, and the methods that this key may use on it.
+export async function getWhole(path) {
+  const response = await answer(address(path));
+  const allows = (response.headers.get("Allow") ?? "").split(/, */);
+  return { body: await response.json(), tag: response.headers.get("ETag"), allows };
+}
+
+export async function send(method, path, body, signal, more = {}) {
+  const options = { method, signal, headers: more };
   if (body instanceof FormData) options.body = body;
   else if (body !== undefined) {
     options.body = JSON.stringify(body);
-    options.headers = { "Content-Type": "application/json" };
+    options.headers = { ...more, "Content-Type": "application/json" };
   }
   const response = await answer(address(path), options);
   return response.status === 204 ? null : response.json();
@@ -66,7 +73,7 @@ export async function search(question, more = {}, signal) {
     form.append(`file${index}`, part.file, part.file.name || "pasted");
     return { file: `file${index}`, weight: part.weight };
   });
-  const query = { limit: question.modality === "image" ? 60 : 24, ...more };
+  const query = { limit: question.modality === "image" ? 50 : 25, ...more };
   if (question.q) query.q = question.q;
   if (parts.length) query.parts = parts;
   if (question.modality) query.modalities = [question.modality];

@@ -16,6 +16,7 @@ import { html, render, useEffect, useRef, useState } from "./vendor/preact.js";
 import { count, kindCount } from "./words.js";
 
 const MOST_KEPT = 20;
+const MOST_LISTED = 1000; // by the server
 const SLOW_MS = 250;
 const kept = new Map(); // answers of earlier questions, so that back is immediate
 const titles = new Map(); // of results, for chips
@@ -23,6 +24,7 @@ const VIEWS = {
   library: () => import("./library.js").then((module) => module.LibraryView),
   map: () => import("./map.js").then((module) => module.MapView),
 };
+const openers = () => document.querySelectorAll("#results .hit .open");
 const logo = new URL("logo.svg", import.meta.url).href;
 
 function keep(name, answer) {
@@ -79,9 +81,14 @@ function useAnswer(question, stats) {
     const joined = { ...page, facets: state.answer.facets, results: [...state.answer.results, ...page.results], no_good_match: state.answer.no_good_match };
     set({ name, answer: keep(name, joined) });
   };
-  const more = () => {
+  // Add the next page; with `focus`, its first result gets the focus.
+  const more = (focus) => {
+    const before = openers().length;
     join({ name, busy: true });
-    next().then(() => join({}), (failed) => join({ name, failed }));
+    next().then(() => {
+      join({});
+      if (focus) setTimeout(() => openers()[before]?.focus());
+    }, (failed) => join({ name, failed }));
   };
   const further = joining.name === name ? joining : {};
   return { ...state, facets, more, further, again: () => repeat((one) => one + 1) };
@@ -91,9 +98,15 @@ function App() {
   const [question, set] = useState(read());
   const [stats, setCounts] = useState(null);
   const [said, say] = useState("");
+  const latest = useRef(); // asks again
   useEffect(() => {
     follow((to) => { say(""); set(to); });
     install();
+    document.addEventListener("library-changed", () => {
+      kept.clear();
+      void refresh();
+      latest.current();
+    });
     if (isEmpty(question) && !question.view) document.getElementById("words").focus();
   }, []);
   // Answers from before a change of the library are not kept.
@@ -103,6 +116,7 @@ function App() {
   }), () => {});
   useEffect(() => void refresh(), [question.view, isEmpty(question)]);
   const answered = useAnswer(question, stats);
+  latest.current = answered.again;
   const home = isEmpty(question) && !question.view;
   const problem = answered.name === same(question) ? answered.problem : null;
   const fault = problem?.status === 422 && problem.q && ["query", "filter", "usage"].includes(problem.kind) ? problem : null;
@@ -123,7 +137,8 @@ function App() {
     </header>
     ${!home && !question.view && html`<${Tabs} question=${question} counts=${counts} />`}
     ${!home && !question.view && html`<${Filters} question=${question} />`}
-    ${!home && !question.view && answered.answer && html`<${Narrow} question=${question} stats=${stats} facets=${answered.facets} />`}
+    ${!home && !question.view && !answered.answer && !stats && html`<div class="narrow" aria-hidden="true"></div>`}
+    ${!home && !question.view && (answered.answer || stats) && html`<${Narrow} question=${question} stats=${stats} facets=${answered.facets} />`}
     <p id="status" role="status" aria-live="polite">${said || summary(question, answered, stats)}</p>
     <main id="results" tabindex="-1" aria-busy=${answered.busy ? "true" : null}>
       <h1 class="hidden">${title(question)}</h1>
@@ -176,9 +191,10 @@ function Results({ question, answered, fault }) {
     ${answer.notices.map((text) => html`<p class="note" key=${text}>${text}</p>`)}
     ${none && html`<${State} title="Nothing found"><p>${answer.notices.length ? "See the notice above." : "No document fits this question. Use fewer or other words, or another kind of result."}</p></${State}>`}
     ${!none && answer.no_good_match && html`<section class="nomatch"><h2>No good match</h2><p>Nothing in this library answers this better than chance.</p></section><p class="below"><span>Nearest</span></p>`}
-    <${Hits} hits=${answer.results} />
+    <${Hits} hits=${answer.results} open=${Boolean(answer.cursor) && !answer.more} />
     ${answer.more > 0 && html`<p class="rest">${count(answer.more, "weaker result")} left out. <${Link} to=${{ ...question, all: true, show: "" }}>Show all</${Link}></p>`}
-    ${answer.cursor && !answer.more && html`<${Further} more=${answered.more} ...${answered.further} />`}`;
+    ${answer.results.length >= MOST_LISTED && html`<p class="rest">A list ends after ${count(MOST_LISTED, "result")}. Narrow the question to see others.</p>`}
+    ${answer.cursor && !answer.more && html`<${Further} key=${answer.results.length} more=${answered.more} ...${answered.further} />`}`;
 }
 
 // What is dropped on the page is searched by or added. A drop beside both targets searches by

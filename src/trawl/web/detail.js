@@ -1,24 +1,26 @@
 // A dialog with one part of a document, what is around it, its links and its metadata.
 
 import { column, literal, read } from "./address.js";
-import { get } from "./api.js";
+import { getWhole } from "./api.js";
+import { Edit, Remove } from "./edit.js";
 import { Icon } from "./icons.js";
-import { Thumbnail, useSource } from "./media.js";
-import { leave, like, Link, Show } from "./navigation.js";
+import { Thumbnail } from "./media.js";
+import { leave, like, Link, neighbour, Show } from "./navigation.js";
+import { Large, PageView, Video } from "./pictures.js";
 import { FileLink } from "./results.js";
 import { Player } from "./sound.js";
 import { Refusal } from "./states.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
-import { bytes, count, date, isLabelled, kindCount, paragraphs, place, ratio, value } from "./words.js";
+import { bytes, clock, count, date, isLabelled, kindCount, paragraphs, place, ratio, value } from "./words.js";
 
-const SHOWN = /^image\/(png|jpeg|gif|webp|avif|bmp)$/;
 const MOST_PICTURES = 12;
+const MOST_MOMENTS = 40;
 const known = new Map();
 
 function fetched(id) {
   if (!known.has(id)) {
     if (known.size > 20) known.clear();
-    known.set(id, get(`v1/documents/${id}`));
+    known.set(id, getWhole(`v1/documents/${id}`));
     known.get(id).catch(() => known.delete(id));
   }
   return known.get(id);
@@ -30,15 +32,16 @@ export const forget = () => known.clear();
 export function Detail({ id }) {
   const [state, set] = useState({});
   const dialog = useRef();
-  const load = () => {
+  const load = (anew = false) => {
     let current = true;
+    if (anew) forget();
     fetched(id.split(":")[0]).then(
-      (found) => current && set({ found, id }),
+      ({ body, ...rest }) => current && set({ found: body, ...rest, id }),
       (problem) => current && set({ problem, id }),
     );
     return () => { current = false; };
   };
-  useEffect(load, [id]);
+  useEffect(() => load(), [id]);
   useLayoutEffect(() => {
     const element = dialog.current;
     if (!element.open) element.showModal();
@@ -51,54 +54,48 @@ export function Detail({ id }) {
   const cancel = (event) => { event.preventDefault(); leave(); };
   const outside = (event) => event.target === dialog.current && leave();
   return html`<dialog id="detail" ref=${dialog} aria-labelledby="detail-title" onCancel=${cancel} onClick=${outside}>
-    ${state.found && html`<${Document} found=${state.found} id=${state.id} />`}
-    ${state.problem && html`<div class="parts"><${Refusal} problem=${state.problem} again=${load} />
+    ${state.found && html`<${Document} found=${state.found} tag=${state.tag} allows=${state.allows} id=${state.id} again=${() => load(true)} />`}
+    ${state.problem && html`<div class="parts"><${Refusal} problem=${state.problem} again=${() => load(true)} />
       <button type="button" onClick=${leave}>Close</button></div>`}
   </dialog>`;
 }
 
-function Document({ found, id }) {
+function Document({ found, tag, allows, id, again }) {
   const { parts } = found;
   const part = parts.find((one) => one.id === id) ?? parts[0];
   const at = part && place(part);
   return html`<header>
       <div><h2 id="detail-title" tabindex="-1">${found.title || found.source}</h2>${at && html`<p class="place">${at}</p>`}</div>
-      <button type="button" class="quiet round" aria-label="Close" onClick=${leave}><${Icon} name="close" /></button>
+      <span class="tools">
+        <button type="button" class="quiet round" aria-label="Previous result" title="Previous result (left arrow)" onClick=${() => neighbour(-1)}><${Icon} name="back" /></button>
+        <button type="button" class="quiet round" aria-label="Next result" title="Next result (right arrow)" onClick=${() => neighbour(1)}><${Icon} name="next" /></button>
+        <button type="button" class="quiet round" aria-label="Close" onClick=${leave}><${Icon} name="close" /></button></span>
     </header>
     <div class="parts">
       ${found.error && html`<p class="note">This file could not be read: ${found.error}</p>`}
       ${part && html`<${Medium} key=${part.id} part=${part} />`}
       ${part && (part.modality === "text" ? html`<${Context} parts=${parts} part=${part} />` : html`<${Caption} part=${part} />`)}
+      ${part?.modality === "audio" && html`<${Moments} parts=${parts} part=${part} />`}
       ${part && html`<${Cites} parts=${parts} part=${part} />`}
+      ${part?.span.page && found.media_type === "application/pdf" && html`<${PageView} part=${part} pages=${pagesOf(found)} />`}
       <${Pictures} parts=${parts} part=${part} />
     </div>
-    <${About} found=${found} part=${part} />`;
-}
-
-function segment(part) {
-  const { start_s: start, end_s: end } = part.span;
-  return start === null || end === null ? part.media_url : `${part.media_url}#t=${start},${end}`;
+    <${About} key=${found.id} found=${found} part=${part} tag=${tag} may=${(method) => allows.includes(method)} again=${again} />`;
 }
 
 function Medium({ part }) {
-  if (part.modality === "audio") return html`<${Player} part=${part} />`;
+  if (part.modality === "audio" && part.media_type.startsWith("audio/")) return html`<${Player} part=${part} />`;
   if (part.media_type.startsWith("video/")) return html`<${Video} part=${part} />`;
   return part.modality === "image" ? html`<${Large} part=${part} />` : null;
 }
 
-function Video({ part }) {
-  const [from] = useSource(segment(part));
-  return html`<video controls preload="metadata" src=${from} aria-label=${part.title}></video>`;
-}
+const pagesOf = (found) => Math.max(1, Number(found.metadata.pages) || 0, ...found.parts.map((one) => one.span.page ?? 1));
 
-// A picture as its file has it, or its thumbnail where a browser does not show the file.
-function Large({ part }) {
-  const [url, use] = useState(SHOWN.test(part.media_type) ? part.media_url : part.thumbnail_url);
-  const [from, failed, fail] = useSource(url);
-  const smaller = () => (url === part.thumbnail_url ? fail() : use(part.thumbnail_url));
-  useEffect(() => { if (failed && url !== part.thumbnail_url) use(part.thumbnail_url); }, [failed]);
-  if (failed) return html`<span class="missing">no preview</span>`;
-  return html`<img class="large" src=${from} alt=${part.text || part.title} style=${{ "--ratio": ratio(part.detail) }} onError=${smaller} />`;
+// The other parts of a recording, by their seconds.
+function Moments({ parts, part }) {
+  const others = parts.filter((one) => one.modality === "audio");
+  return others.length > 1 && html`<p class="links">Parts ${others.slice(0, MOST_MOMENTS).map((one) => html`
+    <${Show} key=${one.id} id=${one.id} replace aria-current=${one === part ? "true" : null}>${clock(one.span.start_s ?? 0)}</${Show}>`)}${others.length > MOST_MOMENTS ? ` and ${others.length - MOST_MOMENTS} more` : ""}</p>`;
 }
 
 const Passage = ({ text }) => paragraphs(text).map((one) => html`<p class="passage">${one}</p>`);
@@ -157,7 +154,11 @@ const Tiles = ({ parts }) => html`<div class="grid small">${parts.map((one) => h
 
 const Fact = ({ name, children }) => html`<div><dt>${name}</dt><dd>${children}</dd></div>`;
 
-function About({ found, part }) {
+function About({ found, part, tag, may, again }) {
+  const [editing, edit] = useState(false);
+  const caption = part && part.modality !== "text" && /^(image|audio|video)\//.test(found.media_type) ? part.text : undefined;
+  const done = () => { edit(false); again(); };
+  const removed = () => { forget(); leave(); };
   const kinds = ["text", "image", "audio"].map((kind) => [kind, found.parts.filter((one) => one.modality === kind).length]);
   const page = found.media_type === "application/pdf" ? part?.span.page : null;
   const copies = found.places ?? [];
@@ -166,9 +167,10 @@ function About({ found, part }) {
       <button type="button" onClick=${() => like(part.id)}>More like this</button>
       <${FileLink} id=${part.id} name=${found.source} page=${page} class="button">${page ? `Open page ${page}` : "Open the file"}</${FileLink}>
     </p>`}
+    ${editing && html`<${Edit} found=${found} caption=${caption} tag=${tag} done=${done} close=${() => edit(false)} />`}
     ${found.gone && html`<p class="note">The file is missing on the server by now.</p>`}
     <dl>
-      ${Object.entries(found.metadata).map(([name, one]) => html`<${Fact} key=${name} name=${name}><${Values} name=${name} given=${one} /></${Fact}>`)}
+      ${!editing && Object.entries(found.metadata).map(([name, one]) => html`<${Fact} key=${name} name=${name}><${Values} name=${name} given=${one} /></${Fact}>`)}
       <${Fact} name="file">${found.source}</${Fact}>
       ${copies.length > 0 && html`<${Fact} name="same content">${copies.map((one) => one.source).join(", ")}</${Fact}>`}
       <${Fact} name="type">${found.media_type}, ${bytes(found.size_bytes)}</${Fact}>
@@ -176,6 +178,8 @@ function About({ found, part }) {
       <${Fact} name="added">${date(found.added_at)}</${Fact}>
     </dl>
     ${found.notices.map((text) => html`<p class="note">${text}</p>`)}
+    ${may("PATCH") && !editing && html`<p><button type="button" onClick=${() => edit(true)}>Edit title and metadata</button></p>`}
+    ${may("DELETE") && html`<${Remove} found=${found} done=${removed} />`}
   </aside>`;
 }
 

@@ -1,8 +1,7 @@
 // Keys: / question, arrows between results, Enter opens, Space plays, Esc goes back.
 
-import { read } from "./address.js";
 import { toggle } from "./media.js";
-import { go } from "./navigation.js";
+import { neighbour } from "./navigation.js";
 
 const MOVES = { ArrowDown: 1, ArrowUp: -1, ArrowRight: 1, ArrowLeft: -1 };
 const words = () => document.getElementById("words");
@@ -43,10 +42,5 @@ function move(event) {
 // Left and right show the neighbouring results.
 function moveDetail(event, typing) {
   if (typing || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;
-  const ids = openers().map((one) => one.dataset.show);
-  const at = ids.indexOf(read().show);
-  const to = ids[at + MOVES[event.key]];
-  if (at < 0 || !to) return;
-  event.preventDefault();
-  go({ ...read(), show: to }, true);
+  if (neighbour(MOVES[event.key])) event.preventDefault();
 }

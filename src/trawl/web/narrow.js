@@ -36,9 +36,11 @@ function spoken(filter) {
   return bound ? `${bound[1]} ${bound[2] === ">" ? "from" : "to"} ${bound[3]}` : filter;
 }
 
+const NOT_COUNTED = ["modality", "document_id", "uri"]; // the tabs have the first, all others differ
+
 // The columns whose values are counted: texts, and numbers and dates as ranges.
 export const facetKeys = (columns) =>
-  Object.keys(columns).filter((name) => name !== "modality").slice(0, 10);
+  Object.keys(columns).filter((name) => !NOT_COUNTED.includes(name)).slice(0, 10);
 
 export function Narrow({ question, stats, facets }) {
   const [open, toggle] = useState(false);

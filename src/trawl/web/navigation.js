@@ -27,6 +27,15 @@ export function leave() {
   else go({ ...read(), show: "" }, true);
 }
 
+// Go to the result before (-1) or after (1) the one that is shown, if there is one.
+export function neighbour(step) {
+  const ids = [...document.querySelectorAll("#results .hit .open")].map((one) => one.dataset.show);
+  const at = ids.indexOf(read().show);
+  const to = at < 0 ? undefined : ids[at + step];
+  if (to) go({ ...read(), show: to }, true);
+  return Boolean(to);
+}
+
 // A link to a question, which opens in this page unless a modifier key asks for another.
 export function Link({ to, replace = false, children, ...rest }) {
   const open = (event) => {

@@ -1,6 +1,7 @@
 // Show hits: passages with their pages, a justified grid of pictures, and sounds.
 
 import { address, blob, key } from "./api.js";
+import { Grid } from "./grid.js";
 import { Icon } from "./icons.js";
 import { Thumbnail } from "./media.js";
 import { like, Show } from "./navigation.js";
@@ -11,7 +12,7 @@ import { isLabelled, place, ratio, snippet, value } from "./words.js";
 
 const MOST_FACTS = 3;
 const MOST_PASSAGES = 3;
-const AHEAD = "1200px";
+const AHEAD = "2400px";
 
 // Return hits as cards: {hit, others} for a document's passages, or {pictures} that follow each
 // other. The other passages of a document are in the card of its best one.
@@ -32,38 +33,33 @@ function grouped(hits) {
   return groups;
 }
 
-// Hits in their order. Elements of earlier pages are made once, since there may be a thousand.
-export function Hits({ hits }) {
-  const made = useRef(new Map());
+const tile = (hit) => html`<${Tile} key=${hit.id} hit=${hit} />`;
+
+// Hits in their order. With `open`, more are to come.
+export function Hits({ hits, open }) {
   return useMemo(() => {
-    const before = made.current;
-    made.current = new Map();
-    const once = (hit, make) => {
-      const element = before.get(hit) ?? make();
-      made.current.set(hit, element);
-      return element;
-    };
-    return grouped(hits).map(({ id, hit, others, pictures }) => {
+    const groups = grouped(hits);
+    return groups.map(({ id, hit, others, pictures }, at) => {
       if (!pictures) return html`<${Row} key=${id} hit=${hit} others=${others} />`;
-      if (pictures.length === 1) return once(pictures[0], () => html`<${Row} key=${id} hit=${pictures[0]} others=${[]} />`);
-      return html`<div class="grid" key=${id}>${pictures.map((one) => once(one, () => html`<${Tile} key=${one.id} hit=${one} />`))}</div>`;
+      if (pictures.length === 1 && !(open && groups.length === 1)) return html`<${Row} key=${id} hit=${pictures[0]} others=${[]} />`;
+      return html`<${Grid} key=${id} pictures=${pictures} open=${open && at === groups.length - 1} tile=${tile} />`;
     });
-  }, [hits]);
+  }, [hits, open]);
 }
 
 // The button for the next page, which presses itself when it comes near.
 export function Further({ more, busy, failed }) {
   const button = useRef();
   const latest = useRef();
-  latest.current = () => !busy && !failed && more();
+  latest.current = () => !busy && !failed && more(false);
   useEffect(() => {
     const watcher = new IntersectionObserver((entries) => {
       if (entries.some((one) => one.isIntersecting)) latest.current();
     }, { rootMargin: AHEAD });
     watcher.observe(button.current);
     return () => watcher.disconnect();
-  }, [more]);
-  return html`<button type="button" class="next" ref=${button} disabled=${busy} onClick=${more}>${failed ? `${failed.message} Try again` : busy ? "Loading more results" : "More results"}</button>`;
+  }, []);
+  return html`<button type="button" class="next" ref=${button} disabled=${busy} onClick=${() => more(true)}>${failed ? `${failed.message} Try again` : busy ? "Loading more results" : "More results"}</button>`;
 }
 
 const label = (hit) => [hit.label, hit.text_preview || hit.title].filter(Boolean).join(": ");

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from trawl.errors import NotFoundError
 from trawl.search import SearchOptions
-from trawl.server.auth import reads, writes
+from trawl.server.auth import has_scope, reads, writes
 from trawl.server.errors import documented
 from trawl.server.files import CACHED, etag, file_response, matches
 from trawl.server.openapi import metadata_body
@@ -137,7 +137,7 @@ async def document(
 ) -> DocumentWithChunks:
     """Return a document with all its chunks, in document order.
 
-    Send its `ETag` as `If-Match` with a change.
+    Send its `ETag` as `If-Match` with a change. `Allow` has the methods that the key may use.
     """
     try:
         shown = await service.pool.run(service.library.show, document_id)
@@ -145,6 +145,8 @@ async def document(
         raise NotFoundError(f"no document {document_id} in this library") from None
     root = root_path(request)
     response.headers["ETag"] = _tag(shown.document)
+    changing = ", PATCH, DELETE" if has_scope(request, "write") else ""
+    response.headers["Allow"] = f"GET, HEAD{changing}"
     parts = [ChunkOut.from_chunk(chunk, root) for chunk in shown.chunks]
     return DocumentWithChunks.from_row(
         shown.document,
