@@ -170,5 +170,4 @@ def test_many_pictures_load_while_scrolling_without_a_shift(
         if page.locator(".tile").count() == 300:
             break
     expect(page.locator(".tile")).to_have_count(300)
-    expect(page.get_by_role("button", name="More results")).to_have_count(0)
     assert sum(page.evaluate("window.shifts")) == 0

@@ -226,3 +226,15 @@ def test_moments_have_their_text(client: TestClient) -> None:
         assert moment["modality"] == part["modality"]
         assert moment["label"] == part["label"]
         assert bool(moment["snippet"]) == bool(part["text"])
+
+
+def test_document_ids_are_counted_and_sorted_by(client: TestClient) -> None:
+    for options in ({"text": "rates"}, {"where": "modality = 'text'"}):
+        found = client.post("/v1/search", json={**options, "facets": ["document_id"]})
+        assert found.status_code == 200, found.text
+        assert all(one["count"] == 1 for one in found.json()["facets"][0]["counts"])
+    counted = client.get("/v1/facets", params={"key": "document_id"}).json()["facets"][0]
+    listed = client.get("/v1/documents", params={"sort": "-document_id"}).json()["documents"]
+    ids = [one["id"] for one in listed if one["chunks"]]
+    assert ids == sorted(ids, reverse=True)
+    assert {one["value"] for one in counted["counts"]} == set(ids)

@@ -47,19 +47,21 @@ export function Hits({ hits, open }) {
   }, [hits, open]);
 }
 
-// The button for the next page, which presses itself when it comes near.
+// What asks for the next page when the end of the list comes near. It shows nothing, since it
+// moves with each page, unless the page cannot be loaded.
 export function Further({ more, busy, failed }) {
-  const button = useRef();
+  const end = useRef();
   const latest = useRef();
   latest.current = () => !busy && !failed && more(false);
   useEffect(() => {
     const watcher = new IntersectionObserver((entries) => {
       if (entries.some((one) => one.isIntersecting)) latest.current();
     }, { rootMargin: AHEAD });
-    watcher.observe(button.current);
+    watcher.observe(end.current);
     return () => watcher.disconnect();
   }, []);
-  return html`<button type="button" class="next" ref=${button} disabled=${busy} onClick=${() => more(true)}>${failed ? `${failed.message} Try again` : busy ? "Loading more results" : "More results"}</button>`;
+  return html`<div class="further" ref=${end}>${failed && html`<p class="rest" role="alert">${failed.message}
+    <button type="button" onClick=${() => more(true)}>Try again</button></p>`}</div>`;
 }
 
 const label = (hit) => [hit.label, hit.text_preview || hit.title].filter(Boolean).join(": ");
