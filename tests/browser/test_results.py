@@ -151,8 +151,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_many_pictures_load_while_scrolling_without_a_shift(
-    page: Page, app_of: Callable[..., str], pictures: Path
+    page: Page, app_of: Callable[..., str], pictures: Path, watch: Watch
 ) -> None:
+    watch.expect(
+        "status of 503"
+    )  # a slow machine refuses some thumbnails, which are asked for again
     site = app_of(pictures)
     page.add_init_script(
         """window.shifts = [];

@@ -3,6 +3,8 @@
 import { key, source } from "./api.js";
 import { html, useEffect, useState } from "./vendor/preact.js";
 
+const AGAIN_MS = 1000;
+
 // Return the source of a file, and whether it failed: [url | undefined, failed, fail].
 export function useSource(url) {
   const [state, set] = useState({ url: key() ? undefined : url, failed: false, of: url });
@@ -19,9 +21,12 @@ export function useSource(url) {
 // A picture that says so if it cannot be shown, unless there is something to show `instead`.
 export function Thumbnail({ url, text = "", instead = null }) {
   const [from, failed, fail] = useSource(url);
+  const [tried, again] = useState(0);
+  // A busy server refuses what it may allow soon: try once more.
+  const retry = () => (tried ? fail() : setTimeout(() => again(1), AGAIN_MS));
   if (failed && instead) return instead;
   if (failed) return html`<span class="missing">no preview</span>`;
-  return html`<img src=${from} alt=${text} loading="lazy" decoding="async" onError=${fail} />`;
+  return html`<img key=${tried} src=${from} alt=${text} loading="lazy" decoding="async" onError=${retry} />`;
 }
 
 // Pause every other player.
