@@ -77,7 +77,7 @@ function Tile({ hit }) {
     <p class="where">${[where(hit), place({ ...hit, label: "" })].filter(Boolean).join(" · ")}</p>
     <${Gone} hit=${hit} />
     <${Same} hit=${hit} />
-    <${More} hit=${hit} />
+    <${More} hit=${hit} small />
   </article>`;
 }
 
@@ -159,11 +159,12 @@ function Same({ hit }) {
     ${hit.duplicate_of && html`<p class="where">Nearly the same as <${Show} id=${hit.duplicate_of}>a result above</${Show}></p>`}`;
 }
 
-function More({ hit }) {
+// `small` is for a tile, whose height is known before it is shown.
+function More({ hit, small }) {
   return html`<div class="more">
     <${Why} hit=${hit} />
     <button type="button" class="quiet" onClick=${() => like(hit.id)}>More like this</button>
-    ${hit.span.page && isPdf(hit) && html`<${FileLink} id=${hit.id} name=${hit.source} page=${hit.span.page} class="quiet">Open page ${hit.span.page}</${FileLink}>`}
+    ${!small && hit.span.page && isPdf(hit) && html`<${FileLink} id=${hit.id} name=${hit.source} page=${hit.span.page} class="quiet">Open page ${hit.span.page}</${FileLink}>`}
   </div>`;
 }
 
