@@ -56,6 +56,22 @@ def test_dropped_text_is_added(page: Page, own_library: Path, app_of: Callable[.
     )
     adding = page.get_by_role("region", name="Files that are being added")
     expect(adding).to_contain_text("1 file in the library", timeout=60_000)
+    expect(page.get_by_role("main").get_by_role("article").first).to_contain_text("quagga.txt")
+    page.goto("about:blank")  # before the server ends
+
+
+def test_a_job_is_followed_again_after_a_lost_connection(
+    page: Page, own_library: Path, app_of: Callable[..., str], watch: Watch
+) -> None:
+    watch.expect("ERR_FAILED")
+    page.goto(app_of(own_library))
+    page.route("**/v1/jobs/*/events", lambda route: route.abort(), times=1)
+    file = {"name": "okapi.txt", "mimeType": "text/plain", "buffer": b"An okapi is shy."}
+    page.locator("input[data-add]").first.set_input_files([file])
+    adding = page.get_by_role("region", name="Files that are being added")
+    expect(adding).to_contain_text("read when the server is back", timeout=60_000)
+    expect(adding).to_contain_text("1 file in the library", timeout=60_000)
+    expect(adding).not_to_contain_text("the server is back")
     page.goto("about:blank")  # before the server ends
 
 

@@ -8,6 +8,7 @@ import { bytes, count } from "./words.js";
 
 const BATCH_FILES = 20;
 const BATCH_BYTES = 32_000_000;
+const FOLLOW_AGAIN_MS = 2000;
 const RETRIED = new Set([0, 429, 502, 503, 504]);
 const listeners = new Set();
 let entries = []; // {id, file, state, share, reason, notices, document}
@@ -60,14 +61,28 @@ async function send(batch) {
   try {
     const job = await upload(batch);
     set(batch, { state: "reading", share: 1 });
-    await stream(`v1/jobs/${job.id}/events`, (one) => progress(batch, one));
-    const open = batch.filter(isOpen);
-    if (open.length) set(open, { state: "failed", reason: "The server stopped before it read this file; it goes on when it starts again." });
+    await watch(job.id, batch);
   } catch (problem) {
     // One file that is refused must not keep its whole batch out.
     if (batch.length > 1 && [400, 413, 415, 422].includes(problem.status)) {
       for (const entry of batch) await send([entry]);
     } else set(batch.filter(isOpen), { state: "failed", reason: why(problem), again: RETRIED.has(problem.status) });
+  }
+}
+
+// Follow a job to its end. The files are stored, so that a lost connection is not a failure: the
+// job goes on when the server does, and is followed again.
+async function watch(id, batch) {
+  for (;;) {
+    try {
+      await stream(`v1/jobs/${id}/events`, (one) => progress(batch, one));
+    } catch (problem) {
+      if (problem instanceof Problem && !RETRIED.has(problem.status)) throw problem;
+    }
+    const open = batch.filter(isOpen);
+    if (!open.length) return;
+    set(open, { reason: "The server does not answer. This file is stored there, and is read when the server is back." });
+    await new Promise((resolve) => setTimeout(resolve, FOLLOW_AGAIN_MS));
   }
 }
 
@@ -112,6 +127,7 @@ function progress(batch, job) {
   batch.forEach((entry, at) => {
     const file = job.files[at];
     entry.document = file?.document_id;
+    entry.reason = "";
     if (job.state === "done") {
       const reason = failed.get(file?.source ?? entry.file.name);
       entry.state = reason === undefined ? "added" : "failed";
@@ -147,9 +163,9 @@ export async function dropped(transfer) {
   return files.filter((one) => !one.name.startsWith("."));
 }
 
-export function AddButton({ text = "Add files" }) {
+export function AddButton({ text = "Add files", class: look = "go" }) {
   const input = useRef();
-  return html`<button type="button" class="go" onClick=${() => input.current.click()}>${text}</button>
+  return html`<button type="button" class=${look} onClick=${() => input.current.click()}>${text}</button>
     <input ref=${input} type="file" multiple hidden data-add onChange=${(event) => { void addFiles([...event.target.files]); event.target.value = ""; }} />`;
 }
 

@@ -48,7 +48,7 @@ export function Home({ refresh, version }) {
   const examples = state.documents.filter((one) => one.title && one.title.length < 60 && kindOf(one.media_type) !== "text").slice(0, 4);
   return html`
     ${examples.length > 0 && html`<p class="examples">Try ${examples.map((one) => html`<${Link} key=${one.id} to=${{ q: plain(one.title) }}>${plain(one.title).toLowerCase()}</${Link}>`)}</p>`}
-    ${state.documents.length > 0 && html`<h2 class="above">Newest</h2>`}
+    ${state.documents.length > 0 && html`<div class="above"><h2>Newest</h2><${AddButton} class="" /></div>`}
     <div class="cards">${state.documents.map((one) => html`<${Card} key=${one.id} found=${one} />`)}</div>
     ${state.next !== null && state.loaded && html`<button type="button" class="next" disabled=${state.busy} onClick=${() => more()}>Older documents</button>`}`;
 }

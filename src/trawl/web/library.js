@@ -36,7 +36,7 @@ export function LibraryView({ question, stats, refresh }) {
     <${About} stats=${stats} />
     <nav class="lists" aria-label="Lists">${Object.entries(LISTS).map(([name, title]) => html`
       <${Link} key=${name} to=${{ view: "library", list: name }} aria-current=${list === name ? "page" : null}>${title}${counted(stats, name)}</${Link}>`)}</nav>
-    ${list === "skipped" ? html`<${SkippedList} />` : list ? html`<${Faults} key=${list} kind=${list} />` : html`<${Documents} question=${question} stats=${stats} />`}`;
+    ${list === "skipped" ? html`<${SkippedList} version=${stats?.version} />` : list ? html`<${Faults} key=${list} kind=${list} version=${stats?.version} />` : html`<${Documents} question=${question} stats=${stats} />`}`;
 }
 
 function counted(stats, name) {
@@ -69,10 +69,10 @@ function Documents({ question, stats }) {
   useEffect(() => {
     if (first.found) set({ documents: first.found.documents, next: first.found.next_offset, total: first.found.total });
   }, [first.found]);
-  const more = async () => {
-    const page = await fetched(pages.next);
-    set({ ...pages, documents: [...pages.documents, ...page.documents], next: page.next_offset });
-  };
+  const more = () => fetched(pages.next).then(
+    (page) => set({ ...pages, documents: [...pages.documents, ...page.documents], next: page.next_offset, problem: null }),
+    (problem) => set({ ...pages, problem }),
+  );
   if (first.problem) return html`<${Refusal} problem=${first.problem} again=${again} />`;
   if (!first.found) return null;
   if (!first.found.total && !where) {
@@ -82,11 +82,12 @@ function Documents({ question, stats }) {
     <${Timeline} question=${question} stats=${stats} />
     <${Filters} question=${question} />
     <${Values} question=${question} stats=${stats} />
-    <p class="line"><span role="status">${count(pages.total ?? 0, "document")}</span>
+    <p class="bar"><span role="status">${count(pages.total ?? 0, "document")}</span>
       <label>Order <select value=${sort} onChange=${(event) => go({ ...question, sort: event.target.value })}>
         ${Object.entries(SORTS).map(([key, name]) => html`<option value=${key}>${name}</option>`)}</select></label></p>
     <div class="cards">${pages.documents.map((one) => html`<${Card} key=${one.id} found=${one} />`)}</div>
-    ${pages.next !== null && html`<button type="button" class="next" onClick=${more}>More documents</button>`}`;
+    ${pages.problem && html`<${Refusal} problem=${pages.problem} again=${more} />`}
+    ${pages.next !== null && !pages.problem && html`<button type="button" class="next" onClick=${more}>More documents</button>`}`;
 }
 
 // The most frequent values, each of which becomes a filter.
@@ -161,24 +162,24 @@ function Timeline({ question, stats }) {
 
 // --- what was left out -------------------------------------------------------------------------
 
-function Faults({ kind }) {
-  const [{ found, problem }, again] = useFetched(() => get("v1/documents", { [kind]: true, limit: 1000 }), [kind]);
+function Faults({ kind, version }) {
+  const [{ found, problem }, again] = useFetched(() => get("v1/documents", { [kind]: true, limit: 1000 }), [kind, version]);
   if (problem) return html`<${Refusal} problem=${problem} again=${again} />`;
   if (!found) return null;
   const next = kind === "failed"
     ? "Repair or convert these files and add them again. They are not in any result."
     : "These files are searchable. A notice says what differs from the file.";
   if (!found.total) return html`<${State} title=${kind === "failed" ? "Every file was read" : "There are no notices"} />`;
-  return html`<p class="line">${next}</p><${Reasons} rows=${found.documents.map((one) => [one.source, one.error ? [one.error] : one.notices])} />
+  return html`<p class="bar">${next}</p><${Reasons} rows=${found.documents.map((one) => [one.source, one.error ? [one.error] : one.notices])} />
     ${found.total > found.documents.length && html`<p class="rest">${count(found.total - found.documents.length, "further file")}: <code>trawl status --${kind}</code></p>`}`;
 }
 
-function SkippedList() {
-  const [{ found, problem }, again] = useFetched(() => get("v1/skipped", { limit: 1000 }), []);
+function SkippedList({ version }) {
+  const [{ found, problem }, again] = useFetched(() => get("v1/skipped", { limit: 1000 }), [version]);
   if (problem) return html`<${Refusal} problem=${problem} again=${again} />`;
   if (!found) return null;
   if (!found.total) return html`<${State} title="No file was skipped"><p>Every file of the added folders is of a type that is read.</p></${State}>`;
-  return html`<p class="line">These files are in the added folders and are not searchable, because their type is not read.</p>
+  return html`<p class="bar">These files are in the added folders and are not searchable, because their type is not read.</p>
     <${Reasons} rows=${found.files.map((one) => [one.source, [one.reason]])} />
     ${found.total > found.files.length && html`<p class="rest">${count(found.total - found.files.length, "further file")}: <code>trawl status --skipped</code></p>`}`;
 }
