@@ -26,7 +26,7 @@ def test_first_page_shows_files_that_are_added_to_an_empty_library(
 def test_two_pictures_stand_in_a_row_on_a_phone(new_page: Callable[..., Page], site: str) -> None:
     page = new_page(viewport={"width": 390, "height": 844})
     page.goto(f"{site}/?q=picture&m=image&all=1")
-    tiles = page.locator("#results .grid .tile")
+    tiles = page.locator("#results .tiles .tile")
     expect(tiles.nth(1)).to_be_visible()
     first, second = (tiles.nth(at).bounding_box() for at in range(2))
     assert first is not None
