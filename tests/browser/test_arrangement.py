@@ -7,6 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from browser.conftest import Watch
 from trawl.library import Library
 
 
@@ -33,3 +34,15 @@ def test_two_pictures_stand_in_a_row_on_a_phone(new_page: Callable[..., Page], s
     assert second is not None
     assert first["y"] == second["y"]
     assert second["x"] + second["width"] <= 390
+
+
+def test_addresses_that_name_nothing_are_explained(page: Page, site: str, watch: Watch) -> None:
+    watch.expect("status of 422")
+    page.goto(f"{site}/?view=attic")
+    expect(page.get_by_role("main")).to_contain_text("There is no such view")
+    page.goto(f"{site}/?q=muon&show=nothing")
+    expect(page.get_by_role("dialog")).to_contain_text("There is no document nothing")
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.goto(f"{site}/?where=attic+%3E+3")
+    expect(page.get_by_role("main")).to_contain_text('No column "attic"')

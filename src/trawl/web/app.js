@@ -172,7 +172,7 @@ function View({ question, ...rest }) {
   const [state, set] = useState({});
   const load = () => VIEWS[question.view]?.().then((Shown) => set({ Shown }), () => set({ problem: { status: 0, message: "" } }));
   useEffect(() => void load(), []);
-  if (!(question.view in VIEWS)) return html`<${State} title="There is no such view"><${Link} to=${{}}>Search</${Link}</${State}>`;
+  if (!(question.view in VIEWS)) return html`<${State} title="There is no such view"><${Link} to=${{}}>Search</${Link}></${State}>`;
   if (state.problem) return html`<${Refusal} problem=${state.problem} again=${load} />`;
   return state.Shown ? html`<${state.Shown} question=${question} ...${rest} />` : null;
 }
@@ -189,7 +189,7 @@ function Results({ question, answered, fault }) {
   const none = !answer.results.length;
   return html`
     ${answer.notices.map((text) => html`<p class="note" key=${text}>${text}</p>`)}
-    ${none && html`<${State} title="Nothing found"><p>${answer.notices.length ? "See the notice above." : "No document fits this question. Use fewer or other words, or another kind of result."}</p></${State}>`}
+    ${none && html`<${State} title="Nothing found"><p>${answer.notices.length ? "See the notice above." : `No document fits this question. ${question.where.length || question.map ? "Remove a filter, or use" : "Use"} other words or another kind of result.`}</p></${State}>`}
     ${!none && answer.no_good_match && html`<section class="nomatch"><h2>No good match</h2><p>Nothing in this library answers this better than chance.</p></section><p class="below"><span>Nearest</span></p>`}
     <${Hits} hits=${answer.results} open=${Boolean(answer.cursor) && !answer.more} />
     ${answer.more > 0 && html`<p class="rest">${count(answer.more, "weaker result")} left out. <${Link} to=${{ ...question, all: true, show: "" }}>Show all</${Link}></p>`}

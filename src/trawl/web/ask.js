@@ -6,6 +6,7 @@ import { go } from "./navigation.js";
 import { recording } from "./recording.js";
 import { useSuggestions } from "./suggest.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
+import { sentence } from "./words.js";
 
 const WEIGHTS = [0.25, 0.5, 1, 2, 4];
 const MOST_SECONDS = 60;
@@ -126,8 +127,6 @@ function marked(message) {
   return message.split("\n").find((line) => /^ +\^+ *$/.test(line))?.trim() ?? "";
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
 // An error of the question's language, under its character.
 function Fault({ fault }) {
   const lines = fault?.message.split("\n") ?? [];
@@ -138,7 +137,7 @@ function Fault({ fault }) {
   const allowed = lines.find((text) => text.startsWith("allowed: "));
   return html`<div id="fault" role="alert">${fault && html`
     ${line !== null && html`<pre aria-hidden="true">${line.slice(2, start)}<u>${line.slice(start, end) || "\u00a0"}</u>${line.slice(end)}</pre>`}
-    <p>${sentence(lines[0].replace(/^(query|filter), character \d+: /, ""))}</p>
+    <p>${sentence(lines[0])}</p>
     ${allowed && html`<details><summary>What can be written</summary><p>${allowed.slice(9)}</p></details>`}`}</div>`;
 }
 

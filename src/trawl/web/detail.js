@@ -37,7 +37,8 @@ export function Detail({ id }) {
     if (anew) forget();
     fetched(id.split(":")[0]).then(
       ({ body, ...rest }) => current && set({ found: body, ...rest, id }),
-      (problem) => current && set({ problem, id }),
+      // An address may hold an id that never was one.
+      (problem) => current && set({ problem: problem.status === 422 ? { status: 404, message: `There is no document ${id}.` } : problem, id }),
     );
     return () => { current = false; };
   };
@@ -55,7 +56,7 @@ export function Detail({ id }) {
   const outside = (event) => event.target === dialog.current && leave();
   return html`<dialog id="detail" ref=${dialog} aria-labelledby="detail-title" onCancel=${cancel} onClick=${outside}>
     ${state.found && html`<${Document} found=${state.found} tag=${state.tag} allows=${state.allows} id=${state.id} again=${() => load(true)} />`}
-    ${state.problem && html`<div class="parts"><${Refusal} problem=${state.problem} again=${() => load(true)} />
+    ${state.problem && html`<div class="parts refused"><${Refusal} problem=${state.problem} again=${() => load(true)} />
       <button type="button" onClick=${leave}>Close</button></div>`}
   </dialog>`;
 }

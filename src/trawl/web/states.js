@@ -2,6 +2,7 @@
 
 import { alive, key, keepKey } from "./api.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
+import { sentence } from "./words.js";
 
 export const Skeleton = ({ grid }) => html`<div class=${grid ? "grid waiting" : "waiting"} aria-hidden="true">
   ${Array.from({ length: grid ? 8 : 4 }, (_, at) => (grid
@@ -22,9 +23,9 @@ export function Refusal({ problem, again }) {
   if (status === 0) return html`<${Offline} again=${again} />`;
   if (status === 429) return html`<${Waiting} title="Too many questions" text="This server limits how many questions it takes." seconds=${retryS ?? 10} again=${again} />`;
   if (status === 503 && retryS) return html`<${Waiting} title="The server is busy" text=${message} seconds=${retryS} again=${again} />`;
-  const titles = { 503: "The library cannot be searched now", 413: "This file is too large", 415: "This file cannot be read", 404: "This is no longer in the library" };
+  const titles = { 422: "This question cannot be answered", 503: "The library cannot be searched now", 413: "This file is too large", 415: "This file cannot be read", 404: "This is no longer in the library" };
   const title = titles[status] ?? (status >= 500 ? "Something went wrong" : status ? "The server did not accept this" : "The page made an error");
-  return html`<${State} title=${title}><p>${message}</p>${id}${!(status >= 400 && status < 500) && html`<${Again} again=${again} />`}</${State}>`;
+  return html`<${State} title=${title}><p>${sentence(message)}</p>${id}${!(status >= 400 && status < 500) && html`<${Again} again=${again} />`}</${State}>`;
 }
 
 function Waiting({ title, text, seconds, again }) {

@@ -53,6 +53,12 @@ export function place(one) {
   return parts.filter(Boolean).join(" · ");
 }
 
+// Return the first line of a message of the server, without its place in the question.
+export function sentence(message) {
+  const said = message.split("\n")[0].replace(/^(query|filter), character \d+: /, "");
+  return said.charAt(0).toUpperCase() + said.slice(1);
+}
+
 export const count = (number, one, many = `${one}s`) =>
   `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
