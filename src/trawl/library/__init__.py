@@ -2,6 +2,7 @@
 
 from trawl.library.contents import DocumentContents, DocumentPage, Original
 from trawl.library.library import Library
+from trawl.library.mapping import LibraryMap
 from trawl.library.views import MAX_PEAKS, MAX_WIDTH_PX, MIN_WIDTH_PX, View
 from trawl.readers.views import Peaks
 
@@ -12,6 +13,7 @@ __all__ = [
     "DocumentContents",
     "DocumentPage",
     "Library",
+    "LibraryMap",
     "Original",
     "Peaks",
     "View",

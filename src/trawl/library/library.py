@@ -24,6 +24,7 @@ from trawl.library.contents import (
     open_original,
     read_status,
 )
+from trawl.library.mapped import Mapped
 from trawl.library.media import AudioInput, ImageInput
 from trawl.library.skipped import Skipped, read_skipped
 from trawl.library.views import Views
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from trawl.encoders.cross_encoder import CrossEncoder
 
 
-class Library(Writing):
+class Library(Mapped, Writing):
     """A directory that holds an index of documents.
 
     ::
@@ -185,10 +186,12 @@ class Library(Writing):
             version, offset = inputs.parse_cursor(options.cursor)
             snapshot = self._store.snapshot_at(version)
             options = search_options(options, offset=offset)
+        within = self._within(options.map, snapshot)
         if query:
-            answer = self._open_searcher().search(SearchRequest(query, where, options), snapshot)
+            request = SearchRequest(query, where, options, within)
+            answer = self._open_searcher().search(request, snapshot)
         else:
-            answer = browse(where, options, snapshot, is_file_gone)
+            answer = browse(where, options, snapshot, is_file_gone, within)
         end = options.offset + options.limit
         # A page with quotas may lack results of one modality and still not be the last.
         is_last = len(answer.hits) < (1 if options.quotas and query else options.limit)

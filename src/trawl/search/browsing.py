@@ -6,6 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trawl.errors import QueryError
 from trawl.query import Filter, bind, to_sql
 from trawl.ranking import Fused
@@ -39,7 +42,11 @@ def filter_conditions(
 
 
 def browse(
-    where: Filter | None, options: SearchOptions, snapshot: Snapshot, is_gone: IsGone
+    where: Filter | None,
+    options: SearchOptions,
+    snapshot: Snapshot,
+    is_gone: IsGone,
+    within: NDArray[np.int64] | None = None,
 ) -> Answer:
     """Return the documents that match a filter, sorted by `options.sort`, or by address.
 
@@ -53,12 +60,13 @@ def browse(
     if options.modality:
         wanted = ", ".join(f"'{modality}'" for modality in options.modality)
         conditions.append(f"modality IN ({wanted})")
-    if not conditions or options.fuzzy:
+    if (not conditions and within is None) or options.fuzzy:
         raise QueryError("the query is empty; give text, an image, a sound or a filter")
     columns = {key: known_column(key, snapshot.columns, "count") for key in options.facets}
     descending = options.sort is not None and options.sort.startswith("-")
     key = known_column((options.sort or "uri").removeprefix("-"), snapshot.columns, "sort by")
-    rows = _first_rows(snapshot, " AND ".join(f"({one})" for one in conditions), key, columns)
+    joined = " AND ".join(f"({one})" for one in conditions) or None
+    rows = _first_rows(snapshot, joined, key, columns, within)
     end = options.offset + options.limit
     listed = sort_rows(rows, key, descending)[options.offset : end]
     page = Page([Fused(int(row["_rowid"]), 1.0, ()) for row in listed], {})
@@ -82,12 +90,16 @@ def browse(
 
 
 def _first_rows(
-    snapshot: Snapshot, where: str, key: str, columns: Mapping[str, str]
+    snapshot: Snapshot,
+    where: str | None,
+    key: str,
+    columns: Mapping[str, str],
+    within: NDArray[np.int64] | None,
 ) -> list[dict[str, Any]]:
     """Return a row for the first matching chunk of each document."""
     names = dict.fromkeys(["document_id", "ordinal", "uri", key, *columns.values()])
     first: dict[str, dict[str, Any]] = {}
-    for row in snapshot.matching(where, list(names)).to_pylist():
+    for row in snapshot.matching(where, list(names), within).to_pylist():
         known = first.setdefault(row["document_id"], row)
         if row["ordinal"] < known["ordinal"]:
             first[row["document_id"]] = row

@@ -50,6 +50,13 @@ class SearchOptions(BaseModel):
         description="Only results that match this filter.",
         examples=["year >= 2020 and source in ('arXiv', 'CERN')"],
     )
+    map: str | None = Field(
+        default=None,
+        max_length=4000,
+        description="Only results inside this region of the library's map: the map's version, a "
+        "colon, and the x and y of each corner.",
+        examples=["1f0c9d2a:0,0,900,0,900,900"],
+    )
     limit: int = Field(default=10, ge=1, le=MAX_RESULTS, description="Maximum number of results.")
     offset: int = Field(
         default=0, ge=0, le=MAX_RESULTS - 1, description="Number of results to skip."
@@ -150,6 +157,7 @@ class SearchKeywords(TypedDict, total=False):
     """The fields of `SearchOptions` as keyword arguments; None stands for the default."""
 
     modality: Modality | Collection[Modality] | None
+    map: str | None
     limit: int | None
     offset: int | None
     cursor: str | None

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trawl.errors import QueryError
 from trawl.query import Filter
 from trawl.search.options import SearchOptions
@@ -41,6 +44,8 @@ class QueryPart:
 class SearchRequest:
     """One search. `where` is the parsed filter, and holds in place of `options.where`.
 
+    `within` are the row ids of `options.map`, int64, ascending; all rows if None.
+
     Raises `QueryError` if there is no part, no part of positive weight, or a text that is
     empty, too long or not valid Unicode.
     """
@@ -48,6 +53,7 @@ class SearchRequest:
     parts: Sequence[QueryPart]
     where: Filter | None
     options: SearchOptions
+    within: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if not self.parts:

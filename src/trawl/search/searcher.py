@@ -317,8 +317,10 @@ class Searcher:
 
         def run(query: _SourceQuery) -> tuple[Ranking, Null | None]:
             if query.vector is None:
-                return snapshot.words(words, depth, query.where), None
-            ranking = snapshot.nearest(query.source, query.vector, depth, query.where)
+                return snapshot.words(words, depth, query.where, request.within), None
+            ranking = snapshot.nearest(
+                query.source, query.vector, depth, query.where, request.within
+            )
             ranking = replace(ranking, complete=len(ranking.rows) < depth)
             return ranking, self._nulls.of(snapshot, query.source, query.query_modality)
 

@@ -18,6 +18,7 @@ from trawl.server.auth import Keyring
 from trawl.server.job_process import Ingester
 from trawl.server.jobs import JobRunner, JobStore
 from trawl.server.limits import RateLimiter, SharedCount, WorkPool
+from trawl.server.mapper import Mapper
 from trawl.server.metrics import Metrics
 from trawl.server.middleware import (
     AccessControl,
@@ -81,7 +82,7 @@ _SEARCHES = ("/search", "/v1/search")
 _MEASURE_S = 5.0
 # What a page of results shows besides: thumbnails, and views, whose work has bounds of its own.
 _SHOWN = ("/thumbnail", "/page", "/picture", "/peaks")
-_EXEMPT = ("/health", "/docs", "/openapi.json", "/metrics", "/v1/jobs/", "/ui/")
+_EXEMPT = ("/health", "/docs", "/openapi.json", "/metrics", "/v1/jobs/", "/v1/map", "/ui/")
 
 
 def _cost(method: str, path: str) -> int:
@@ -115,6 +116,7 @@ def create_app(
     job_store = JobStore(library.path / ".jobs.sqlite3")
     runner = JobRunner(service, job_store)
     count = _shared_count(settings, metrics)
+    mapper = Mapper(library)
 
     async def measure() -> None:
         metrics.jobs_waiting.set(await anyio.to_thread.run_sync(job_store.queued))
@@ -127,7 +129,7 @@ def create_app(
         openapi_tags=openapi.TAGS,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(service, runner, measure, count),
+        lifespan=_lifespan(service, runner, measure, count, mapper),
         # FastAPI's own telemetry would cost each request time; see `metrics` and `tracing`.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
@@ -136,11 +138,12 @@ def create_app(
     app.state.runner = runner
     app.state.uploads = UploadStore(library.path)
     app.state.measure = measure
+    app.state.mapper = mapper
     _add_middleware(app, settings, metrics, tracing, count, service.pool)
     errors.install(app, library.path, metrics.rejected)
     openapi.install(app, has_keys=bool(settings.api_keys))
     page.install(app, development=settings.development)
-    for routes in (search, documents, views, jobs):
+    for routes in (search, documents, views, atlas, jobs):
         app.include_router(routes.router, dependencies=[known_parameters])
     app.include_router(operation.router)
     return app
@@ -151,6 +154,7 @@ def _lifespan(
     runner: JobRunner,
     measure: Callable[[], Awaitable[None]],
     count: SharedCount | None,
+    mapper: Mapper,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Return the lifespan: load the models and run jobs, and stop both in time."""
 
@@ -170,6 +174,7 @@ def _lifespan(
         finally:
             service.stop()
             runner.wake()
+            mapper.close()
             await service.ingester.close(service.grace_s)
             _, pending = await asyncio.wait(tasks, timeout=service.grace_s)
             service.unfinished = bool(pending)

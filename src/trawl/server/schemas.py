@@ -69,6 +69,7 @@ class _Options(BaseModel):
     """The options that a line and a body of a search have in common."""
 
     where: Text | None = Field(None, description=WHERE, examples=[EXAMPLE_WHERE])
+    map: Text | None = option("map")
     limit: int = option("limit", ge=1, le=1000)
     offset: int = option("offset", ge=0, le=999)
     cursor: Annotated[str, Field(max_length=100)] | None = option("cursor")
@@ -107,8 +108,8 @@ class LineQuery(_Options, _Line):
     def query(self) -> SearchQuery:
         """Return the query. Raises `UsageError` for contradictory options."""
         options = search_options(**self._given(), facets=self.facet)
-        if self.q is None and not (options.where or options.modality):
-            raise UsageError("the query is empty; set q, or where or modality to list what matches")
+        if self.q is None and not (options.where or options.modality or options.map):
+            raise UsageError("the query is empty; set q, or where, map or modality to list matches")
         return SearchQuery(line=self.q, options=options)
 
 

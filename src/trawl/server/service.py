@@ -169,7 +169,11 @@ class Service:
 
         if not use_cache:
             return self._found(await compute(), "bypass", began)
-        key = cache_key(await self._current_state(), repr(shape), query.cache_key())
+        state = await self._current_state()
+        if query.options.map is not None:
+            # New chunks get their places after the library has changed.
+            state += f"-{self.library.map_changed()}"
+        key = cache_key(state, repr(shape), query.cache_key())
         body, outcome = await self.cache.get(key, compute)
         return self._found(body, outcome, began)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -12,13 +12,13 @@ from uuid import uuid4
 import lance
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from lance.query import PhraseQuery
 from numpy.typing import NDArray
 
 from trawl.errors import QueryError
 from trawl.store.copies import Copies, find_copies
 from trawl.store.full_text import Words
+from trawl.store.lookups import Lookups
 from trawl.store.resident import Counts, Resident
 from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
 from trawl.store.schema import (
@@ -27,8 +27,6 @@ from trawl.store.schema import (
     contains_phrase,
     may_have,
     metadata_columns,
-    one_of,
-    quoted,
     row_is_one_of,
     vector_column,
 )
@@ -39,7 +37,6 @@ from trawl.types import (
     Ranking,
     Space,
     StoredChunk,
-    Value,
     Vectors,
 )
 from trawl.words import phrase_terms
@@ -69,7 +66,7 @@ class Sample:
     documents: NDArray[np.int64]
 
 
-class Snapshot:
+class Snapshot(Lookups):
     """One version of the chunks. Safe to use from several threads.
 
     Row ids are valid only in the snapshot that returned them.
@@ -172,9 +169,16 @@ class Snapshot:
         return self._resident is not None and source in self._resident.vectors
 
     def nearest(
-        self, source: str, query: NDArray[np.float32], limit: int, where: str | None
+        self,
+        source: str,
+        query: NDArray[np.float32],
+        limit: int,
+        where: str | None,
+        within: NDArray[np.int64] | None = None,
     ) -> Ranking:
         """Return the `limit` chunks nearest to `query` [D], after the filter.
+
+        `within` are the permitted row ids, ascending; all if None.
 
         An index searches only some partitions, which a narrow filter may leave empty. If a
         filtered search finds too few chunks, it is repeated without the index.
@@ -182,8 +186,15 @@ class Snapshot:
         held = self._resident.vectors.get(source) if self._resident is not None else None
         if held is not None:
             allowed = self._rows_of(where) if where is not None else None
+            if within is not None:
+                allowed = within if allowed is None else np.intersect1d(allowed, within)
             rows, similarities = held.nearest(query, limit, allowed)
             return Ranking(source, rows, similarities, searched=self.size(source))
+        if within is not None:
+            if len(within) > _MAX_LISTED:
+                found = self._nearest(source, query, self._rows, where, use_index=False)
+                return _only(found, within, limit)
+            where = _and(where, within)
         found = self._nearest(source, query, limit, where, use_index=True)
         indexed = self._index_type(source) is not None
         if where is not None and len(found.rows) < limit and indexed:
@@ -248,8 +259,25 @@ class Snapshot:
             self._allowed[where] = found
         return found
 
-    def words(self, words: Words, limit: int, where: str | None) -> Ranking:
-        """Return the `limit` chunks with the highest BM25 scores for `words`."""
+    @property
+    def _rows(self) -> int:
+        return max(1, int(self._dataset.count_rows()))
+
+    def words(
+        self,
+        words: Words,
+        limit: int,
+        where: str | None,
+        within: NDArray[np.int64] | None = None,
+    ) -> Ranking:
+        """Return the `limit` chunks with the highest BM25 scores for `words`.
+
+        `within` are the permitted row ids, ascending; all if None.
+        """
+        if within is not None and len(within) > _MAX_LISTED:
+            return _only(self.words(words, self._rows, where), within, limit)
+        if within is not None:
+            where = _and(where, within)
         query = words.as_query()
         if query is None:
             empty = np.zeros(0, np.int64)
@@ -321,83 +349,15 @@ class Snapshot:
         found = self.fields(rows, STORED_COLUMNS)
         return [stored_chunk(found[row]) for row in rows]
 
-    def matching(self, where: str | None, columns: Sequence[str]) -> pa.Table:
-        """Return some columns of the chunks that match a filter, with their row ids."""
-        return self._dataset.to_table(columns=list(columns), filter=where, with_row_id=True)
 
-    def document_ids(self, where: str) -> frozenset[str]:
-        """Return the ids of the documents with a chunk that matches the filter."""
-        table = self._dataset.to_table(columns=["document_id"], filter=where)
-        return frozenset(table["document_id"].unique().to_pylist())
+def _and(where: str | None, within: NDArray[np.int64]) -> str:
+    listed = row_is_one_of(within.tolist())
+    return listed if where is None else f"({where}) AND {listed}"
 
-    def values(self, column: str, where: str | None) -> list[tuple[Value, int]]:
-        """Count the documents by value of a column, most frequent first.
 
-        A list counts for each of its items; documents without a value are not counted.
-        """
-        names = list(dict.fromkeys(["document_id", column]))
-        read = self._dataset.to_table(columns=names, filter=where)
-        table = pa.table({"document": read["document_id"], "value": read[column]})
-        if pa.types.is_list(table["value"].type):
-            flat = [
-                pa.table({"document": batch["document"].take(parents), "value": values})
-                for batch in table.to_batches()
-                for parents in [pc.list_parent_indices(batch["value"])]
-                for values in [pc.list_flatten(batch["value"])]
-            ]
-            if not flat:
-                return []
-            table = pa.concat_tables(flat)
-        pairs = table.filter(pc.is_valid(table["value"])).group_by(["document", "value"])
-        counts = pairs.aggregate([]).group_by("value").aggregate([("document", "count")])
-        found = zip(counts["value"].to_pylist(), counts["document_count"].to_pylist(), strict=True)
-        return sorted(found, key=lambda pair: (-pair[1], str(pair[0])))
-
-    def fields(self, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
-        """Return some columns of the chunks at some row ids, by row id."""
-        if not rows:
-            return {}
-        table = self._dataset.to_table(
-            columns=list(columns), filter=row_is_one_of(rows), with_row_id=True
-        )
-        return {row.pop("_rowid"): row for row in table.to_pylist()}
-
-    def rows_of(self, chunk_ids: Sequence[str]) -> dict[str, int]:
-        """Return the row ids of passages by chunk id; other chunks are left out."""
-        where = f"{one_of('chunk_id', chunk_ids)} AND modality = 'text'"
-        table = self._dataset.to_table(columns=["chunk_id"], filter=where, with_row_id=True)
-        return dict(zip(table["chunk_id"].to_pylist(), row_ids(table).tolist(), strict=True))
-
-    def vectors(self, source: str, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """Return the vectors [D] of a source by row id, for the rows that have one."""
-        column = vector_column(source)
-        return {
-            row: np.asarray(found[column], np.float32)
-            for row, found in self.fields(rows, [column]).items()
-            if found[column] is not None
-        }
-
-    def vector(self, source: str, chunk_id: str) -> NDArray[np.float32] | None:
-        """Return a chunk's vector [D] of a source, or None."""
-        column = vector_column(source)
-        table = self._dataset.to_table(columns=[column], filter=f"chunk_id = {quoted(chunk_id)}")
-        found = table[column].to_pylist()
-        return np.asarray(found[0], np.float32) if found and found[0] is not None else None
-
-    def chunks(self, document_id: str) -> list[StoredChunk]:
-        """Return the chunks of a document, in order."""
-        table = self._dataset.to_table(
-            columns=[*STORED_COLUMNS, "ordinal"], filter=f"document_id = {quoted(document_id)}"
-        )
-        rows = sorted(table.to_pylist(), key=lambda row: int(row["ordinal"]))
-        return [stored_chunk(row) for row in rows]
-
-    def chunk(self, chunk_id: str) -> StoredChunk | None:
-        """Return one chunk, or None."""
-        table = self._dataset.to_table(
-            columns=STORED_COLUMNS, filter=f"chunk_id = {quoted(chunk_id)}"
-        )
-        return next((stored_chunk(row) for row in table.to_pylist()), None)
+def _only(found: Ranking, within: NDArray[np.int64], limit: int) -> Ranking:
+    kept = np.flatnonzero(np.isin(found.rows, within))[:limit]
+    return replace(found, rows=found.rows[kept], similarities=found.similarities[kept])
 
 
 def _numbers(table: pa.Table) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from trawl.wire.documents import (
     SpaceOut,
     Stats,
 )
+from trawl.wire.maps import MapChunk, MapChunks, MapState
 from trawl.wire.search import (
     DetailedResponse,
     EvidenceOut,
@@ -59,6 +60,9 @@ __all__ = [
     "JobOut",
     "JobReport",
     "JobState",
+    "MapChunk",
+    "MapChunks",
+    "MapState",
     "PeaksOut",
     "PlaceOut",
     "Result",

@@ -307,7 +307,7 @@ def _with_media(body: SearchBody, files: Mapping[str, BinaryIO]) -> _Received:
             unnamed.pop(part.file, None)
             media.append(_Medium(files[part.file], None, part.weight))
     media += [_Medium(stream, None, 1.0) for stream in unnamed.values()]
-    filters = body.where or body.modalities or body.required or body.excluded
+    filters = body.where or body.map or body.modalities or body.required or body.excluded
     if not (body.text or body.q or body.like or body.parts or media or filters):
         raise UsageError("the query is empty; set text, q, image, audio, like, parts or where")
     return _Received(body, media)

@@ -1,0 +1,144 @@
+"""Looking up the chunks of one version: their columns, vectors and values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
+from trawl.store.schema import one_of, quoted, row_is_one_of, vector_column
+from trawl.types import Modality, Space, StoredChunk, Value, Vectors
+
+_BATCH = 4_096
+_NAME = "S34"  # a chunk id: 24 digits, a colon, and at most 9 digits
+
+
+class Lookups:
+    """The look-ups of a `Snapshot`, which sets the attributes."""
+
+    _dataset: lance.LanceDataset
+    _sources: Mapping[str, Space]
+
+    @cached_property
+    def names(self) -> tuple[NDArray[np.int64], NDArray[np.bytes_]]:
+        """The row ids, int64 [N], and the chunk ids, bytes [N], of all chunks."""
+        table = self._dataset.to_table(columns=["chunk_id"], with_row_id=True)
+        return row_ids(table), _bytes(table["chunk_id"])
+
+    def batches(
+        self, source: str, modality: Modality
+    ) -> Iterator[tuple[NDArray[np.bytes_], Vectors]]:
+        """Yield the chunk ids, bytes [N], and vectors, float32 [N, D], of chunks of a modality."""
+        column = vector_column(source)
+        scanner = self._dataset.scanner(
+            columns=["chunk_id", column], filter=f"modality = {quoted(modality)}",
+            batch_size=_BATCH, batch_readahead=1, fragment_readahead=1, scan_in_order=True,
+        )  # fmt: skip
+        for batch in scanner.to_batches():
+            table = pa.Table.from_batches([batch])
+            having, vectors = vectors_of(table, column, self._sources[source].dimension)
+            if len(vectors):
+                yield _bytes(having["chunk_id"]), vectors
+
+    def matching(
+        self,
+        where: str | None,
+        columns: Sequence[str],
+        within: NDArray[np.int64] | None = None,
+    ) -> pa.Table:
+        """Return some columns of the chunks that match a filter, with their row ids."""
+        table = self._dataset.to_table(columns=list(columns), filter=where, with_row_id=True)
+        return table if within is None else table.filter(np.isin(row_ids(table), within))
+
+    def document_ids(self, where: str) -> frozenset[str]:
+        """Return the ids of the documents with a chunk that matches the filter."""
+        table = self._dataset.to_table(columns=["document_id"], filter=where)
+        return frozenset(table["document_id"].unique().to_pylist())
+
+    def values(self, column: str, where: str | None) -> list[tuple[Value, int]]:
+        """Count the documents by value of a column, most frequent first.
+
+        A list counts for each of its items; documents without a value are not counted.
+        """
+        names = list(dict.fromkeys(["document_id", column]))
+        read = self._dataset.to_table(columns=names, filter=where)
+        table = pa.table({"document": read["document_id"], "value": read[column]})
+        if pa.types.is_list(table["value"].type):
+            flat = [
+                pa.table({"document": batch["document"].take(parents), "value": values})
+                for batch in table.to_batches()
+                for parents in [pc.list_parent_indices(batch["value"])]
+                for values in [pc.list_flatten(batch["value"])]
+            ]
+            if not flat:
+                return []
+            table = pa.concat_tables(flat)
+        pairs = table.filter(pc.is_valid(table["value"])).group_by(["document", "value"])
+        counts = pairs.aggregate([]).group_by("value").aggregate([("document", "count")])
+        found = zip(counts["value"].to_pylist(), counts["document_count"].to_pylist(), strict=True)
+        return sorted(found, key=lambda pair: (-pair[1], str(pair[0])))
+
+    def fields(self, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+        """Return some columns of the chunks at some row ids, by row id."""
+        if not rows:
+            return {}
+        table = self._dataset.to_table(
+            columns=list(columns), filter=row_is_one_of(rows), with_row_id=True
+        )
+        return {row.pop("_rowid"): row for row in table.to_pylist()}
+
+    def rows_of(self, chunk_ids: Sequence[str]) -> dict[str, int]:
+        """Return the row ids of passages by chunk id; other chunks are left out."""
+        where = f"{one_of('chunk_id', chunk_ids)} AND modality = 'text'"
+        table = self._dataset.to_table(columns=["chunk_id"], filter=where, with_row_id=True)
+        return dict(zip(table["chunk_id"].to_pylist(), row_ids(table).tolist(), strict=True))
+
+    def vectors(self, source: str, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """Return the vectors [D] of a source by row id, for the rows that have one."""
+        column = vector_column(source)
+        return {
+            row: np.asarray(found[column], np.float32)
+            for row, found in self.fields(rows, [column]).items()
+            if found[column] is not None
+        }
+
+    def vector(self, source: str, chunk_id: str) -> NDArray[np.float32] | None:
+        """Return a chunk's vector [D] of a source, or None."""
+        column = vector_column(source)
+        table = self._dataset.to_table(columns=[column], filter=f"chunk_id = {quoted(chunk_id)}")
+        found = table[column].to_pylist()
+        return np.asarray(found[0], np.float32) if found and found[0] is not None else None
+
+    def chunks(self, document_id: str) -> list[StoredChunk]:
+        """Return the chunks of a document, in order."""
+        table = self._dataset.to_table(
+            columns=[*STORED_COLUMNS, "ordinal"], filter=f"document_id = {quoted(document_id)}"
+        )
+        rows = sorted(table.to_pylist(), key=lambda row: int(row["ordinal"]))
+        return [stored_chunk(row) for row in rows]
+
+    def chunks_of(self, chunk_ids: Sequence[str]) -> list[StoredChunk]:
+        """Return chunks by id, in the given order; those that are not here are left out."""
+        if not chunk_ids:
+            return []
+        table = self._dataset.to_table(columns=STORED_COLUMNS, filter=one_of("chunk_id", chunk_ids))
+        found = {row["chunk_id"]: stored_chunk(row) for row in table.to_pylist()}
+        return [found[one] for one in chunk_ids if one in found]
+
+    def chunk(self, chunk_id: str) -> StoredChunk | None:
+        """Return one chunk, or None."""
+        table = self._dataset.to_table(
+            columns=STORED_COLUMNS, filter=f"chunk_id = {quoted(chunk_id)}"
+        )
+        return next((stored_chunk(row) for row in table.to_pylist()), None)
+
+
+def _bytes(column: pa.ChunkedArray) -> NDArray[np.bytes_]:
+    return np.array(column.to_pylist(), _NAME) if len(column) else np.zeros(0, _NAME)
