@@ -82,7 +82,7 @@ def test_points_lead_to_chunks_and_chunks_to_points(client: TestClient) -> None:
     ).json()
     (one,) = found["chunks"]
     assert one["chunk"]["id"] == hit["id"]
-    refused(client.get("/v1/map/chunks", params={"tag": "old", "at": [0]}), 409, "conflict")
+    refused(client.get("/v1/map/chunks", params={"tag": "old", "at": [0]}), 410, "gone")
 
 
 def test_new_documents_are_placed_and_the_projection_stays(

@@ -318,10 +318,8 @@ class Searcher:
         def run(query: _SourceQuery) -> tuple[Ranking, Null | None]:
             if query.vector is None:
                 return snapshot.words(words, depth, query.where, request.within), None
-            ranking = snapshot.nearest(
-                query.source, query.vector, depth, query.where, request.within
-            )
-            ranking = replace(ranking, complete=len(ranking.rows) < depth)
+            found = snapshot.nearest(query.source, query.vector, depth, query.where, request.within)
+            ranking = replace(found, complete=len(found.rows) < depth)
             return ranking, self._nulls.of(snapshot, query.source, query.query_modality)
 
         # Sources in memory are queried on this thread: switching threads costs more.

@@ -29,7 +29,7 @@ from trawl.server.middleware import (
 )
 from trawl.server.parameters import known_parameters
 from trawl.server.proxy import Forwarding, Proxies
-from trawl.server.routes import documents, jobs, operation, search, views
+from trawl.server.routes import atlas, documents, jobs, operation, search, views
 from trawl.server.service import Service
 from trawl.server.uploads import UploadStore
 from trawl.settings import Settings

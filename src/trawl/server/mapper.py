@@ -52,7 +52,9 @@ class Mapper:
         with self._lock:
             if self._process is not None:
                 self._process.kill()
-                self._process.communicate()
+                self._process.wait()
+                if self._process.stderr is not None:
+                    self._process.stderr.close()
                 self._process = None
 
     def _start(self) -> None:

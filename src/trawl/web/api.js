@@ -47,6 +47,8 @@ export async function get(path, parameters = {}, signal) {
   return (await answer(url, { signal })).json();
 }
 
+export const bytes = async (path, signal) => (await answer(address(path), { signal })).arrayBuffer();
+
 // Return what a path has, its tag, and the methods that this key may use on it.
 export async function getWhole(path) {
   const response = await answer(address(path));

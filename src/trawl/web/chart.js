@@ -153,12 +153,18 @@ export class Chart {
 
   // Show these points, with a margin.
   fit(indices) {
-    if (!indices.length) return;
-    const range = (values) => indices.reduce(([low, high], at) => [Math.min(low, values[at]), Math.max(high, values[at])], [Infinity, -Infinity]);
-    const [left, right] = range(this.points.x);
-    const [top, bottom] = range(this.points.y);
-    const size = Math.max(right - left, bottom - top, 0.05);
-    this.view = { scale: Math.min(MOST_SCALE, Math.max(1, 0.8 / size)), x: (left + right) / 2, y: (top + bottom) / 2 };
+    const { x, y } = this.points;
+    let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (const at of indices) {
+      left = Math.min(left, x[at]);
+      right = Math.max(right, x[at]);
+      top = Math.min(top, y[at]);
+      bottom = Math.max(bottom, y[at]);
+    }
+    if (left > right) return;
+    const room = Math.min(this.width, this.height);
+    const size = Math.max(((right - left) * room) / this.width, ((bottom - top) * room) / this.height, 0.05);
+    this.view = { scale: Math.min(MOST_SCALE, 0.94 / size), x: (left + right) / 2, y: (top + bottom) / 2 };
   }
 }
 

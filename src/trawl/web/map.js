@@ -1,7 +1,7 @@
 // The map of the library: each part is a point, and parts that are alike are near each other.
 
-import { same } from "./address.js";
-import { get } from "./api.js";
+import { read, same } from "./address.js";
+import { bytes, get } from "./api.js";
 import { Chart, inside } from "./chart.js";
 import { Thumbnail } from "./media.js";
 import { go, Show } from "./navigation.js";
@@ -11,7 +11,9 @@ import { count, kindCount, place } from "./words.js";
 
 const KINDS = ["text", "image", "audio"];
 const NAMES = { text: "Passages", image: "Pictures", audio: "Sounds" };
-const POLL_MS = 1500;
+const POLL_MS = 1000;
+const FEWEST = 3;
+const MOST_LIT = 100;
 const MOST_CORNERS = 60;
 const STEP_PX = 60;
 
@@ -35,27 +37,41 @@ const colours = () => ({
   kinds: KINDS.map((kind) => colour(`--map-${kind}`)), ground: colour("--card"), line: colour("--accent").join(" "),
 });
 
-export function MapView({ question, answered, stats }) {
-  const [state, set] = useState({});
+// The points of the map, with what the server says of them, and its state while it is computed.
+function useMap(version) {
+  const [found, set] = useState({});
   const load = async () => {
     try {
-      const body = await get("v1/map");
-      set(body.state === "ready" ? { map: decoded(body) } : { waiting: body });
+      const state = await get("v1/map");
+      const map = !state.tag || found.map?.tag === state.tag
+        ? found.map
+        : { ...state, points: decoded(await bytes("v1/map/points")) };
+      set({ state, map });
     } catch (problem) {
-      set({ problem });
+      set({ ...found, problem });
     }
   };
-  useEffect(() => void load(), [stats?.version]);
+  useEffect(() => void load(), [version]);
   useEffect(() => {
-    if (!state.waiting) return undefined;
+    if (found.state?.state !== "computing") return undefined;
     const timer = setTimeout(load, POLL_MS);
     return () => clearTimeout(timer);
-  }, [state.waiting]);
-  const { map, waiting, problem } = state;
+  }, [found]);
+  return { ...found, load };
+}
+
+export function MapView({ question, answered, stats }) {
+  const { state, map, problem, load } = useMap(stats?.version);
   if (problem) return html`<${Refusal} problem=${problem} again=${load} />`;
-  if (waiting?.state === "empty") return html`<${State} title="There is nothing to draw yet"><p>A map needs at least three searchable parts. Add files first.</p></${State}>`;
-  if (!map) return html`<${State} title="The map is being computed"><p role="status">${waiting?.total ? `${count(waiting.total, "part")} are placed by what they are like. The map opens by itself.` : ""}</p></${State}>`;
-  return html`<${Drawn} key=${map.version} map=${map} question=${question} answered=${answered} />`;
+  if (!state) return null;
+  if (state.state === "failed" && !map) return html`<${State} title="The map could not be computed"><p>${state.error}</p><button type="button" onClick=${load}>Try again</button></${State}>`;
+  if (!map) {
+    return html`<${State} title="The map is being computed"><p>Each part of a document gets a place by what it is like. The map opens by itself.</p>
+      <progress value=${state.progress} aria-label="Progress of the map"></progress></${State}>`;
+  }
+  if (state.state === "ready" && state.points < FEWEST) return html`<${State} title="There is nothing to draw yet"><p>A map needs at least three searchable parts. Add files first.</p></${State}>`;
+  const note = { computing: "The library has changed; the map is being updated.", failed: state.error }[state.state];
+  return html`${note && html`<p class="note" role="status">${note}</p>`}<${Drawn} key=${map.tag} map=${map} question=${question} answered=${answered} />`;
 }
 
 // Return the hits of an answer as points of the map: [[index, hit]].
@@ -63,18 +79,17 @@ function useLit(map, question, answered) {
   const [lit, set] = useState([]);
   const { answer } = answered;
   useEffect(() => {
-    if (!answer?.results.length) {
+    const results = (answer?.results ?? []).slice(0, MOST_LIT);
+    if (!results.length) {
       set([]);
       return undefined;
     }
     let current = true;
-    const ids = answer.results.map((hit) => hit.id);
-    get("v1/map/points", { id: ids, version: map.version }).then((body) => {
-      const indices = new Map(body.points.map((one) => [one.id, one.index]));
-      if (current) set(answer.results.filter((hit) => indices.has(hit.id)).map((hit) => [indices.get(hit.id), hit]));
+    get("v1/map/chunks", { id: results.map((hit) => hit.id), tag: map.tag }).then(({ indexes }) => {
+      if (current) set(results.filter((hit) => hit.id in indexes).map((hit) => [indexes[hit.id], hit]));
     }, () => current && set([]));
     return () => { current = false; };
-  }, [answer && same(question), map.version]);
+  }, [answer && same(question), map.tag]);
   return lit;
 }
 
@@ -103,6 +118,7 @@ function Drawn({ map, question, answered }) {
   latest.current = redraw;
   useLayoutEffect(() => {
     chart.current = new Chart(canvas.current, map.points);
+    chart.current.fit(map.points.x.keys());
     const resized = new ResizeObserver(() => { chart.current.resize(); latest.current(); });
     resized.observe(canvas.current);
     const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -114,7 +130,7 @@ function Drawn({ map, question, answered }) {
     };
   }, []);
   useEffect(redraw, [hidden, lit]);
-  const pointer = usePointer(chart, redraw, { drawing, show, finish: (line) => {
+  const pointer = usePointer(map, chart, redraw, { drawing, show, finish: (line) => {
     const found = inside(line, map.points, hidden);
     lasso(false);
     choose(found.length ? { line, found } : null);
@@ -133,7 +149,7 @@ function Drawn({ map, question, answered }) {
     if (event.key in steps) chart.current.pan(...steps[event.key]);
     else if (event.key === "+" || event.key === "=") chart.current.zoom(1.4);
     else if (event.key === "-") chart.current.zoom(1 / 1.4);
-    else if (event.key === "0") chart.current.view = { scale: 1, x: 0.5, y: 0.5 };
+    else if (event.key === "0") chart.current.fit(map.points.x.keys());
     else return;
     event.preventDefault();
     redraw();
@@ -152,7 +168,7 @@ function Drawn({ map, question, answered }) {
       <button type="button" aria-pressed=${String(drawing)} onClick=${() => lasso(!drawing)}>Draw a region</button>
       <button type="button" aria-label="Zoom in" onClick=${() => { chart.current.zoom(1.5); redraw(); }}>+</button>
       <button type="button" aria-label="Zoom out" onClick=${() => { chart.current.zoom(1 / 1.5); redraw(); }}>−</button>
-      <button type="button" onClick=${() => { chart.current.view = { scale: 1, x: 0.5, y: 0.5 }; redraw(); }}>Whole map</button>
+      <button type="button" onClick=${() => { chart.current.fit(map.points.x.keys()); redraw(); }}>Whole map</button>
       ${lit.length > 0 && html`<button type="button" onClick=${() => { chart.current.fit(lit.map(([index]) => index)); redraw(); }}>Fit results</button>`}
     </div>
     <div class=${drawing ? "mapframe drawing" : "mapframe"}>
@@ -181,17 +197,21 @@ function Pin({ chart, index, hit, show, hidden }) {
 
 const known = new Map();
 
+// Return the chunk at a point, or null if it cannot be had.
+const chunkAt = (map, index) =>
+  get("v1/map/chunks", { at: index, tag: map.tag }).then((body) => body.chunks[0]?.chunk ?? null, () => null);
+
 // What a point is: its picture or text.
 function Preview({ map, shown }) {
   const [found, set] = useState(shown.hit);
   useEffect(() => {
     if (found) return undefined;
     const timer = setTimeout(async () => {
-      const name = `${map.version}:${shown.index}`;
+      const name = `${map.tag}:${shown.index}`;
       if (!known.has(name)) {
-        const body = await get("v1/map/points", { index: shown.index, version: map.version }).catch(() => null);
-        if (!body?.points.length) return;
-        known.set(name, await get(`v1/chunks/${body.points[0].id}`).catch(() => null));
+        const chunk = await chunkAt(map, shown.index);
+        if (!chunk) return;
+        known.set(name, chunk);
       }
       set(known.get(name));
     }, 80);
@@ -209,7 +229,7 @@ function Preview({ map, shown }) {
 
 // Return the handlers of a canvas: drag to move or to draw a region, wheel and two fingers to zoom,
 // click to open.
-function usePointer(chart, redraw, { drawing, show, finish }) {
+function usePointer(map, chart, redraw, { drawing, show, finish }) {
   const touches = useRef(new Map());
   const moved = useRef(false);
   const at = (event) => {
@@ -217,8 +237,8 @@ function usePointer(chart, redraw, { drawing, show, finish }) {
     return [event.clientX - box.left, event.clientY - box.top];
   };
   const open = async (index) => {
-    const body = await get("v1/map/points", { index }).catch(() => null);
-    if (body?.points.length) go({ ...(await import("./address.js")).read(), show: body.points[0].id });
+    const chunk = await chunkAt(map, index);
+    if (chunk) go({ ...read(), show: chunk.id });
   };
   return {
     onPointerDown: (event) => {

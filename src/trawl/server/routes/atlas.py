@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from starlette.exceptions import HTTPException
 
-from trawl.errors import NotFoundError
+from trawl.errors import GoneError, NotFoundError
 from trawl.library import LibraryMap
 from trawl.library.mapping import progress_of
 from trawl.server.auth import reads
@@ -98,7 +97,7 @@ async def points(service: ServiceOf, if_none_match: IfNoneMatch = None) -> Respo
 @router.get(
     "/v1/map/chunks",
     summary="Get the chunks at points of the map",
-    responses=documented(401, 403, 404, 409, 422, 429, 503),
+    responses=documented(401, 403, 404, 410, 422, 429, 503),
 )
 async def chunks(
     request: Request,
@@ -116,7 +115,7 @@ async def chunks(
     """Return the chunks at some points, and the indexes of the points of some chunks.
 
     Chunks that are not on the map, or no longer in the library, are left out. If the map has
-    changed since `tag`, the response is 409.
+    changed since `tag`, the response is 410.
     """
     root = root_path(request)
 
@@ -141,5 +140,5 @@ def _known(service: Service, tag: str | None) -> LibraryMap:
     if known is None:
         raise NotFoundError("there is no map yet; GET /v1/map starts computing it")
     if tag is not None and tag != known.tag:
-        raise HTTPException(409, "the map has changed; get it again")
+        raise GoneError("the map has changed; get it again")
     return known
