@@ -58,7 +58,7 @@ def test_changes_apply_to_given_options() -> None:
         ({"quotas": {"text": 9, "image": 2}}, "quotas image=2, text=9: together they must be"),
         ({"quotas": {"text": 1}, "balance": True}, "balance and quotas exclude each other"),
         ({"facets": "year"}, "facets 'year': input should be a valid tuple"),
-        ({"limits": 3}, "unknown search option 'limits'; options are: modality, where, limit"),
+        ({"limits": 3}, "unknown search option 'limits'; options are: modality, where, map"),
     ],
 )
 def test_invalid_options_are_usage_errors(options: dict[str, Any], message: str) -> None:
