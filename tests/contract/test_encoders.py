@@ -341,7 +341,7 @@ def test_a_full_queue_refuses_queries_and_blocks_documents() -> None:
             assert future.result(10).shape == (1, 2)
 
 
-def _until(condition: Any, limit_s: float = 5.0) -> None:
+def _until(condition: Any, limit_s: float = 30.0) -> None:
     until = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < until, "it did not come about"

@@ -135,7 +135,7 @@ function App() {
       <nav id="views" aria-label="Views">${[["", "Search"], ["library", "Library"], ["map", "Map"]].map(([view, name]) => html`
         <${Link} key=${view} to=${view === "library" ? { view } : { ...question, view, show: "" }} aria-current=${question.view === view ? "page" : null}>${name}</${Link}>`)}</nav>
     </header>
-    ${!home && !question.view && html`<${Tabs} question=${question} counts=${counts} />`}
+    ${!home && !question.view && html`<${Tabs} question=${question} counts=${counts ?? (problem ? {} : null)} />`}
     ${!home && !question.view && html`<${Filters} question=${question} />`}
     ${!home && !question.view && !answered.answer && !stats && html`<div class="narrow" aria-hidden="true"></div>`}
     ${!home && !question.view && (answered.answer || stats) && html`<${Narrow} question=${question} stats=${stats} facets=${answered.facets} />`}

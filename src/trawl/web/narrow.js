@@ -10,7 +10,8 @@ const TABS = { "": "All", text: "Passages", image: "Pictures", audio: "Sounds" }
 const MOST_VALUES = 8;
 
 export function Tabs({ question, counts }) {
-  return html`<nav id="tabs" aria-label="Kinds of results">${Object.entries(TABS).map(([modality, name]) => html`
+  // Hidden until their widths are known, so that they do not move.
+  return html`<nav id="tabs" aria-label="Kinds of results" class=${counts ? null : "pending"}>${Object.entries(TABS).map(([modality, name]) => html`
     <${Link} key=${modality} to=${{ ...question, modality, show: "" }} aria-current=${question.modality === modality ? "page" : null}>
       ${name}${counts?.[modality] !== undefined && html` <span class="count">${counts[modality].toLocaleString("en")}</span>`}
     </${Link}>`)}</nav>`;
