@@ -62,8 +62,9 @@ image-check: $(VENV)/.dev  ## run the Dockerfile without a container engine: min
 lock:  ## resolve and pin the newest compatible dependencies
 	$(PYTHON) scripts/lock.py
 
-screenshot: $(VENV)/.runtime  ## render docs/search.svg, the picture in the README
+screenshot: $(VENV)/.dev  ## render docs/search.svg and docs/page-*.png, the pictures in the documentation
 	$(BIN)/python scripts/screenshot.py
+	$(BIN)/python scripts/page_screenshots.py
 
 clean:  ## remove generated files
 	rm -rf $(VENV) .demo trawl-demo build dist .mypy_cache .ruff_cache .hypothesis

@@ -40,11 +40,6 @@ def play(page: Page) -> None:
     page.locator("canvas").first.wait_for()
 
 
-def explain(page: Page) -> None:
-    """Open the first explanation."""
-    page.locator("#results summary").first.click()
-
-
 def on_map(page: Page) -> None:
     """Wait for the results on the map."""
     page.locator(".pin").first.wait_for(timeout=60_000)
@@ -55,7 +50,7 @@ def nothing(page: Page) -> None:
 
 
 SHOTS: dict[str, tuple[str, str, Callable[[Page], None]]] = {
-    "search": ("/?q=muon+decay", "light", explain),
+    "search": ("/?q=muon+decay", "light", nothing),
     "pictures": ("/?q=spectrum+or+sky&m=image&all=1", "dark", nothing),
     "document": ("/?q=growth+rate+of+yeast+against+temperature", "light", open_first),
     "sounds": ("/?q=siren+passing+by", "dark", play),

@@ -54,7 +54,7 @@ function useAnswer(question, stats) {
     const slow = setTimeout(() => set({ ...state, busy: true, slow: true }), SLOW_MS);
     set({ ...state, busy: true });
     performance.mark("asked");
-    search(question, { facets: ["modality"] }, stop.signal).then(
+    search(question, {}, stop.signal).then(
       (answer) => set({ name, answer: keep(name, answer), fresh: true }),
       (problem) => !stop.signal.aborted && set({ name, problem: Object.assign(problem, { q: question.q }) }),
     ).finally(() => clearTimeout(slow));
@@ -71,7 +71,7 @@ function useAnswer(question, stats) {
   useEffect(() => {
     if (!state.answer || !columns) return undefined;
     const stop = new AbortController();
-    search(question, { limit: 1, facets: facetKeys(stats.columns) }, stop.signal)
+    search(question, { limit: 1, facets: ["modality", ...facetKeys(stats.columns)] }, stop.signal)
       .then((answer) => setCounts(answer.facets), () => {});
     return () => stop.abort();
   }, [state.answer && state.name, columns]);
@@ -124,7 +124,7 @@ function App() {
     document.body.className = [home && "home", answered.busy && "busy"].filter(Boolean).join(" ");
     document.title = isEmpty(question) && !question.view ? "Trawl" : `${title(question)} – Trawl`;
   });
-  const modalities = answered.answer?.facets.find((one) => one.key === "modality")?.counts;
+  const modalities = answered.facets?.find((one) => one.key === "modality")?.counts;
   const counts = modalities && Object.fromEntries(modalities.map((one) => [one.value, one.count]));
   return html`
     <a class="skip" href="#results">Skip to the results</a>
@@ -135,7 +135,7 @@ function App() {
       <nav id="views" aria-label="Views">${[["", "Search"], ["library", "Library"], ["map", "Map"]].map(([view, name]) => html`
         <${Link} key=${view} to=${view === "library" ? { view } : { ...question, view, show: "" }} aria-current=${question.view === view ? "page" : null}>${name}</${Link}>`)}</nav>
     </header>
-    ${!home && !question.view && html`<${Tabs} question=${question} counts=${counts ?? (problem ? {} : null)} />`}
+    ${!home && !question.view && html`<${Tabs} question=${question} counts=${counts ?? {}} />`}
     ${!home && !question.view && html`<${Filters} question=${question} />`}
     ${!home && !question.view && !answered.answer && !stats && html`<div class="narrow" aria-hidden="true"></div>`}
     ${!home && !question.view && (answered.answer || stats) && html`<${Narrow} question=${question} stats=${stats} facets=${answered.facets} />`}

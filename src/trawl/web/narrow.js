@@ -10,10 +10,9 @@ const TABS = { "": "All", text: "Passages", image: "Pictures", audio: "Sounds" }
 const MOST_VALUES = 8;
 
 export function Tabs({ question, counts }) {
-  // Hidden until their widths are known, so that they do not move.
-  return html`<nav id="tabs" aria-label="Kinds of results" class=${counts ? null : "pending"}>${Object.entries(TABS).map(([modality, name]) => html`
+  return html`<nav id="tabs" aria-label="Kinds of results">${Object.entries(TABS).map(([modality, name]) => html`
     <${Link} key=${modality} to=${{ ...question, modality, show: "" }} aria-current=${question.modality === modality ? "page" : null}>
-      ${name}${counts?.[modality] !== undefined && html` <span class="count">${counts[modality].toLocaleString("en")}</span>`}
+      ${name}${modality && html` <span class="count">${counts[modality]?.toLocaleString("en") ?? ""}</span>`}
     </${Link}>`)}</nav>`;
 }
 
@@ -56,8 +55,8 @@ export function Narrow({ question, stats, facets }) {
       ${names.map((name) => [html`<option value=${name}>${name}, ascending</option>`, html`<option value=${`-${name}`}>${name}, descending</option>`])}
     </select></label>
     ${open && html`<div id="facets" aria-busy=${facets ? null : "true"}>
-      ${(facets ?? []).filter((one) => one.counts.length).map((one) => html`<${Facet} key=${one.key} name=${one.key} type=${columns[one.key]} counts=${one.counts} add=${add} />`)}
-      ${facets?.every((one) => !one.counts.length) && html`<p>These results have no metadata.</p>`}</div>`}
+      ${(facets ?? []).filter((one) => one.counts.length && one.key !== "modality").map((one) => html`<${Facet} key=${one.key} name=${one.key} type=${columns[one.key]} counts=${one.counts} add=${add} />`)}
+      ${facets?.every((one) => !one.counts.length || one.key === "modality") && html`<p>These results have no metadata.</p>`}</div>`}
   </section>`;
 }
 
