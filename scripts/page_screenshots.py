@@ -85,7 +85,7 @@ def main() -> None:
             trawl = Path(sys.executable).parent / "trawl"
             subprocess.run([trawl, "demo", library.parent], check=True, capture_output=True)
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        with serving(library) as (_, address), sync_playwright() as playwright:
+        with serving(library, log_level="error") as (_, address), sync_playwright() as playwright:
             wait_until_ready(address)
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
             shoot(browser, address)

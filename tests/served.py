@@ -50,15 +50,22 @@ def over_http(app: FastAPI) -> Iterator[str]:
 
 
 @contextmanager
-def serving(library: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `trawl serve`, on a free port unless an option names one; yield it and its address."""
+def serving(
+    library: Path, *options: str, log_level: str = "info"
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `trawl serve`, on a free port unless an option names one; yield it and its address.
+
+    Nobody reads what it prints after its address, and a full pipe stops it: who sends hundreds of
+    requests sets `log_level` to "error".
+    """
     command = [str(TRAWL), "serve", "--library", str(library), "--port", "0", *options]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"TRAWL_RATE_LIMIT": ""},  # on a slow machine there is much to ask
+        # On a slow machine there is much to ask.
+        env=os.environ | {"TRAWL_RATE_LIMIT": "", "TRAWL_LOG_LEVEL": log_level},
     ) as process:
         try:
             assert process.stdout is not None

@@ -54,7 +54,7 @@ def main() -> None:
     from served import serving, wait_until_ready
 
     library = Path(os.environ.get("TRAWL_BENCH_LIBRARY") or served_library(CHUNKS))
-    with serving(library) as (_, address), sync_playwright() as playwright:
+    with serving(library, log_level="error") as (_, address), sync_playwright() as playwright:
         wait_until_ready(address)
         queries = Queries(seed=7)
         with httpx.Client(base_url=address) as client:

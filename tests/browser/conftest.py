@@ -158,7 +158,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def site(library: Path) -> Iterator[str]:
     """Serve the library with `trawl serve`, and return its address."""
-    with serving(library) as (_, address):
+    with serving(library, log_level="error") as (_, address):
         wait_until_ready(address)
         yield address
 
