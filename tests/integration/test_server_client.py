@@ -163,8 +163,13 @@ def test_every_route_has_its_method(address: str) -> None:
         ("GET", "/chunks/{id}/thumbnail"), ("HEAD", "/v1/chunks/{id}/media"),
         ("GET", "/health/live"), ("GET", "/health/ready"),
     }  # fmt: skip
-    # What `POST /v1/search` and the others answer as well.
-    assert served - elsewhere == asked
+    # What `POST /v1/search` and the others answer as well, and what the page alone asks.
+    page = {
+        ("GET", "/v1/chunks/{id}/page"), ("GET", "/v1/chunks/{id}/picture"),
+        ("GET", "/v1/chunks/{id}/peaks"), ("GET", "/v1/map"), ("GET", "/v1/map/points"),
+        ("GET", "/v1/map/chunks"), ("GET", "/v1/skipped"),
+    }  # fmt: skip
+    assert served - elsewhere - page == asked
 
 
 def test_a_composed_query(address: str, files: list[Path]) -> None:
