@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes: the tests of one file share servers and libraries, so they stay together.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 .PHONY: help demo serve test parity check unit format bench lock fuzz image-check clean
 
@@ -30,10 +32,10 @@ check: $(VENV)/.dev  ## lint, types, layers and unit tests: under a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest tests/unit tests/property
+	$(PYTEST) tests/unit tests/property
 
 test: check $(VENV)/.parity  ## all tests, with `check`: about ten minutes on two cores
-	$(BIN)/pytest --ignore=tests/unit --ignore=tests/property --ignore=tests/parity --ignore=tests/quality/test_minilm.py
+	$(PYTEST) --ignore=tests/unit --ignore=tests/property --ignore=tests/parity --ignore=tests/quality/test_minilm.py
 	$(BIN)/pytest tests/parity -k "not full and not int8 and not wrong"
 
 $(VENV)/.parity: $(VENV)/.dev requirements-parity.lock
@@ -44,7 +46,7 @@ parity: $(VENV)/.parity  ## compare all model families with transformers, and ru
 	$(BIN)/pytest tests/parity tests/quality/test_minilm.py
 
 unit: $(VENV)/.dev  ## unit tests only
-	$(BIN)/pytest tests/unit
+	$(PYTEST) tests/unit
 
 format: $(VENV)/.dev  ## format the code and apply lint fixes
 	$(BIN)/ruff check --fix .
