@@ -34,7 +34,7 @@ check: $(VENV)/.dev  ## lint, types, layers and unit tests: under a minute
 	$(BIN)/lint-imports --no-cache
 	$(PYTEST) tests/unit tests/property
 
-test: check $(VENV)/.parity  ## all tests, with `check`: about ten minutes on two cores
+test: check $(VENV)/.parity  ## all tests, with `check`: about fifteen minutes on two cores
 	$(PYTEST) --ignore=tests/unit --ignore=tests/property --ignore=tests/parity --ignore=tests/quality/test_minilm.py
 	$(BIN)/pytest tests/parity -k "not full and not int8 and not wrong"
 

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Dialog,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from browser.collection import write_files
 from served import over_http, serving, wait_until_ready
@@ -20,6 +28,13 @@ from trawl.library import Library
 from trawl.server import create_app
 from trawl.server.auth import hash_key
 from trawl.settings import load_settings
+
+Serve = Callable[..., str]
+"""The type of `app_of`: from a library's path and settings to an address."""
+
+# Other tests may take the whole machine meanwhile.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 KEYS = {
@@ -112,8 +127,26 @@ def watch() -> Iterator[Watch]:
 
 
 @pytest.fixture
-def new_page(browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens a page with a session of its own."""
+def app_of() -> Iterator[Serve]:
+    """Return a function that serves a library with settings, and returns its address."""
+    with ExitStack() as stack:
+
+        def served(path: Path, **settings: Any) -> str:
+            library = stack.enter_context(Library(path))
+            app = create_app(library, load_settings(path, **({"rate_limit": ""} | settings)))
+            address = stack.enter_context(over_http(app))
+            wait_until_ready(address)
+            return address
+
+        yield served
+
+
+@pytest.fixture
+def new_page(browser: Browser, watch: Watch, app_of: Serve) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens a page with a session of its own.
+
+    The pages close before the servers of `app_of`, which they would miss.
+    """
     with ExitStack() as stack:
 
         def opened(**options: Any) -> Page:
@@ -124,7 +157,7 @@ def new_page(browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
             }
             context = browser.new_context(**(defaults | options))
             stack.callback(context.close)
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(PATIENCE_MS)
             watch.of(context)
             page = context.new_page()
             # No part of a document ran.
@@ -161,21 +194,6 @@ def site(library: Path) -> Iterator[str]:
     with serving(library, log_level="error") as (_, address):
         wait_until_ready(address)
         yield address
-
-
-@pytest.fixture
-def app_of(request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
-    """Return a function that serves a library with settings, and returns its address."""
-    with ExitStack() as stack:
-
-        def served(path: Path, **settings: Any) -> str:
-            library = stack.enter_context(Library(path))
-            app = create_app(library, load_settings(path, **({"rate_limit": ""} | settings)))
-            address = stack.enter_context(over_http(app))
-            wait_until_ready(address)
-            return address
-
-        yield served
 
 
 @pytest.fixture

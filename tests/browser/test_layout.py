@@ -48,7 +48,7 @@ def test_nothing_moves_while_500_pictures_are_shown(page: Page, pictures: str) -
     page.goto(f"{pictures}/?q=modality:image&m=image&all=1")
     tiles = page.get_by_role("main").get_by_role("article")
     expect(tiles.first).to_be_visible()
-    for _ in range(200):
+    for _ in range(600):
         shown = tiles.count()
         if shown >= COUNT:
             break

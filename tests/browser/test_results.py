@@ -166,7 +166,7 @@ def test_many_pictures_load_while_scrolling_without_a_shift(
     page.goto(f"{site}/?q=tile&m=image&all=1")
     expect(page.locator(".tile").nth(20)).to_be_visible()
     page.evaluate("window.shifts.length = 0")
-    for _ in range(100):
+    for _ in range(400):
         page.mouse.move(600, 500)
         page.mouse.wheel(0, 900)
         page.wait_for_timeout(50)

@@ -1,11 +1,13 @@
 // Suggest metadata keys and values for the word at the end of the question.
 
 import { get } from "./api.js";
-import { html, useEffect, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 
 const MOST = 8;
 const DELAY_MS = 120;
+// The values of each key, as promises, in one version of the library.
 const values = new Map();
+let version = null;
 
 // Return the word that is being written: {start, sign, key, value}; `value` is null before a colon.
 function ending(text) {
@@ -15,7 +17,7 @@ function ending(text) {
   return { start: found.index + whole.indexOf(space) + space.length, sign, key, value: value === undefined ? null : value, quote };
 }
 
-async function suggested(text, columns, signal) {
+async function suggested(text, { columns, ...stats }) {
   const word = ending(text);
   if (!word) return [];
   const begins = (one, part) => String(one).toLowerCase().startsWith(part.toLowerCase());
@@ -26,8 +28,10 @@ async function suggested(text, columns, signal) {
       .map((name) => ({ text: `${before}${name}:`, shown: `${name}:`, about: columns[name] }));
   }
   if (!(word.key in columns)) return [];
+  if (version !== stats.version) values.clear();
+  version = stats.version;
   if (!values.has(word.key)) {
-    values.set(word.key, get("v1/facets", { key: word.key, limit: 200 }, signal).then((body) => body.facets[0].counts));
+    values.set(word.key, get("v1/facets", { key: word.key, limit: 200 }).then((body) => body.facets[0].counts));
     values.get(word.key).catch(() => values.delete(word.key));
   }
   const counts = await values.get(word.key);
@@ -40,21 +44,24 @@ async function suggested(text, columns, signal) {
 export function useSuggestions(words, text, write, stats) {
   const [ones, set] = useState([]);
   const [at, move] = useState(-1);
+  const opened = useRef(text); // the question of the address, which nobody is writing
+  const known = Boolean(stats);
   useEffect(() => {
-    if (document.activeElement !== words.current || !stats) return undefined;
-    const stop = new AbortController();
+    if (document.activeElement !== words.current || !known || text === opened.current) return undefined;
+    opened.current = null;
+    let stopped = false;
     const timer = setTimeout(() => {
-      suggested(text, stats.columns, stop.signal).then((found) => {
-        if (stop.signal.aborted) return;
+      suggested(text, stats).then((found) => {
+        if (stopped) return;
         set(found.filter((one) => one.text.trim() !== text.trim()));
         move(-1);
       }, () => set([]));
     }, DELAY_MS);
     return () => {
       clearTimeout(timer);
-      stop.abort();
+      stopped = true;
     };
-  }, [text]);
+  }, [text, known]);
   const close = () => { set([]); move(-1); };
   const take = (one) => {
     write(one.text);
