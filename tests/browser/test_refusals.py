@@ -44,21 +44,17 @@ def test_rate_limit_counts_down_and_goes_on(
     page: Page, library: Path, app_of: Serve, watch: Watch
 ) -> None:
     watch.expect("status of (401|429)")
-    site = app_of(library, api_keys=KEYS, rate_limit="12/second")
+    site = app_of(library, api_keys=KEYS, rate_limit="24/8 seconds")
     page.goto(site)
     give_key(page, "read-only")
     expect(page.get_by_role("status").first).to_contain_text("document")
-    # Another tab of the same key uses the limit up, until the page has met it.
-    refused = page.get_by_role("main").get_by_text("Too many questions")
+    # Another tab of the same key uses the limit up.
     headers = {"Authorization": "Bearer read-only"}
-    for number in range(20):
-        for _ in range(12):
-            page.request.get(f"{site}/v1/stats", headers=headers)
-        page.get_by_role("combobox", name="Question").fill(f"muon {number}")
-        page.keyboard.press("Enter")
-        page.wait_for_load_state("networkidle")
-        if refused.is_visible():
-            break
+    while page.request.get(f"{site}/v1/stats", headers=headers).status != 429:
+        pass
+    page.get_by_role("combobox", name="Question").fill("muon")
+    page.keyboard.press("Enter")
+    refused = page.get_by_role("main").get_by_text("Too many questions")
     expect(refused).to_be_visible()
     expect(page.get_by_role("main").get_by_text(re.compile(r"again in \d+ s"))).to_be_visible()
     expect(page.get_by_role("main").get_by_role("article").first).to_be_visible()
