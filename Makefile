@@ -27,7 +27,7 @@ serve: $(VENV)/.runtime  ## serve the demo's library on http://127.0.0.1:8000
 	@test -f .demo/library/library.json || $(MAKE) demo
 	$(BIN)/trawl serve --library .demo/library
 
-check: $(VENV)/.dev  ## lint, types, layers and unit tests: under a minute
+check: $(VENV)/.dev  ## lint, types, layers and unit tests: about two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -9,8 +9,6 @@ Chromium (`scripts/debian-packages.sh`).
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
+import chromium  # noqa: E402
 from served import serving, wait_until_ready  # noqa: E402
 
 WIDE = {"width": 1280, "height": 860}
@@ -76,18 +75,17 @@ def shoot(browser: Browser, address: str) -> None:
 
 def main() -> None:
     """Serve a library and write every picture."""
-    chromium = os.environ.get("TRAWL_CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        sys.exit("no Chromium: scripts/debian-packages.sh installs it, or set TRAWL_CHROMIUM")
+    path = chromium.find()
+    if path is None:
+        sys.exit(chromium.MISSING)
     with tempfile.TemporaryDirectory() as folder:
         library = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(folder) / "demo" / "library"
         if len(sys.argv) == 1:
             trawl = Path(sys.executable).parent / "trawl"
             subprocess.run([trawl, "demo", library.parent], check=True, capture_output=True)
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        with serving(library, log_level="error") as (_, address), sync_playwright() as playwright:
+        with serving(library) as (_, address), sync_playwright() as playwright:
             wait_until_ready(address)
-            browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+            browser = chromium.launch(playwright, path)
             shoot(browser, address)
             browser.close()
 

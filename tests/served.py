@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import httpx
@@ -50,26 +51,26 @@ def over_http(app: FastAPI) -> Iterator[str]:
 
 
 @contextmanager
-def serving(
-    library: Path, *options: str, log_level: str = "info"
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `trawl serve`, on a free port unless an option names one; yield it and its address.
-
-    Nobody reads what it prints after its address, and a full pipe stops it: who sends hundreds of
-    requests sets `log_level` to "error".
-    """
+def serving(library: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `trawl serve`, on a free port unless an option names one; yield it and its address."""
     command = [str(TRAWL), "serve", "--library", str(library), "--port", "0", *options]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # On a slow machine there is much to ask.
-        env=os.environ | {"TRAWL_RATE_LIMIT": "", "TRAWL_LOG_LEVEL": log_level},
-    ) as process:
+    # Into a file: a pipe that nobody reads stops the server once it is full.
+    with (
+        NamedTemporaryFile("w") as log,
+        subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"TRAWL_RATE_LIMIT": ""},  # on a slow machine there is much to ask
+        ) as process,
+    ):
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
+            process.stdout = Path(log.name).open(encoding="utf-8")  # noqa: SIM115 - Popen closes it
+            line = ""
+            while not line.endswith("\n") and process.poll() is None:
+                line += process.stdout.readline()
+                time.sleep(0.02)
             found = re.search(r"http://[\d.:\[\]a-f]+", line)
             assert found, line + process.stdout.read()
             yield process, found.group()

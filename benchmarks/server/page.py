@@ -8,7 +8,6 @@ of the first load. The baseline is the same search without a browser. Needs Chro
 from __future__ import annotations
 
 import os
-import shutil
 import statistics
 import sys
 import time
@@ -46,27 +45,27 @@ addEventListener("keydown", (event) => {
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    chromium = os.environ.get("TRAWL_CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        sys.exit("skipped: no Chromium; scripts/debian-packages.sh installs it")
     from playwright.sync_api import sync_playwright
 
+    import chromium
     from served import serving, wait_until_ready
 
+    path = chromium.find()
+    if path is None:
+        sys.exit(f"skipped: {chromium.MISSING}")
     library = Path(os.environ.get("TRAWL_BENCH_LIBRARY") or served_library(CHUNKS))
-    with serving(library, log_level="error") as (_, address), sync_playwright() as playwright:
+    with serving(library) as (_, address), sync_playwright() as playwright:
         wait_until_ready(address)
         queries = Queries(seed=7)
         with httpx.Client(base_url=address) as client:
             bare = []
             for _ in range(rounds + 3):
-                body = {"q": next(queries), "limit": 24, "facets": ["modality"]}
+                body = {"q": next(queries), "limit": 25}
                 began = time.perf_counter()
                 client.post("/v1/search", json=body).raise_for_status()
                 bare.append((time.perf_counter() - began) * 1000)
         baseline = statistics.median(bare[3:])
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        browser = chromium.launch(playwright, path)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.add_init_script(WATCH)
         size = 0

@@ -22,6 +22,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+import chromium
 from browser.collection import write_files
 from served import over_http, serving, wait_until_ready
 from trawl.library import Library
@@ -36,7 +37,6 @@ Serve = Callable[..., str]
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 KEYS = {
     "reader": {"sha256": hash_key("read-only"), "scopes": ["read"]},
     "editor": {"sha256": hash_key("may-write"), "scopes": ["read", "write"]},
@@ -48,29 +48,20 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
-def chromium() -> str | None:
-    """Return the path of a Chromium: `TRAWL_CHROMIUM`, or the first that is installed."""
-    given = os.environ.get("TRAWL_CHROMIUM")
-    return given or next((path for name in NAMES if (path := shutil.which(name))), None)
-
-
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Return a headless Chromium with a microphone that hears beeps.
 
     Its scope ends with these tests, because Playwright keeps an event loop running.
     """
-    path = chromium()
+    path = chromium.find()
     if path is None:
-        reason = "no Chromium: scripts/debian-packages.sh installs it, or set TRAWL_CHROMIUM"
         if os.environ.get("TRAWL_REQUIRE_CHROMIUM"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+            pytest.fail(chromium.MISSING)
+        pytest.skip(chromium.MISSING)
     arguments = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    if os.geteuid() == 0:
-        arguments.append("--no-sandbox")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=arguments)
+        launched = chromium.launch(playwright, path, *arguments)
         yield launched
         launched.close()
 
@@ -191,7 +182,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def site(library: Path) -> Iterator[str]:
     """Serve the library with `trawl serve`, and return its address."""
-    with serving(library, log_level="error") as (_, address):
+    with serving(library) as (_, address):
         wait_until_ready(address)
         yield address
 

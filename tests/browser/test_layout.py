@@ -38,7 +38,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         Image.new("RGB", size, colour).save(folder / "files" / f"tile {number}.png")
     with Library(folder / "library", create=True) as library:
         library.add(folder / "files")
-    with serving(folder / "library", log_level="error") as (_, address):
+    with serving(folder / "library") as (_, address):
         wait_until_ready(address)
         yield address
 

@@ -8,11 +8,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from browser.conftest import KEYS, Watch
+from browser.conftest import KEYS, Serve, Watch
 from served import serving, wait_until_ready
 from trawl.library import Library
-
-Serve = Callable[..., str]
 
 
 def give_key(page: Page, key: str) -> None:

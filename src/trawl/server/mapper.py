@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from dataclasses import asdict
+from tempfile import TemporaryFile
+from typing import IO
 
 from trawl.library import Library
 from trawl.telemetry import logger
@@ -25,6 +27,7 @@ class Mapper:
         self._library = library
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes] | None = None  # a file, since a full pipe would stop the process
         self._failed_at = float("-inf")
         self.failure = ""
 
@@ -53,17 +56,16 @@ class Mapper:
             if self._process is not None:
                 self._process.kill()
                 self._process.wait()
-                if self._process.stderr is not None:
-                    self._process.stderr.close()
-                self._process = None
+                self._forget()
 
     def _start(self) -> None:
         sources = {name: asdict(space) for name, space in self._library.sources.items()}
         request = {"directory": str(self._library.path.absolute()), "sources": sources}
+        self._said = TemporaryFile()  # noqa: SIM115 - closed by `_forget`
         self._process = subprocess.Popen(
             [sys.executable, "-m", "trawl.library.mapping"],
             stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._said,
             env=os.environ | dict.fromkeys(_ONE_THREAD, "1"),
             start_new_session=True,  # Ctrl-C is handled by the server
         )
@@ -73,12 +75,17 @@ class Mapper:
 
     def _finish(self) -> None:
         assert self._process is not None
-        assert self._process.stderr is not None
-        said = self._process.stderr.read().decode("utf-8", "replace").strip()
-        self._process.stderr.close()
+        assert self._said is not None
+        self._said.seek(0)
+        said = self._said.read().decode("utf-8", "replace").strip()
         code = self._process.returncode
-        self._process = None
+        self._forget()
         if code:
             self._failed_at = time.monotonic()
             self.failure = "the map could not be computed; the server's log says why"
             logger.error("the map process ended with code %d: %s", code, said[-2000:])
+
+    def _forget(self) -> None:
+        if self._said is not None:
+            self._said.close()
+        self._process = self._said = None

@@ -134,10 +134,7 @@ class Lookups:
 
     def chunk(self, chunk_id: str) -> StoredChunk | None:
         """Return one chunk, or None."""
-        table = self._dataset.to_table(
-            columns=STORED_COLUMNS, filter=f"chunk_id = {quoted(chunk_id)}"
-        )
-        return next((stored_chunk(row) for row in table.to_pylist()), None)
+        return next(iter(self.chunks_of([chunk_id])), None)
 
 
 def _bytes(column: pa.ChunkedArray) -> NDArray[np.bytes_]:

@@ -9,7 +9,7 @@ import { Home } from "./home.js";
 import { Icon } from "./icons.js";
 import { install } from "./keyboard.js";
 import { facetKeys, Filters, Narrow, Tabs } from "./narrow.js";
-import { follow, go, Link } from "./navigation.js";
+import { follow, go, Link, openers } from "./navigation.js";
 import { Further, Hits } from "./results.js";
 import { Refusal, Skeleton, State } from "./states.js";
 import { html, render, useEffect, useRef, useState } from "./vendor/preact.js";
@@ -24,7 +24,6 @@ const VIEWS = {
   library: () => import("./library.js").then((module) => module.LibraryView),
   map: () => import("./map.js").then((module) => module.MapView),
 };
-const openers = () => document.querySelectorAll("#results .hit .open");
 const logo = new URL("logo.svg", import.meta.url).href;
 
 function keep(name, answer) {

@@ -1,11 +1,10 @@
 // Keys: / question, arrows between results, Enter opens, Space plays, Esc goes back.
 
 import { toggle } from "./media.js";
-import { neighbour } from "./navigation.js";
+import { neighbour, openers } from "./navigation.js";
 
 const MOVES = { ArrowDown: 1, ArrowUp: -1, ArrowRight: 1, ArrowLeft: -1 };
 const words = () => document.getElementById("words");
-const openers = () => [...document.querySelectorAll("#results .hit .open")];
 
 export function install() {
   document.addEventListener("keydown", (event) => {

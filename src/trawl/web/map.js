@@ -143,7 +143,7 @@ function Drawn({ map, question, answered }) {
     if (!next.delete(kind)) next.add(kind);
     hide(next);
   };
-  const counts = KINDS.map((_, kind) => map.points.kind.reduce((sum, one) => sum + (one === kind), 0));
+  const present = KINDS.filter((kind) => map.counts[kind]);
   const keys = (event) => {
     const steps = { ArrowLeft: [STEP_PX, 0], ArrowRight: [-STEP_PX, 0], ArrowUp: [0, STEP_PX], ArrowDown: [0, -STEP_PX] };
     if (event.key in steps) chart.current.pan(...steps[event.key]);
@@ -162,8 +162,8 @@ function Drawn({ map, question, answered }) {
   };
   return html`<section class="map" aria-label="Map of the library">
     <div class="maptools">
-      ${KINDS.map((kind, at) => counts[at] > 0 && html`<button type="button" key=${kind} class=${`legend ${kind}`} aria-pressed=${String(!hidden.has(at))} onClick=${() => toggle(at)}>
-        <i></i>${NAMES[kind]} <span class="count">${counts[at].toLocaleString("en")}</span></button>`)}
+      ${present.map((kind) => html`<button type="button" key=${kind} class=${`legend ${kind}`} aria-pressed=${String(!hidden.has(KINDS.indexOf(kind)))} onClick=${() => toggle(KINDS.indexOf(kind))}>
+        <i></i>${NAMES[kind]} <span class="count">${map.counts[kind].toLocaleString("en")}</span></button>`)}
       <span class="gap"></span>
       <button type="button" aria-pressed=${String(drawing)} onClick=${() => lasso(!drawing)}>Draw a region</button>
       <button type="button" aria-label="Zoom in" onClick=${() => { chart.current.zoom(1.5); redraw(); }}>+</button>
@@ -172,7 +172,7 @@ function Drawn({ map, question, answered }) {
       ${lit.length > 0 && html`<button type="button" onClick=${() => { chart.current.fit(lit.map(([index]) => index)); redraw(); }}>Fit results</button>`}
     </div>
     <div class=${drawing ? "mapframe drawing" : "mapframe"}>
-      <canvas ref=${canvas} tabindex="0" role="img" aria-label=${`${KINDS.filter((_, at) => counts[at]).map((kind) => kindCount(kind, counts[KINDS.indexOf(kind)])).join(", ")}. Arrow keys move, plus and minus zoom.`} onKeyDown=${keys} ...${pointer}></canvas>
+      <canvas ref=${canvas} tabindex="0" role="img" aria-label=${`${present.map((kind) => kindCount(kind, map.counts[kind])).join(", ")}. Arrow keys move, plus and minus zoom.`} onKeyDown=${keys} ...${pointer}></canvas>
       ${lit.map(([index, hit]) => html`<${Pin} key=${hit.id} chart=${chart} index=${index} hit=${hit} show=${show} hidden=${hidden} />`)}
       ${shown && html`<${Preview} key=${shown.index} map=${map} shown=${shown} />`}
       ${chosen && html`<p class="chosen" role="status">${count(chosen.found.length, "part")} in this region

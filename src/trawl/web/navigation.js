@@ -27,9 +27,12 @@ export function leave() {
   else go({ ...read(), show: "" }, true);
 }
 
+// Return the links that open the results, in their order.
+export const openers = () => [...document.querySelectorAll("#results .hit .open")];
+
 // Go to the result before (-1) or after (1) the one that is shown, if there is one.
 export function neighbour(step) {
-  const ids = [...document.querySelectorAll("#results .hit .open")].map((one) => one.dataset.show);
+  const ids = openers().map((one) => one.dataset.show);
   const at = ids.indexOf(read().show);
   const to = at < 0 ? undefined : ids[at + step];
   if (to) go({ ...read(), show: to }, true);

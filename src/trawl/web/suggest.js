@@ -17,7 +17,8 @@ function ending(text) {
   return { start: found.index + whole.indexOf(space) + space.length, sign, key, value: value === undefined ? null : value, quote };
 }
 
-async function suggested(text, { columns, ...stats }) {
+async function suggested(text, stats) {
+  const { columns } = stats;
   const word = ending(text);
   if (!word) return [];
   const begins = (one, part) => String(one).toLowerCase().startsWith(part.toLowerCase());
