@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from PIL import Image, ImageDraw
 
+from buckets import serving_buckets
 from trawl import Library
 
 REFERENCE_DATA = Path(
@@ -24,6 +25,13 @@ def reference_data() -> Path:
     if not REFERENCE_DATA.is_dir():
         pytest.skip("no reference data: set TRAWL_DATA to its folder")
     return REFERENCE_DATA
+
+
+@pytest.fixture(scope="session")
+def storage_options() -> Iterator[dict[str, str]]:
+    """The options for an S3 server that runs for the session."""
+    with serving_buckets() as options:
+        yield options
 
 
 @pytest.fixture

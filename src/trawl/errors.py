@@ -13,6 +13,7 @@
     │   └── MetadataError          its metadata does not fit the library    exit 3, HTTP 422
     ├── LibraryError               the library cannot be used          exit 1, HTTP 503
     │   ├── LibraryMissingError    no library at this path
+    │   ├── StorageError           its object store cannot be used, or failed
     │   ├── LibraryReadOnlyError   its directory cannot be written     exit 1, HTTP 403
     │   ├── LibraryLockedError     another process is writing          exit 1, HTTP 409
     │   └── SpaceMismatchError     made with another model             exit 1, HTTP 409
@@ -88,8 +89,12 @@ class LibraryMissingError(LibraryError):
     """There is no library at this path."""
 
 
+class StorageError(LibraryError):
+    """The object store of the library does not answer, or refuses. Retrying may succeed."""
+
+
 class LibraryReadOnlyError(LibraryError):
-    """The directory of the library cannot be written; searching it works."""
+    """The place of the library cannot be written; searching it works."""
 
     http_status = 403
 
