@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trawl.locations import location_of
 from trawl.store import Store, Words, WriteLock
 from trawl.types import Chunk, Document, Space, Span
 
@@ -29,8 +30,8 @@ def vectors(count: int, generator: np.random.Generator, centres: np.ndarray) -> 
     return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
 
 
-def fill(store: Store, directory: Path, rows: np.ndarray) -> tuple[float, float]:
-    with WriteLock(directory) as lock:
+def fill(store: Store, rows: np.ndarray) -> tuple[float, float]:
+    with WriteLock(store.location) as lock:
         writer = store.writer(lock)
         began = time.perf_counter()
         for start in range(0, len(rows), BATCH):
@@ -68,8 +69,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         space = Space("bench", DIMENSION, "0")
-        store = Store.create(directory, {SOURCE: space})
-        write_s, index_s = fill(store, directory, rows)
+        store = Store.create(location_of(directory), {SOURCE: space})
+        write_s, index_s = fill(store, rows)
         print(f"{count:,} chunks: written in {write_s:.1f} s, indexed in {index_s:.1f} s\n")
         snapshot = store.refresh()
 

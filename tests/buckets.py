@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
+import logging
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 _KEY = "testing"
@@ -14,6 +21,7 @@ def serving_buckets() -> Iterator[dict[str, str]]:
     """Run the server, and yield the storage options for it."""
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -43,3 +51,77 @@ def new_bucket(options: dict[str, str]) -> str:
     )
     client.create_bucket(Bucket=name)
     return f"s3://{name}"
+
+
+class Gateway(ThreadingHTTPServer):
+    """Forwards requests to an object store, counts them, and delays or refuses them.
+
+    `requests` counts the methods. Each request takes `delay_s` longer. Every `failing`-th is
+    answered 503, all of them if it is 1 and none if it is 0.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, options: dict[str, str], delay_s: float = 0.0) -> None:
+        super().__init__(("127.0.0.1", 0), _Forward)
+        self._target = urlsplit(options["aws_endpoint"]).netloc
+        self.options = {**options, "aws_endpoint": f"http://127.0.0.1:{self.server_port}"}
+        self.delay_s = delay_s
+        self.failing = 0
+        self.requests: Counter[str] = Counter()
+        self._local = threading.local()
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Gateway:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def counts(self, method: str) -> bool:
+        """Count a request, and return whether it is refused."""
+        with self._lock:
+            self.requests[method] += 1
+            self._count += 1
+            return bool(self.failing) and self._count % self.failing == 0
+
+    def upstream(self) -> http.client.HTTPConnection:
+        """Return this thread's connection to the store."""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPConnection(self._target)
+        connection: http.client.HTTPConnection = self._local.connection
+        return connection
+
+
+class _Forward(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Gateway
+
+    def _forward(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        refused = self.server.counts(self.command)
+        time.sleep(self.server.delay_s)
+        if refused:
+            self._answer(503, {}, b"")
+            return
+        connection = self.server.upstream()
+        connection.request(self.command, self.path, body, dict(self.headers))
+        found = connection.getresponse()
+        content = found.read()
+        self._answer(found.status, dict(found.headers), content)
+
+    def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        length = headers.get("Content-Length") if self.command == "HEAD" else None
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", length or str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _forward  # noqa: N815

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -33,6 +34,8 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _CONNECT_TIMEOUT_S = 5
 _RETRIES = 5
 _RETRY_TIMEOUT_S = 30
+
+_BLOCK_BYTES = 4 * 2**20
 
 _CLIENT_OPTIONS = frozenset(
     {
@@ -83,6 +86,10 @@ class Location(ABC):
         """Return the content of a file. Raises `FileNotFoundError`."""
 
     @abstractmethod
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Return the content of a file in blocks of some megabytes. Raises `FileNotFoundError`."""
+
+    @abstractmethod
     def write(self, name: str, content: bytes) -> None:
         """Write a file or replace it; readers see the earlier content or the new one."""
 
@@ -101,6 +108,14 @@ class Location(ABC):
     @abstractmethod
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Return the files below a prefix, which is empty or ends with a slash."""
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Return the names of the files and folders at the top."""
+
+    @abstractmethod
+    def clear(self, prefix: str) -> None:
+        """Delete all files below a prefix, which ends with a slash."""
 
     def exists(self, name: str) -> bool:
         """Return whether there is a file of this name."""
@@ -123,6 +138,12 @@ class Directory(Location):
     def read(self, name: str) -> bytes:
         """Return the content of a file. Raises `FileNotFoundError`."""
         return (self.path / name).read_bytes()
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Return the content of a file in blocks. Raises `FileNotFoundError`."""
+        with (self.path / name).open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                yield block
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file or replace it, by renaming a temporary one."""
@@ -167,6 +188,16 @@ class Directory(Location):
                     found = path.stat()
                     relative = path.relative_to(self.path).as_posix()
                     yield Entry(relative, found.st_size, str(found.st_mtime_ns))
+
+    def names(self) -> list[str]:
+        """Return the names in the directory; none if it does not exist."""
+        with suppress(FileNotFoundError):
+            return os.listdir(self.path)
+        return []
+
+    def clear(self, prefix: str) -> None:
+        """Delete a folder, if it exists."""
+        shutil.rmtree(self.path / prefix, ignore_errors=True)
 
 
 class Bucket(Location):
@@ -235,6 +266,15 @@ class Bucket(Location):
         with self._errors("read", name):
             return self.store.get(name).bytes().to_bytes()
 
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Return the content of an object in blocks.
+
+        Raises `FileNotFoundError` and `StorageError`.
+        """
+        with self._errors("read", name):
+            for block in self.store.get(name).stream(min_chunk_size=_BLOCK_BYTES):
+                yield bytes(block)
+
     def write(self, name: str, content: bytes) -> None:
         """Write an object or replace it. Raises `StorageError`."""
         with self._errors("write", name):
@@ -266,6 +306,22 @@ class Bucket(Location):
                 for found in page:
                     tag = found["e_tag"] or str(found["last_modified"])
                     yield Entry(found["path"], found["size"], tag)
+
+    def names(self) -> list[str]:
+        """Return the names of the objects and common prefixes. Raises `StorageError`."""
+        with self._errors("list", "the library"):
+            found = self.store.list_with_delimiter()
+        return [
+            *(PurePosixPath(prefix).name for prefix in found["common_prefixes"]),
+            *(PurePosixPath(entry["path"]).name for entry in found["objects"]),
+        ]
+
+    def clear(self, prefix: str) -> None:
+        """Delete all objects below a prefix. Raises `StorageError`."""
+        names = [entry.name for entry in self.entries(prefix)]
+        with self._errors("delete", prefix):
+            if names:
+                self.store.delete(names)
 
     @contextmanager
     def _errors(self, action: str, name: str) -> Iterator[None]:

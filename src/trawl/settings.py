@@ -7,6 +7,8 @@ environment.
 from __future__ import annotations
 
 import os
+import tomllib
+from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +16,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from trawl.errors import SettingsError
+from trawl.locations import location_of
 
 FILE_NAME = "trawl.toml"
 
@@ -103,6 +106,25 @@ class Settings(BaseSettings):
         ge=0,
         le=60,
         description="Seconds until a reader sees the commits of another process.",
+    )
+
+    storage_options: dict[str, str] = Field(
+        {},
+        repr=False,
+        description="Options of the object store (s3://, gs://, az://) of the library, as JSON in "
+        "the environment, such as aws_endpoint or aws_access_key_id. The usual variables (AWS_…, "
+        "GOOGLE_…, AZURE_…) apply too.",
+    )
+    cache_dir: Path | None = Field(
+        None,
+        description="Folder of the local copies of libraries in object stores; "
+        "`~/.cache/trawl/libraries` if unset.",
+    )
+    mirror_bytes: int = Field(
+        20 * 2**30,
+        ge=0,
+        description="Maximum bytes of a library in an object store that are copied to the local "
+        "disk, so that a search sends no request to the store; 0 for none.",
     )
 
     # --- the client --------------------------------------------------------------------
@@ -236,7 +258,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings
 
 
-def load_settings(library: Path | None = None, **options: Any) -> Settings:
+def load_settings(library: str | os.PathLike[str] | None = None, **options: Any) -> Settings:
     """Return the settings of a library. Options that are None count as unset.
 
     Raises `SettingsError`, which names the setting, its value and the allowed values.
@@ -248,28 +270,31 @@ def load_settings(library: Path | None = None, **options: Any) -> Settings:
             f"unknown setting {', '.join(sorted(unknown))}; "
             f"settings: {', '.join(Settings.model_fields)}"
         )
-    file = library / FILE_NAME if library is not None else None
+    file = "the environment"
     try:
-        if file is not None and file.exists():
-            return _with_file(file)(**overrides)
-        return Settings(**overrides)
+        settings = Settings(**overrides)
+        if library is None:
+            return settings
+        location = location_of(library, settings.storage_options)
+        file = f"{location}/{FILE_NAME}"
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return _with_file(tomllib.loads(location.read(FILE_NAME).decode()))(**overrides)
+        return settings
     except ValidationError as error:
         raise SettingsError(_describe(error)) from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"cannot read {file}: {error}") from error
 
 
-def _with_file(file: Path) -> type[Settings]:
-    """Return `Settings` with a TOML file as its weakest source."""
+def _with_file(values: dict[str, Any]) -> type[Settings]:
+    """Return `Settings` with the values of a file as its weakest source."""
 
     class _FileSettings(Settings):
-        model_config = SettingsConfigDict(toml_file=file, extra="ignore")
-
         @classmethod
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            weakest = TomlConfigSettingsSource(settings_cls)
+            weakest = InitSettingsSource(settings_cls, values)
             return (*super().settings_customise_sources(settings_cls, *sources, **named), weakest)
 
     return _FileSettings

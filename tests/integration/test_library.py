@@ -221,7 +221,7 @@ def test_a_second_reader_sees_what_the_first_writes(library: Library, collection
 
 def test_one_writer_at_a_time(library: Library) -> None:
     impatient = Library(library.path, lock_wait_s=0.1)
-    with WriteLock(library.path), pytest.raises(LibraryLockedError, match="another process"):
+    with WriteLock(library.location), pytest.raises(LibraryLockedError, match="another process"):
         impatient.add([])
 
 

@@ -18,7 +18,7 @@ def held(tmp_path: Path, collection: Path) -> Iterator[Library]:
     with Library(tmp_path / "held", create=True, freshness_s=0) as library:
         library.add(collection)
         library.warm()
-        library._store.close()  # what is read is read then
+        library._store.settle()  # what is read is read then
         yield library
 
 
@@ -81,13 +81,13 @@ def test_what_changes_is_followed(held: Library, collection: Path, tmp_path: Pat
     more.write_text("The kaon has a strange quark.", "utf-8")
     held.add(more)
     assert held.search("kaon").hits[0].uri == str(more)
-    held._store.close()
+    held._store.settle()
     assert is_held(held)
     same_as_the_engine(held)
     (collection / "bread.txt").write_text("Rye bread\n\nRye wants sourdough and time.", "utf-8")
     held.add(collection)
     held.remove(collection / "long.txt")
-    held._store.close()
+    held._store.settle()
     assert is_held(held)
     same_as_the_engine(held)
     assert not [h for h in held.search("river sand").hits if h.uri.endswith("long.txt")]
@@ -98,7 +98,7 @@ def test_new_metadata_and_compaction_are_followed(held: Library, tmp_path: Path)
         note = tmp_path / f"note{number}.txt"
         note.write_text(f"Note {number}: pions decay to muons, {number} in all.", "utf-8")
         held.add(note, metadata={f"key{number}": number})
-        held._store.close()
+        held._store.settle()
     assert is_held(held)
     same_as_the_engine(held)
     same_as_the_engine(held, where="key7 = 7")
@@ -111,7 +111,7 @@ def test_another_process_is_followed(held: Library, tmp_path: Path) -> None:
         other.add(note)
     for _ in range(200):
         hits = held.search("axion").hits
-        held._store.close()
+        held._store.settle()
         if hits and hits[0].uri == str(note):
             break
     assert hits[0].uri == str(note)
@@ -122,12 +122,12 @@ def test_what_is_too_large_stays_with_the_engine(tmp_path: Path, collection: Pat
     with Library(tmp_path / "lib", create=True, memory_bytes=3_000, freshness_s=0) as library:
         library.add(collection)
         library.warm()
-        library._store.close()
+        library._store.settle()
         snapshot = library._store.snapshot()
         assert snapshot.holds("mini.audio")
         assert not snapshot.holds("mini.text")
         same_as_the_engine(library)
     with Library(tmp_path / "lib", memory_bytes=0) as library:
         library.warm()
-        library._store.close()
+        library._store.settle()
         assert not library._store.snapshot().holds("mini.audio")

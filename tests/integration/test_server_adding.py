@@ -48,7 +48,7 @@ def notes(folder: Path, count: int, words: int = 1) -> list[str]:
 
 
 def ingester_of(library: Library) -> ProcessIngester:
-    return ProcessIngester(library.path, library.settings.model_dump(mode="json"))
+    return ProcessIngester(library, library.settings.model_dump(mode="json"))
 
 
 async def test_a_process_adds_job_after_job(library: Library, tmp_path: Path) -> None:
@@ -79,7 +79,10 @@ async def test_errors_cross_the_pipe(library: Library, tmp_path: Path) -> None:
     ingester = ingester_of(library)
     files = notes(tmp_path / "notes", 1)
     try:
-        with WriteLock(library.path), pytest.raises(LibraryLockedError, match="another process"):
+        with (
+            WriteLock(library.location),
+            pytest.raises(LibraryLockedError, match="another process"),
+        ):
             await ingester.add(files, {}, lambda *_: None)
         assert (await ingester.add(files, {}, lambda *_: None)).added == 1
     finally:
@@ -142,7 +145,7 @@ def test_a_change_while_locked_is_refused_with_retry_after(
     library.add(notes(tmp_path / "notes", 1))
     document_id = library.documents()[0].document_id
     with TestClient(create_app(library)) as client:
-        with WriteLock(library.path):
+        with WriteLock(library.location):
             refused = client.delete(f"/v1/documents/{document_id}")
             assert refused.status_code == 409
             assert refused.headers["retry-after"] == "2"

@@ -159,9 +159,9 @@ def test_one_process_computes_and_others_leave_it_alone(library: Library) -> Non
     from filelock import FileLock
 
     with FileLock(library.path / ".map.lock"):
-        assert compute_map(library.path, library.sources) is None
-    made = compute_map(library.path, library.sources)
-    again = compute_map(library.path, library.sources)
+        assert compute_map(library.location, library.work_dir, library.sources) is None
+    made = compute_map(library.location, library.work_dir, library.sources)
+    again = compute_map(library.location, library.work_dir, library.sources)
     assert made is not None
     assert again is not None
     assert made.tag == again.tag

@@ -9,7 +9,9 @@ import lance
 import numpy as np
 import pytest
 
-from trawl.store import Snapshot, Store, Words, WriteLock, Writer, maintenance
+from buckets import new_bucket
+from trawl.locations import Location, location_of
+from trawl.store import Mirror, Snapshot, Store, Words, WriteLock, Writer, maintenance
 from trawl.types import Chunk, Document, Space, Span
 
 DIMENSION = 16
@@ -34,14 +36,27 @@ def chunk(number: int, vector: np.ndarray, ordinal: int = 0, text: str = "") -> 
     return Chunk(f"{number:024x}", ordinal, modality, Span(), words, {source: vector})
 
 
+@pytest.fixture(params=["directory", "bucket"])
+def location(
+    request: pytest.FixtureRequest, tmp_path: Path, storage_options: dict[str, str]
+) -> Location:
+    if request.param == "directory":
+        return location_of(tmp_path)
+    return location_of(new_bucket(storage_options), storage_options)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.create(tmp_path, SOURCES)
+def store(location: Location, tmp_path: Path) -> Iterator[Store]:
+    Store.create(location, SOURCES)
+    mirror = Mirror(location, "chunks", tmp_path / "mirror", 2**30) if not location.path else None
+    opened = Store(location, SOURCES, mirror=mirror)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
 def writer(store: Store) -> Iterator[Writer]:
-    with WriteLock(store.directory) as lock:
+    with WriteLock(store.location) as lock:
         found = store.writer(lock)
         yield found
 
@@ -145,8 +160,8 @@ def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
     vectors = unit_vectors(ROWS)
     ends = np.cumsum([200, 1, 3, 100, 2, 2, 2, 60, 10, 10, 10, 200]).tolist()
     (tmp_path / "bits").mkdir()
-    store = Store.create(tmp_path / "bits", SOURCES)
-    with WriteLock(store.directory) as lock:
+    store = Store.create(location_of(tmp_path / "bits"), SOURCES)
+    with WriteLock(store.location) as lock:
         writer = store.writer(lock)
         for start, end in zip([0, *ends], ends, strict=False):
             for some in np.array_split(np.arange(start, end), 3):

@@ -22,6 +22,7 @@ from trawl.cli.options import (
     TextKeyOption,
     UriKeyOption,
     WorkersOption,
+    full_address,
     library_name,
     open_library,
 )
@@ -57,7 +58,7 @@ def init(
     if json:
         from trawl.cli.output import init_json
 
-        print_json(init_json(str(library.absolute()), spaces))
+        print_json(init_json(full_address(library), spaces))
         return
     from trawl.cli.output import clean, console
 
@@ -307,7 +308,7 @@ def serve(
 
     def announce(address: str) -> None:
         if json:
-            print_json({"library": str(library.absolute()), "url": address})
+            print_json({"library": full_address(library), "url": address})
         else:
             typer.echo(f"serving {library} at {address} (API documentation: {address}/docs)")
             typer.echo("stop with Ctrl-C")

@@ -119,7 +119,7 @@ def evaluate(
 
 @contextmanager
 def _prepare(
-    source: Path, library: Path, split: str, profile: str | None, *, keep: bool
+    source: Path, library: str, split: str, profile: str | None, *, keep: bool
 ) -> Iterator[tuple[Library, list[Question]]]:
     """Open the library to evaluate, indexing the collection first. Yields it and the queries."""
     from tempfile import TemporaryDirectory
@@ -127,6 +127,7 @@ def _prepare(
     from trawl.errors import UsageError
     from trawl.evaluation import add_collection, read_collection, read_judgements
     from trawl.library import Library
+    from trawl.locations import is_remote
 
     if not source.is_dir():
         if profile is not None:
@@ -135,9 +136,14 @@ def _prepare(
         with Library(library) as opened:
             yield opened, questions
         return
+    if keep and is_remote(library):
+        raise UsageError(
+            f"--library {library}: the library of a test collection is kept in a directory; name "
+            "one, or omit --library"
+        )
     collection = read_collection(source, split)
     with TemporaryDirectory(prefix="trawl-eval-") as scratch:
-        place = library if keep else Path(scratch) / "library"
+        place = Path(library) if keep else Path(scratch) / "library"
         # The texts of a kept library are kept beside it, so that the next run skips them.
         texts = place.with_name(f"{place.name}-texts") if keep else Path(scratch) / "texts"
         with Library(place, create=True, profile=profile) as opened:

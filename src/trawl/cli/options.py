@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -27,9 +27,13 @@ class Command(TyperCommand):
 
 
 LibraryOption: TypeAlias = Annotated[
-    Path,
+    str,
     typer.Option(
-        "--library", "-l", metavar="DIR", envvar="TRAWL_LIBRARY", help="Directory of the library."
+        "--library",
+        "-l",
+        metavar="DIR",
+        envvar="TRAWL_LIBRARY",
+        help="Directory of the library, or its address in an object store: s3://, gs:// or az://.",
     ),
 ]
 JsonOption: TypeAlias = Annotated[
@@ -85,7 +89,7 @@ WeightOption: TypeAlias = Annotated[
         help="Weight of a source, such as bm25=0.5; 0 disables the source. Repeatable.",
     ),
 ]
-DEFAULT_LIBRARY = Path("trawl-library")
+DEFAULT_LIBRARY = "trawl-library"
 
 _LOCAL_COMMANDS = frozenset({"init", "demo", "serve", "eval", "models", "watch"})
 _server: str | None = None
@@ -123,15 +127,20 @@ def select_server(server: str | None, command: str, *, is_explicit: bool) -> Non
     _server = server
 
 
-def library_name(library: Path) -> str:
-    """Return the server's address, or the library's directory."""
-    return str(library) if _server is None else _server
+def library_name(library: str) -> str:
+    """Return the server's address, or the library's as the user wrote it."""
+    return library if _server is None else _server
+
+
+def full_address(library: str) -> str:
+    """Return the absolute path of a library, or its address in an object store."""
+    from trawl.locations import is_remote
+
+    return library if is_remote(library) else os.path.abspath(library)
 
 
 @contextmanager
-def open_library(
-    library: Path, *, create: bool = False, **settings: Any
-) -> Iterator[SearchLibrary]:
+def open_library(library: str, *, create: bool = False, **settings: Any) -> Iterator[SearchLibrary]:
     """Open the library, or connect to the selected server.
 
     With `create`, a missing library is created, and a message is printed. `settings` that are
@@ -150,9 +159,7 @@ def open_library(
 
 
 @contextmanager
-def open_local_library(
-    library: Path, *, create: bool = False, **settings: Any
-) -> Iterator[Library]:
+def open_local_library(library: str, *, create: bool = False, **settings: Any) -> Iterator[Library]:
     """Open the library on this machine, as `open_library` does."""
     from trawl.errors import LibraryMissingError
     from trawl.library import Library

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from trawl.encoders import Encoder, Model, canonical_profile, load_profile
 from trawl.errors import LibraryError, LibraryMissingError, SpaceMismatchError
 from trawl.ingest import RECIPE_VERSION, ChunkingOptions, IngestOptions
 from trawl.library import skipped
+from trawl.locations import Location, prove_exclusive
 from trawl.readers import Limits
 from trawl.readers.ocr import load_engine
 from trawl.readers.speech import check_speech_model
@@ -25,68 +24,71 @@ _FORMAT = 3
 _DEFAULT_PROFILE = "mini"
 
 
-def open_models(path: Path, settings: Settings, *, create: bool) -> list[Model]:
+def open_models(location: Location, settings: Settings, *, create: bool) -> list[Model]:
     """Load the models that the library was created with; with `create`, create it if missing.
 
     Raises `LibraryMissingError`, `LibraryError`, and `SpaceMismatchError` if the settings
     name another profile, or if the installed models have other fingerprints.
     """
-    if create and not (path / _IDENTITY).exists():
-        _create(path, settings)
-    identity = _read(path)
+    if create and not location.exists(_IDENTITY):
+        _create(location, settings)
+    identity = _read(location)
     profile = identity["profile"]
     wanted = settings.profile
     if wanted is not None and canonical_profile(wanted) != profile:
         raise SpaceMismatchError(
-            f"the library at {path} uses profile {profile!r}, not {wanted!r}; "
+            f"the library at {location} uses profile {profile!r}, not {wanted!r}; "
             "omit the profile, or create another library"
         )
     models = load_profile(profile, settings.model_dir)
     recorded = [space["fingerprint"] for space in identity["spaces"]]
     if recorded != [model.space.fingerprint for model in models]:
         raise SpaceMismatchError(
-            f"the library at {path} was created with another version of the {profile!r} "
+            f"the library at {location} was created with another version of the {profile!r} "
             "models; create a new library and add the files to it"
         )
     return models
 
 
-def _check_encoding(path: Path) -> None:
+def _check_encoding(location: Location) -> None:
     try:
-        str(path.absolute()).encode("utf-8")
+        address = location.address if location.path is None else str(location.path.absolute())
+        address.encode("utf-8")
     except UnicodeEncodeError as error:
         raise LibraryError(
-            f"cannot create a library at {path}: the path is not valid UTF-8; choose another"
+            f"cannot create a library at {location}: the path is not valid UTF-8; choose another"
         ) from error
 
 
-def _create(path: Path, settings: Settings) -> None:
-    _check_encoding(path)
+def _create(location: Location, settings: Settings) -> None:
+    _check_encoding(location)
     profile = canonical_profile(settings.profile or _DEFAULT_PROFILE)
     models = load_profile(profile, settings.model_dir)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        foreign = [name for name in sorted(os.listdir(path)) if not _is_ours(name)]
+        foreign = [name for name in sorted(location.names()) if not _is_ours(name)]
         if foreign:
             raise LibraryError(
-                f"{path} holds other files ({', '.join(foreign[:3])}); "
-                "choose a new or empty directory"
+                f"{location} holds other files ({', '.join(foreign[:3])}); "
+                f"choose a new or empty {'prefix' if location.path is None else 'directory'}"
             )
-        with WriteLock(path):
-            if (path / _IDENTITY).exists():
+        if location.path is None:
+            prove_exclusive(location)
+        else:
+            location.path.mkdir(parents=True, exist_ok=True)
+        with WriteLock(location):
+            if location.exists(_IDENTITY):
                 return
-            Store.create(path, sources_of(models))
+            Store.create(location, sources_of(models))
             identity = {
                 "format": _FORMAT,
                 "profile": profile,
                 "spaces": [asdict(model.space) for model in models],
             }
-            # Written last: a directory without it is not a library.
-            temporary = path / f".{_IDENTITY}.new"
-            temporary.write_text(json.dumps(identity, indent=2) + "\n", "utf-8")
-            temporary.replace(path / _IDENTITY)
+            # Written last: a place without it is not a library.
+            location.write(_IDENTITY, f"{json.dumps(identity, indent=2)}\n".encode())
     except OSError as error:
-        raise LibraryError(f"cannot create a library at {path}: {error.strerror}") from error
+        reason = error.strerror or error
+        raise LibraryError(f"cannot create a library at {location}: {reason}") from error
 
 
 def _is_ours(name: str) -> bool:
@@ -97,22 +99,23 @@ def _is_ours(name: str) -> bool:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    file = path / _IDENTITY
+def _read(location: Location) -> dict[str, Any]:
     try:
-        identity = json.loads(file.read_text("utf-8"))
+        identity = json.loads(location.read(_IDENTITY))
         is_known = identity["format"] == _FORMAT
         _ = identity["profile"], [space["fingerprint"] for space in identity["spaces"]]
     except (FileNotFoundError, NotADirectoryError):
         raise LibraryMissingError(
-            f"no library at {path}; create one with `trawl init --library {path}`, "
+            f"no library at {location}; create one with `trawl init --library {location}`, "
             "or name another with --library"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"cannot read {file}: {error}; is it a library?") from error
+        raise LibraryError(
+            f"cannot read {location}/{_IDENTITY}: {error}; is it a library?"
+        ) from error
     if not is_known:
         raise LibraryError(
-            f"the library at {path} has format {identity['format']}; this version of Trawl "
+            f"the library at {location} has format {identity['format']}; this version of Trawl "
             f"reads format {_FORMAT}. Create a new library and add the files to it, or open "
             "this one with the version that created it"
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,9 +24,11 @@ from trawl.library.contents import (
 )
 from trawl.library.mapped import Mapped
 from trawl.library.media import AudioInput, ImageInput
+from trawl.library.opening import open_store, work_dir_of
 from trawl.library.skipped import Skipped, read_skipped
 from trawl.library.views import Views
 from trawl.library.writing import Writing
+from trawl.locations import location_of
 from trawl.query import Filter
 from trawl.readers.process import ReaderPool
 from trawl.search import (
@@ -44,7 +44,7 @@ from trawl.search import (
     search_options,
 )
 from trawl.settings import Settings, load_settings
-from trawl.store import DocumentRow, Snapshot, Store
+from trawl.store import DocumentRow, Snapshot
 from trawl.types import Answer, Facet, Modality, Status
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 class Library(Mapped, Writing):
-    """A directory that holds an index of documents.
+    """An index of documents, in a directory or an object store.
 
     ::
 
@@ -64,16 +64,21 @@ class Library(Mapped, Writing):
     the library's `trawl.toml`. With `create`, a missing library is created. Searching is
     thread-safe; one process writes at a time.
 
+    `path` is a directory, or the address of a prefix in an object store: ``s3://bucket/papers``,
+    ``gs://…`` or ``az://…``, with the setting `storage_options`.
+
     Raises `LibraryMissingError` if there is no library, `SpaceMismatchError` if it was
     created with other models, and `SettingsError` for an invalid setting.
     """
 
     def __init__(self, path: str | Path, *, create: bool = False, **settings: Any) -> None:
-        self.path = Path(path)
-        self.settings: Settings = load_settings(self.path, **settings)
-        self._models = identity.open_models(self.path, self.settings, create=create)
-        self._store = Store(
-            self.path, identity.sources_of(self._models), freshness_s=self.settings.freshness_s
+        self.settings: Settings = load_settings(path, **settings)
+        self.location = location_of(path, self.settings.storage_options)
+        self.path = self.location.path
+        self.work_dir = work_dir_of(self.location, self.settings.cache_dir)
+        self._models = identity.open_models(self.location, self.settings, create=create)
+        self._store = open_store(
+            self.location, identity.sources_of(self._models), self.settings, self.work_dir
         )
         self._searcher_lock = Lock()
         self._inputs = inputs.QueryInputs(self.settings.max_pixels, self.like)
@@ -85,7 +90,7 @@ class Library(Mapped, Writing):
         return self
 
     def __repr__(self) -> str:
-        return f"Library({str(self.path)!r})"
+        return f"Library({self.location.address!r})"
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -216,7 +221,9 @@ class Library(Mapped, Writing):
         """Return a chunk as a query part. Raises `NotFoundError`."""
         chunk = self._store.snapshot().chunk(chunk_id)
         if chunk is None:
-            raise NotFoundError(f"no chunk {chunk_id!r} in {self.path}; use the chunk_id of a hit")
+            raise NotFoundError(
+                f"no chunk {chunk_id!r} in {self.location}; use the chunk_id of a hit"
+            )
         return QueryPart(chunk.modality, Like(chunk_id), weight)
 
     def gather(
@@ -260,7 +267,7 @@ class Library(Mapped, Writing):
                     is_file_gone(document.uri),
                 )
         raise NotFoundError(
-            f"no document or chunk {str(target)!r} in {self.path}; "
+            f"no document or chunk {str(target)!r} in {self.location}; "
             "give an id from a search, or the path of a file that was added"
         )
 
@@ -355,16 +362,11 @@ class Library(Mapped, Writing):
 
         Files that are gone or can be read by now are left out. At most 10,000 are recorded.
         """
-        return read_skipped(self.path)
+        return read_skipped(self.location)
 
     def size_bytes(self) -> int:
-        """Return the size of the library's directory, with its uploads."""
-        sizes = []
-        for folder, _, names in os.walk(self.path):
-            for name in names:
-                with suppress(OSError):  # removed meanwhile
-                    sizes.append(Path(folder, name).stat().st_size)
-        return sum(sizes)
+        """Return the size of the library with its uploads, and in a store with earlier versions."""
+        return sum(entry.size for entry in self.location.entries())
 
     # --- versions ----------------------------------------------------------------------
 

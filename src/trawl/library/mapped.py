@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 
 from trawl.errors import QueryError
 from trawl.library.mapping import FILE, LibraryMap, parse_region, read_map
+from trawl.locations import Location
 from trawl.store import Snapshot, Store
 from trawl.types import Space, StoredChunk
 
 
 class Mapped:
-    """The methods of `Library` that concern its map. `Library` sets `path` and `_store`."""
+    """The methods of `Library` that concern its map. `Library` sets the attributes."""
 
-    path: Path
+    location: Location
+    work_dir: Path
     _store: Store
-    _map: tuple[int, LibraryMap | None] | None = None
+    _map: tuple[str, LibraryMap | None] | None = None
 
     def _within(self, region: str | None, snapshot: Snapshot) -> NDArray[np.int64] | None:
         if region is None:
@@ -34,15 +36,13 @@ class Mapped:
         """Return the map of the library as it was last computed, or None."""
         changed = self.map_changed()
         if self._map is None or self._map[0] != changed:
-            self._map = changed, read_map(self.path)
+            self._map = changed, read_map(self.location)
         return self._map[1]
 
-    def map_changed(self) -> int:
-        """Return when the map was last written, in nanoseconds; 0 if it was not."""
-        try:
-            return (self.path / FILE).stat().st_mtime_ns
-        except OSError:
-            return 0
+    def map_changed(self) -> str:
+        """Return a tag that changes when the map is written; empty if there is none."""
+        found = self.location.entry(FILE)
+        return found.tag if found is not None else ""
 
     @property
     def sources(self) -> Mapping[str, Space]:

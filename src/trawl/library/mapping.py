@@ -6,6 +6,7 @@ placed by the same projection; it is fitted again once a fifth of the chunks hav
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 
 from trawl.errors import LibraryReadOnlyError, QueryError
 from trawl.library.projection import LARGEST, Moments, Plane, fit, inside
+from trawl.locations import Location, location_of
 from trawl.store import Snapshot, Store
 from trawl.types import MODALITIES, Modality, Space
 
@@ -96,30 +99,30 @@ def parse_region(region: str) -> tuple[str, NDArray[np.float64]]:
     return found[1], np.asarray(numbers, np.float64).reshape(-1, 2)
 
 
-def read_map(directory: Path) -> LibraryMap | None:
+def read_map(location: Location) -> LibraryMap | None:
     """Return the map of a library, or None if there is none that can be read."""
     try:
-        with np.load(directory / FILE, allow_pickle=False) as held:
+        with np.load(io.BytesIO(location.read(FILE)), allow_pickle=False) as held:
             about = json.loads(str(held["about"]))
             planes = {name: Plane.from_dict(one) for name, one in about.pop("planes").items()}
             return LibraryMap(
                 **about, ids=held["ids"], points=held["points"], kinds=held["kinds"], planes=planes
             )
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return None
 
 
-def progress_of(directory: Path) -> float | None:
+def progress_of(work_dir: Path) -> float | None:
     """Return the progress, 0 to 1, of the process that computes the map; None if none runs."""
     try:
-        with FileLock(directory / _LOCK, timeout=0):
+        with FileLock(work_dir / _LOCK, timeout=0):
             return None
     except Timeout:
         pass
     except OSError:
         return None
     try:
-        return float(json.loads((directory / _PROGRESS).read_text("utf-8")))
+        return float(json.loads((work_dir / _PROGRESS).read_text("utf-8")))
     except (OSError, ValueError):
         return 0.0
 
@@ -140,15 +143,16 @@ def chosen_sources(sources: Mapping[str, Space]) -> dict[Modality, str]:
 class _Work:
     """Computes a map and writes it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, work_dir: Path) -> None:
         self._store = store
+        self._work_dir = work_dir
         self._snapshot = store.snapshot()
         self._sources = chosen_sources(store.sources)
         self._total = 1 + 2 * sum(self._snapshot.size(one) for one in self._sources.values())
         self._done = 0
 
     def run(self) -> LibraryMap:
-        before = read_map(self._store.directory)
+        before = read_map(self._store.location)
         if before is not None and before.state == self._snapshot.state:
             return before
         if before is None or self._changed(before):
@@ -211,7 +215,7 @@ class _Work:
     def _advance(self, count: int) -> None:
         self._done += count
         done = min(1.0, self._done / self._total)
-        (self._store.directory / _PROGRESS).write_text(json.dumps(round(done, 3)), "utf-8")
+        (self._work_dir / _PROGRESS).write_text(json.dumps(round(done, 3)), "utf-8")
 
     def _write(self, made: LibraryMap) -> None:
         about = {
@@ -220,32 +224,34 @@ class _Work:
             "fitted": made.fitted,
             "planes": {name: plane.as_dict() for name, plane in made.planes.items()},
         }
-        temporary = self._store.directory / f"{FILE}.new"
-        with temporary.open("wb") as file:
-            np.savez_compressed(
-                file, about=json.dumps(about), ids=made.ids, points=made.points, kinds=made.kinds
-            )
-        temporary.replace(self._store.directory / FILE)
+        file = io.BytesIO()
+        np.savez_compressed(
+            file, about=json.dumps(about), ids=made.ids, points=made.points, kinds=made.kinds
+        )
+        self._store.location.write(FILE, file.getvalue())
 
 
-def compute_map(directory: Path, sources: Mapping[str, Space]) -> LibraryMap | None:
+def compute_map(
+    location: Location, work_dir: Path, sources: Mapping[str, Space]
+) -> LibraryMap | None:
     """Compute and write the map of a library; None if another process is doing so.
 
     Raises `LibraryReadOnlyError` if it cannot be written.
     """
     try:
-        with FileLock(directory / _LOCK, timeout=0):
-            (directory / _PROGRESS).write_text("0", "utf-8")
-            store = Store(directory, sources)
+        work_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(work_dir / _LOCK, timeout=0):
+            (work_dir / _PROGRESS).write_text("0", "utf-8")
+            store = Store(location, sources)
             try:
-                return _Work(store).run()
+                return _Work(store, work_dir).run()
             finally:
                 store.close()
     except Timeout:
         return None
     except OSError as error:
         raise LibraryReadOnlyError(
-            f"the map of {directory} cannot be written: {error.strerror or error}"
+            f"the map of {location} cannot be written: {error.strerror or error}"
         ) from error
 
 
@@ -255,7 +261,8 @@ def main() -> None:
     request: dict[str, Any] = json.loads(sys.stdin.read())
     sources = {name: Space(**space) for name, space in request["sources"].items()}
     try:
-        compute_map(Path(request["directory"]), sources)
+        location = location_of(request["library"], request["storage_options"])
+        compute_map(location, Path(request["work_dir"]), sources)
     except LibraryReadOnlyError as error:
         sys.exit(str(error))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from trawl.ingest import Plan, path_of
+from trawl.locations import Location
 from trawl.readers import media_type_of, why_unread
 from trawl.types import Failure
 
@@ -27,7 +27,7 @@ class Skipped:
     unlisted: int = 0
 
 
-def record_skipped(library: Path, plan: Plan) -> None:
+def record_skipped(library: Location, plan: Plan) -> None:
     """Replace what is recorded of the added folders. Requires the lock of the writer."""
     uris, unlisted = _load(library)
     others = [uri for uri in uris if not plan.covers(uri)]
@@ -38,12 +38,10 @@ def record_skipped(library: Path, plan: Plan) -> None:
     if (listed, more) == (uris, unlisted):
         return
     text = json.dumps({"files": listed, "unlisted": more}, ensure_ascii=True, indent=0)
-    temporary = library / f".{FILE}.new"
-    temporary.write_text(text + "\n", "utf-8")
-    temporary.replace(library / FILE)
+    library.write(FILE, f"{text}\n".encode())
 
 
-def read_skipped(library: Path) -> Skipped:
+def read_skipped(library: Location) -> Skipped:
     """Return the recorded files that still exist and are still not read."""
     uris, unlisted = _load(library)
     files = []
@@ -57,10 +55,10 @@ def read_skipped(library: Path) -> Skipped:
     return Skipped(tuple(files), unlisted)
 
 
-def _load(library: Path) -> tuple[list[str], int]:
+def _load(library: Location) -> tuple[list[str], int]:
     """Return the recorded addresses and the number of those not recorded."""
     try:
-        known: Any = json.loads((library / FILE).read_text("utf-8"))
+        known: Any = json.loads(library.read(FILE))
         uris: Sequence[Any] = known["files"]
         return [str(uri) for uri in uris], int(known["unlisted"])
     except (OSError, ValueError, KeyError, TypeError):

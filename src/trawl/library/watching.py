@@ -99,7 +99,7 @@ class Watcher:
         poll: bool = False,
     ) -> None:
         self._library = library
-        self._own = library.path.resolve()
+        self._own = library.work_dir.resolve()
         self._on_change = on_change
         self._tell = tell
         self._metadata = metadata

@@ -24,6 +24,7 @@ from trawl.library import identity, inputs
 from trawl.library.edits import EditRequest, metadata_edits
 from trawl.library.records import Record, RecordKeys, batches, json_lines, numbered
 from trawl.library.skipped import record_skipped
+from trawl.locations import Location
 from trawl.readers.process import ReaderPool
 from trawl.settings import Settings
 from trawl.store import DocumentRow, Store, WriteLock, Writer
@@ -36,7 +37,7 @@ class Writing:
     `Library` sets the attributes.
     """
 
-    path: Path
+    location: Location
     settings: Settings
     _models: Sequence[Model]
     _store: Store
@@ -80,7 +81,7 @@ class Writing:
             ingester = self._ingester(writer, options)
             with closing(plan):
                 report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
-            record_skipped(self.path, plan)
+            record_skipped(self.location, plan)
         self._store.refresh()
         return report
 
@@ -240,8 +241,8 @@ class Writing:
             row = next(filter(None, known), None)
             if row is None:
                 raise NotFoundError(
-                    f"no document {str(target)!r} in {self.path}; use an id from a search, or the "
-                    "path of a file that was added"
+                    f"no document {str(target)!r} in {self.location}; use an id from a search, "
+                    "or the path of a file that was added"
                 )
             if check is not None:
                 check(row)
@@ -255,7 +256,7 @@ class Writing:
     @contextmanager
     def _writer(self) -> Iterator[Writer]:
         """Hold the lock of the one writer, and yield it."""
-        with WriteLock(self.path, self.settings.lock_wait_s) as lock:
+        with WriteLock(self.location, self.settings.lock_wait_s) as lock:
             yield self._store.writer(lock, text_embedding(identity.encoders_of(self._models)))
 
 

@@ -95,6 +95,13 @@ def _exempt(path: str) -> bool:
     return path.startswith(_EXEMPT) or path in page.ADDRESSES or path.endswith(_SHOWN)
 
 
+def _hidden(library: Library) -> tuple[str, ...]:
+    """Return the names of the library's place, which responses do not show."""
+    if library.path is None:
+        return (library.location.address,)
+    return (str(library.path.resolve()), str(library.path))
+
+
 def create_app(
     library: Library,
     settings: Settings | None = None,
@@ -113,7 +120,7 @@ def create_app(
     metrics = metrics or Metrics()
     tracing = tracing or _tracing(settings)
     service = Service(library, settings, metrics, tracing, ingester)
-    job_store = JobStore(library.path / ".jobs.sqlite3")
+    job_store = JobStore(library.work_dir / ".jobs.sqlite3")
     runner = JobRunner(service, job_store)
     count = _shared_count(settings, metrics)
     mapper = Mapper(library)
@@ -136,11 +143,11 @@ def create_app(
     app.state.service = service
     app.state.jobs = job_store
     app.state.runner = runner
-    app.state.uploads = UploadStore(library.path)
+    app.state.uploads = UploadStore(library.work_dir)
     app.state.measure = measure
     app.state.mapper = mapper
     _add_middleware(app, settings, metrics, tracing, count, service.pool)
-    errors.install(app, library.path, metrics.rejected)
+    errors.install(app, _hidden(library), metrics.rejected)
     openapi.install(app, has_keys=bool(settings.api_keys))
     page.install(app, development=settings.development)
     for routes in (search, documents, views, atlas, jobs):

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -235,13 +234,12 @@ def _example(status: int) -> dict[str, Any]:
     return example
 
 
-def install(app: FastAPI, library: Path, rejected: Callable[[str], None]) -> None:
+def install(app: FastAPI, hidden: Sequence[str], rejected: Callable[[str], None]) -> None:
     """Make the application answer every error with a problem document.
 
-    `library` is a path that is removed from messages; `rejected` is called with the reason
+    `hidden` are paths that are removed from messages; `rejected` is called with the reason
     when a request is refused for lack of capacity.
     """
-    hidden = (str(library.resolve()), str(library))
 
     # Starlette would run handlers that are not coroutines in a thread.
     @app.exception_handler(errors.TrawlError)

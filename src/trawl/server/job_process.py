@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import anyio.to_thread
@@ -74,8 +73,9 @@ class ProcessIngester(Ingester):
     `options` are the library's settings by name. Use from one event loop.
     """
 
-    def __init__(self, library: Path, options: Mapping[str, Any]) -> None:
-        self._path = library.absolute()
+    def __init__(self, library: Library, options: Mapping[str, Any]) -> None:
+        path = library.path
+        self._address = library.location.address if path is None else str(path.absolute())
         self._options = dict(options)
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
@@ -119,7 +119,7 @@ class ProcessIngester(Ingester):
         if self._process is None or self._pipe is None or not self._process.is_alive():
             self._pipe, theirs = _spawn.Pipe()
             self._process = _spawn.Process(
-                target=run_jobs, args=(theirs, self._path, self._options), name="trawl-jobs"
+                target=run_jobs, args=(theirs, self._address, self._options), name="trawl-jobs"
             )
             self._is_closing = False
             self._process.start()
@@ -177,7 +177,7 @@ class _Event:
 # --- in the job process --------------------------------------------------------------------
 
 
-def run_jobs(pipe: Connection, library: Path, options: Mapping[str, Any]) -> None:
+def run_jobs(pipe: Connection, library: str, options: Mapping[str, Any]) -> None:
     """Add the files of each job received on `pipe`, until it is closed."""
     os.setpgrp()  # Ctrl-C is handled by the server, which then ends this process
     os.nice(_NICENESS)

@@ -201,7 +201,7 @@ class JobRunner:
         self._service = service
         self._jobs = jobs
         # Held across threads, for as long as this process runs jobs.
-        self._lock = FileLock(service.library.path / ".jobs.lock", timeout=0, thread_local=False)
+        self._lock = FileLock(service.library.work_dir / ".jobs.lock", 0, thread_local=False)
         self._wakeup = asyncio.Event()
 
     def wake(self) -> None:

@@ -60,7 +60,15 @@ class Mapper:
 
     def _start(self) -> None:
         sources = {name: asdict(space) for name, space in self._library.sources.items()}
-        request = {"directory": str(self._library.path.absolute()), "sources": sources}
+        library = self._library
+        request = {
+            "library": library.location.address
+            if library.path is None
+            else str(library.path.absolute()),
+            "storage_options": library.settings.storage_options,
+            "work_dir": str(library.work_dir.absolute()),
+            "sources": sources,
+        }
         self._said = TemporaryFile()  # noqa: SIM115 - closed by `_forget`
         self._process = subprocess.Popen(
             [sys.executable, "-m", "trawl.library.mapping"],

@@ -50,7 +50,7 @@ _LONGEST_PAUSE_S = 10.0
 
 
 def run(
-    library: Path,
+    library: str | Path,
     host: str | None = None,
     port: int | None = None,
     *,
@@ -155,7 +155,7 @@ def _server(library: Library, metrics: Metrics, started: Callable[[], None]) -> 
 
     settings = library.settings
     configure(settings.log_format, settings.log_level)
-    ingester = ProcessIngester(library.path, settings.model_dump(mode="json"))
+    ingester = ProcessIngester(library, settings.model_dump(mode="json"))
     app = create_app(library, metrics=metrics, ingester=ingester)
     config = uvicorn.Config(
         app,
@@ -219,7 +219,7 @@ class _Server(uvicorn.Server):
 
 
 def _serve_from_workers(
-    library: Path,
+    library: str | Path,
     options: Mapping[str, Any],
     settings: Settings,
     listening: socket.socket,
@@ -250,7 +250,7 @@ class _Worker(Process):
         self,
         config: uvicorn.Config,
         sockets: list[socket.socket],
-        library: tuple[Path, Mapping[str, Any]],
+        library: tuple[str | Path, Mapping[str, Any]],
         metrics: tuple[Path, int, int],
     ) -> None:
         super().__init__(config, sockets)
@@ -308,7 +308,7 @@ class _Supervisor(Multiprocess):
 
     def __init__(
         self,
-        library: Path,
+        library: str | Path,
         options: Mapping[str, Any],
         settings: Settings,
         listening: socket.socket,

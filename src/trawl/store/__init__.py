@@ -20,6 +20,7 @@ from trawl.store.edits import (
     takes_caption,
 )
 from trawl.store.full_text import Words
+from trawl.store.mirror import Mirror
 from trawl.store.rows import DocumentRow, passage_text
 from trawl.store.schema import BUILT_IN_COLUMNS, filter_column, has_name, row_is_one_of
 from trawl.store.snapshot import BM25, Sample, Snapshot
@@ -31,6 +32,7 @@ __all__ = [
     "BUILT_IN_COLUMNS",
     "DocumentRow",
     "EmbedTexts",
+    "Mirror",
     "Sample",
     "Snapshot",
     "Store",

@@ -101,7 +101,7 @@ class Snapshot(Lookups):
         Version numbers start at 1 in every library, so they are not enough.
         """
         # On its own handle, since this call blocks all others on the same one.
-        dataset = lance.dataset(self._dataset.uri, version=self.version)
+        dataset = self._dataset.checkout_version(self.version)
         try:
             transaction = dataset.read_transaction(self.version)
         except TypeError:  # pylance cannot represent a compaction that rewrites indexes

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import lance
 
-from trawl.errors import QueryError
+from trawl.errors import QueryError, StorageError
+from trawl.locations import Location
 from trawl.store.edits import EmbedTexts
+from trawl.store.mirror import Mirror, StoppedError
 from trawl.store.resident import Counts, Reader, Resident
 from trawl.store.rows import DocumentRow, document_rows
 from trawl.store.schema import (
@@ -37,18 +37,26 @@ _TABLES = (CHUNKS, "documents", "media")
 # the version is served by the engine, which is slower.
 _WAIT_S = 2.0
 
+_LEAST_PAUSE_S = 0.05
+
 
 class Store:
-    """The tables in one directory.
+    """The tables of one library.
 
     `sources` maps each source's name ("mini.image") to its space. Readers see commits, of
-    this process or another, within `freshness_s` seconds.
+    this process or another, within `freshness_s` seconds. Of an object store, a background
+    thread looks for them, and copies the chunks with `mirror`, which the caller chose.
     """
 
     def __init__(
-        self, directory: Path, sources: Mapping[str, Space], *, freshness_s: float = 0.25
+        self,
+        location: Location,
+        sources: Mapping[str, Space],
+        *,
+        freshness_s: float = 0.25,
+        mirror: Mirror | None = None,
     ) -> None:
-        self.directory = directory
+        self.location = location
         self.sources = dict(sources)
         self._freshness_s = freshness_s
         self._session = lance.Session()
@@ -56,33 +64,41 @@ class Store:
         self._lock = Lock()
         self._checked_at = float("-inf")
         self._newer_since: float | None = None
+        self._mirror = mirror
         self._reader: Reader | None = None
         self._preparing: Thread | None = None
         self._resident: Resident | None = None
+        self._newest = self._open(CHUNKS)
         self._snapshot = self._read()
+        self._follower: Thread | None = None
+        self._closing = Event()
 
     @classmethod
-    def create(cls, directory: Path, sources: Mapping[str, Space]) -> Store:
+    def create(cls, location: Location, sources: Mapping[str, Space]) -> Store:
         """Create empty tables, replacing those of a `create` that was killed."""
-        for name in _TABLES:
-            shutil.rmtree(directory / f"{name}.lance", ignore_errors=True)
+        options = location.storage_options
         for name, schema in zip(_TABLES, (chunks_schema(sources), DOCUMENTS, MEDIA), strict=True):
+            location.clear(f"{name}.lance/")
             lance.write_dataset(
-                schema.empty_table(), str(directory / f"{name}.lance"), schema=schema
+                schema.empty_table(), location.table(name), schema=schema, storage_options=options
             )
-        chunks = lance.dataset(str(directory / f"{CHUNKS}.lance"))
+        chunks = lance.dataset(location.table(CHUNKS), storage_options=options)
         for column in (WORDS_COLUMN, TERMS_COLUMN):
             chunks.create_scalar_index(
                 column, "INVERTED", with_position=column == WORDS_COLUMN, **AS_ANALYSED
             )
-        return cls(directory, sources)
+        return cls(location, sources)
 
     def snapshot(self) -> Snapshot:
         """Return the newest version of the chunks, checked at most every `freshness_s`."""
+        if self.location.path is None:  # checked in the background
+            if self._follower is None:
+                self._follow()
+            return self._snapshot
         with self._lock:
             now = time.monotonic()
             if now - self._checked_at >= self._freshness_s:
-                self._refresh(now)
+                self._refresh(now, self._latest())
             return self._snapshot
 
     def snapshot_at(self, version: int) -> Snapshot:
@@ -91,9 +107,7 @@ class Store:
         if version == newest.version:
             return newest
         try:
-            uri = str(self.directory / f"{CHUNKS}.lance")
-            dataset = lance.dataset(uri, version=version, session=self._session)
-            return Snapshot(dataset, self.sources, self._counts)
+            return self._read(version)
         except (ValueError, OSError) as error:
             raise QueryError(
                 f"version {version} of the library no longer exists; versions are kept for "
@@ -103,15 +117,17 @@ class Store:
     def refresh(self) -> Snapshot:
         """Return the newest version of the chunks, checked now."""
         for _ in range(2):  # a read in progress may be of an older version
+            latest = self._latest()
             with self._lock:
-                self._refresh(time.monotonic())
+                self._refresh(time.monotonic(), latest)
                 preparing = self._preparing
                 if self._newer_since is None or preparing is None:
                     return self._snapshot
-            preparing.join()
+            # A copy of a large library takes minutes; until then, the store answers.
+            preparing.join(_WAIT_S if self._mirror is not None else None)
         with self._lock:
             # The second read began after this call, unless there was none.
-            if self._reader is None:
+            if self._reader is None or self._mirror is not None:
                 self._show_newest()
             return self._snapshot
 
@@ -126,20 +142,57 @@ class Store:
                 self._reader = Reader(self.sources, self._counts, max_bytes)
                 self._prepare()
 
-    def close(self) -> None:
-        """Wait for the background thread."""
+    def settle(self) -> None:
+        """Wait until what is being copied or read into memory is there."""
         preparing = self._preparing
         if preparing is not None:
             preparing.join()
 
-    def _refresh(self, now: float) -> None:
-        """Check for a newer version, and show it or start reading it. Requires the lock."""
+    def close(self) -> None:
+        """End the background threads; a copy in progress is stopped."""
+        self._closing.set()
+        if self._mirror is not None:
+            self._mirror.stop()
+        self.settle()
+        if self._follower is not None:
+            self._follower.join()
+
+    def _follow(self) -> None:
+        """Start the thread that looks for new versions in an object store."""
+        with self._lock:
+            if self._follower is None and not self._closing.is_set():
+                self._follower = Thread(target=self._look, name="trawl-follow", daemon=True)
+                self._follower.start()
+                self._prepare()
+
+    def _look(self) -> None:
+        failed = False
+        while not self._closing.wait(max(self._freshness_s, _LEAST_PAUSE_S)):
+            try:
+                latest = self._latest()
+                with self._lock:
+                    self._refresh(time.monotonic(), latest)
+                failed = False
+            except (OSError, ValueError, RuntimeError) as error:
+                if not failed:  # logged once; searches continue on the known version
+                    logger.warning("cannot look for new versions of %s: %s", self.location, error)
+                failed = True
+
+    def _latest(self) -> int:
+        """Return the number of the newest version."""
+        if self.location.path is None:
+            return int(self._newest.latest_version)
+        return self._snapshot.latest_version()
+
+    def _refresh(self, now: float, latest: int) -> None:
+        """Show a newer version or start reading it. Requires the lock."""
         self._checked_at = now
-        if self._snapshot.latest_version() == self._snapshot.version:
+        if latest <= self._snapshot.version:
             self._newer_since = None
             return
         self._newer_since = self._newer_since or now
-        if self._reader is None or now - self._newer_since > _WAIT_S:
+        alone = self._reader is None and self._mirror is None
+        if alone or now - self._newer_since > _WAIT_S:
             self._show_newest()
         self._prepare()
 
@@ -149,16 +202,20 @@ class Store:
 
     def _prepare(self) -> None:
         """Start the background thread if needed. Requires the lock."""
-        if self._reader is not None and self._preparing is None:
-            self._preparing = Thread(target=self._hold_newest, name="trawl-hold")
+        needed = self._reader is not None or self._mirror is not None
+        if needed and self._preparing is None and not self._closing.is_set():
+            self._preparing = Thread(target=self._prepare_newest, name="trawl-prepare")
             self._preparing.start()
 
-    def _hold_newest(self) -> None:
-        """Read the newest version into memory, and show it. If that fails, the engine serves it."""
+    def _prepare_newest(self) -> None:
+        """Copy the newest version, read it into memory, and show it."""
         try:
-            assert self._reader is not None
             dataset = self._open(CHUNKS)
-            resident = self._reader.read(dataset, self._resident)
+            if self._mirror is not None:
+                dataset = self._mirror.sync(dataset, self._session) or dataset
+            resident = None
+            if self._reader is not None:
+                resident = self._reader.read(dataset, self._resident)
             snapshot = Snapshot(dataset, self.sources, self._counts, resident)
             snapshot.prepare()
             with self._lock:
@@ -166,18 +223,29 @@ class Store:
                 if snapshot.version >= self._snapshot.version:
                     self._snapshot = snapshot
                     self._newer_since = None
-        except (OSError, ValueError, RuntimeError, MemoryError) as error:
+        except StoppedError:
+            pass
+        except (OSError, ValueError, RuntimeError, MemoryError, StorageError) as error:
+            # The engine serves the version. A store that failed may answer the next time.
             logger.warning("cannot keep the library in memory: %s", error)
-            self._reader = None
+            if self.location.path is not None:
+                self._reader = None
         finally:
             with self._lock:
                 self._preparing = None
 
-    def _read(self) -> Snapshot:
-        return Snapshot(self._open(CHUNKS), self.sources, self._counts)
+    def _read(self, version: int | None = None) -> Snapshot:
+        dataset = self._open(CHUNKS, version)
+        copied = self._mirror.opened(dataset, self._session) if self._mirror is not None else None
+        return Snapshot(copied or dataset, self.sources, self._counts)
 
-    def _open(self, name: str) -> lance.LanceDataset:
-        return lance.dataset(str(self.directory / f"{name}.lance"), session=self._session)
+    def _open(self, name: str, version: int | None = None) -> lance.LanceDataset:
+        return lance.dataset(
+            self.location.table(name),
+            version=version,
+            session=self._session,
+            storage_options=self.location.storage_options,
+        )
 
     def documents(self, where: str | None = None) -> list[DocumentRow]:
         """Return the rows of ``documents``, with failed ones; `where` is SQL of this package."""

@@ -9,6 +9,7 @@ belong to no document, and the next writer deletes them when it starts.
 from __future__ import annotations
 
 import errno
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from trawl.errors import LibraryLockedError, LibraryReadOnlyError, MetadataError
+from trawl.locations import Location
 from trawl.store.columns import ColumnTypes, common_type, fit_value
 from trawl.store.edits import (
     CAPTION,
@@ -65,7 +67,9 @@ class WriteLock:
     recovery.
     """
 
-    def __init__(self, directory: Path, wait_s: float = 10.0) -> None:
+    def __init__(self, location: Location, wait_s: float = 10.0) -> None:
+        # In an object store, the lease (`store/lease.py`) takes the place of the lock.
+        directory = location.path or Path(tempfile.mkdtemp())
         self._lock = FileLock(directory / ".lock", timeout=wait_s)
         self._marker = directory / ".writing"
         self._wait_s = wait_s

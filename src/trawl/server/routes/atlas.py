@@ -59,7 +59,7 @@ def _state(service: Service, mapper: Mapper) -> MapState:
         }
     return MapState(
         state=named,
-        progress=1.0 if current else progress_of(service.library.path) or 0.0,
+        progress=1.0 if current else progress_of(service.library.work_dir) or 0.0,
         error=mapper.failure if named == "failed" else None,
         tag=known.tag if known is not None else None,
         version=known.version if known is not None else None,
