@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two processes: the tests of one file share servers and libraries, so they stay together.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help demo serve test parity check unit format bench lock fuzz image-check clean
+.PHONY: help demo serve test test-bucket parity check unit format bench lock fuzz image-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ $(VENV)/.parity: $(VENV)/.dev requirements-parity.lock
 
 parity: $(VENV)/.parity  ## compare all model families with transformers, and run MiniLM's figures: over half an hour
 	$(BIN)/pytest tests/parity tests/quality/test_minilm.py
+
+test-bucket: $(VENV)/.dev  ## tests of the library on one in an object store: minutes
+	$(PYTEST) --in-bucket $(addprefix tests/integration/test_,library.py metadata_edits.py moves.py records.py browsing.py)
 
 unit: $(VENV)/.dev  ## unit tests only
 	$(PYTEST) tests/unit

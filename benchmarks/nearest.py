@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from trawl.locations import location_of
-from trawl.store import Store, Words, WriteLock
+from trawl.store import Store, Words, write_lock
 from trawl.types import Chunk, Document, Space, Span
 
 DIMENSION = 256
@@ -31,7 +31,7 @@ def vectors(count: int, generator: np.random.Generator, centres: np.ndarray) -> 
 
 
 def fill(store: Store, rows: np.ndarray) -> tuple[float, float]:
-    with WriteLock(store.location) as lock:
+    with write_lock(store.location) as lock:
         writer = store.writer(lock)
         began = time.perf_counter()
         for start in range(0, len(rows), BATCH):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -19,22 +21,34 @@ _KEY = "testing"
 @contextmanager
 def serving_buckets() -> Iterator[dict[str, str]]:
     """Run the server, and yield the storage options for it."""
-    from moto.server import ThreadedMotoServer
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    store = DomainDispatcherApplication(create_backend_app)
+    one_at_a_time = threading.Lock()
+
+    def serialised(environ: Any, start: Any) -> Any:
+        # moto does not look and write in one step, so two creates of one object may succeed.
+        if environ["REQUEST_METHOD"] != "PUT":
+            return store(environ, start)
+        with one_at_a_time:
+            return store(environ, start)
+
+    server = make_server("127.0.0.1", 0, serialised, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
         yield {
-            "aws_endpoint": f"http://{host}:{port}",
+            "aws_endpoint": f"http://127.0.0.1:{server.server_port}",
             "aws_access_key_id": _KEY,
             "aws_secret_access_key": _KEY,
             "aws_region": "us-east-1",
             "allow_http": "true",
         }
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
 
 
 def new_bucket(options: dict[str, str]) -> str:
@@ -56,7 +70,8 @@ def new_bucket(options: dict[str, str]) -> str:
 class Gateway(ThreadingHTTPServer):
     """Forwards requests to an object store, counts them, and delays or refuses them.
 
-    `requests` counts the methods. Each request takes `delay_s` longer. Every `failing`-th is
+    `requests` counts the methods, and LIST apart from GET; `GET /-/counts` returns them as JSON
+    and starts anew. Each request takes `delay_s` longer. Every `failing`-th is
     answered 503, all of them if it is 1 and none if it is 0.
     """
 
@@ -76,6 +91,9 @@ class Gateway(ThreadingHTTPServer):
     def __enter__(self) -> Gateway:
         threading.Thread(target=self.serve_forever, daemon=True).start()
         return self
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that have gone."""
 
     def __exit__(self, *_: object) -> None:
         self.shutdown()
@@ -99,10 +117,16 @@ class Gateway(ThreadingHTTPServer):
 class _Forward(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Gateway
+    # The answer to a HEAD and the start of a body must not wait for each other.
+    disable_nagle_algorithm = True
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        refused = self.server.counts(self.command)
+        if self.path == "/-/counts":
+            counted, self.server.requests = self.server.requests, Counter()
+            self._answer(200, {}, json.dumps(counted).encode())
+            return
+        refused = self.server.counts("LIST" if "list-type" in self.path else self.command)
         time.sleep(self.server.delay_s)
         if refused:
             self._answer(503, {}, b"")

@@ -6,14 +6,18 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image, ImageDraw
 
-from buckets import serving_buckets
+from buckets import new_bucket, serving_buckets
 from trawl import Library
+
+if TYPE_CHECKING:
+    from lance import LanceDataset
 
 REFERENCE_DATA = Path(
     os.environ.get("TRAWL_DATA") or Path(__file__).parent.parent.parent / "shared" / "data"
@@ -34,10 +38,38 @@ def storage_options() -> Iterator[dict[str, str]]:
         yield options
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--in-bucket", action="store_true", help="put the libraries of tests in an object store"
+    )
+
+
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with Library(tmp_path / "library", create=True, freshness_s=0) as opened:
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Library]:
+    place: dict[str, Any] = {"path": tmp_path / "library"}
+    if request.config.getoption("--in-bucket"):
+        options = request.getfixturevalue("storage_options")
+        place = {
+            "path": f"{new_bucket(options)}/library",
+            "storage_options": options,
+            "cache_dir": tmp_path / "cache",
+        }
+    with Library(**place, create=True, freshness_s=0) as opened:
         yield opened
+
+
+def table(library: Library, name: str) -> LanceDataset:
+    """Open a table of a library."""
+    import lance  # after `trawl.store`, which sets what it logs
+
+    location = library.location
+    return lance.dataset(location.table(name), storage_options=location.storage_options)
+
+
+def opened_again(library: Library, **settings: Any) -> Library:
+    """Open the library of another `Library`."""
+    kept = {"storage_options": library.location.storage_options} if library.path is None else {}
+    return Library(library.location.address, **{**kept, **settings})
 
 
 @pytest.fixture

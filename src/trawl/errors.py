@@ -16,6 +16,7 @@
     │   ├── StorageError           its object store cannot be used, or failed
     │   ├── LibraryReadOnlyError   its directory cannot be written     exit 1, HTTP 403
     │   ├── LibraryLockedError     another process is writing          exit 1, HTTP 409
+    │   │   └── LeaseLostError     another process took over writing   exit 1, HTTP 409
     │   └── SpaceMismatchError     made with another model             exit 1, HTTP 409
     ├── ModelError                 model files missing or damaged      exit 1, HTTP 503
     └── OverloadedError            too many requests; retry later      exit 1, HTTP 503
@@ -104,6 +105,10 @@ class LibraryLockedError(LibraryError):
 
     http_status = 409
     retry_after_s: ClassVar[int] = 2
+
+
+class LeaseLostError(LibraryLockedError):
+    """Another process took over the lease of the writer, which was paused or cut off."""
 
 
 class SpaceMismatchError(LibraryError):

@@ -10,7 +10,7 @@ import lancedb
 import pytest
 import soundfile
 
-from conftest import picture, tone
+from conftest import opened_again, picture, tone
 from trawl import Library
 from trawl.encoders.images import ImageTower
 from trawl.encoders.mini import MiniAudio, MiniText
@@ -24,7 +24,7 @@ from trawl.errors import (
     SpaceMismatchError,
     UsageError,
 )
-from trawl.store import WriteLock
+from trawl.store import write_lock
 
 
 def titles(library: Library, *args: object, **kwargs: object) -> list[str]:
@@ -196,7 +196,9 @@ def test_odd_metadata_keys(library: Library, tmp_path: Path) -> None:
 
 def test_lancedb_opens_what_trawl_writes(library: Library, collection: Path) -> None:
     library.add(collection)
-    database = lancedb.connect(str(library.path))
+    database = lancedb.connect(
+        library.location.address, storage_options=library.location.storage_options
+    )
     table = database.open_table("chunks")
     assert table.count_rows() == sum(library.status().chunks.values())
     found = table.search("sourdough", query_type="fts").select(["title", "_score"]).to_list()
@@ -213,15 +215,15 @@ def test_lancedb_opens_what_trawl_writes(library: Library, collection: Path) -> 
 
 
 def test_a_second_reader_sees_what_the_first_writes(library: Library, collection: Path) -> None:
-    with Library(library.path, freshness_s=0) as reader:
+    with opened_again(library, freshness_s=0) as reader:
         assert reader.search("bread").hits == ()
         library.add(collection)
         assert reader.search("bread", limit=1).hits[0].title == "Sourdough bread"
 
 
 def test_one_writer_at_a_time(library: Library) -> None:
-    impatient = Library(library.path, lock_wait_s=0.1)
-    with WriteLock(library.location), pytest.raises(LibraryLockedError, match="another process"):
+    impatient = opened_again(library, lock_wait_s=0.1)
+    with write_lock(library.location), pytest.raises(LibraryLockedError, match="another process"):
         impatient.add([])
 
 
@@ -273,13 +275,12 @@ def test_places_that_are_no_library(tmp_path: Path) -> None:
 
 def test_a_library_of_another_model_is_refused(library: Library) -> None:
     with pytest.raises(SpaceMismatchError, match="'other'"):
-        Library(library.path, profile="other")
-    file = library.path / "library.json"
-    identity = json.loads(file.read_text("utf-8"))
+        opened_again(library, profile="other")
+    identity = json.loads(library.location.read("library.json"))
     identity["spaces"][0]["fingerprint"] = "0" * 16
-    file.write_text(json.dumps(identity), "utf-8")
+    library.location.write("library.json", json.dumps(identity).encode())
     with pytest.raises(SpaceMismatchError, match="another version"):
-        Library(library.path)
+        opened_again(library)
 
 
 def test_names_of_every_kind(library: Library, tmp_path: Path) -> None:
@@ -328,12 +329,12 @@ def test_a_text_pulls_in_no_pictures_from_elsewhere(library: Library, tmp_path: 
 def test_settings_in_the_order_of_their_strength(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (library.path / "trawl.toml").write_text("chunk_tokens = 100\nport = 9000\n", "utf-8")
-    assert Library(library.path).settings.chunk_tokens == 100
+    library.location.write("trawl.toml", b"chunk_tokens = 100\nport = 9000\n")
+    assert opened_again(library).settings.chunk_tokens == 100
     monkeypatch.setenv("TRAWL_CHUNK_TOKENS", "120")
-    opened = Library(library.path)
+    opened = opened_again(library)
     assert (opened.settings.chunk_tokens, opened.settings.port) == (120, 9000)
-    assert Library(library.path, chunk_tokens=150).settings.chunk_tokens == 150
+    assert opened_again(library, chunk_tokens=150).settings.chunk_tokens == 150
 
 
 def test_a_long_sound_is_found_by_its_moment(library: Library, tmp_path: Path) -> None:

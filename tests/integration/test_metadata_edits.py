@@ -6,9 +6,9 @@ import datetime
 import os
 from pathlib import Path
 
-import lance
 import pytest
 
+from conftest import opened_again, table
 from trawl import Library
 from trawl.errors import FilterError, MetadataError, NotFoundError
 from trawl.store import DocumentRow, Writer
@@ -31,7 +31,7 @@ def only(library: Library, file: Path) -> DocumentRow:
 
 def test_what_is_changed_is_found_at_once(library: Library, muon: Path) -> None:
     library.add(muon.parent)
-    before = lance.dataset(str(library.path / "chunks.lance")).to_table().sort_by("chunk_id")
+    before = table(library, "chunks").to_table().sort_by("chunk_id")
     row = only(library, muon)
     version = library.version
     changed = library.set_metadata(
@@ -52,7 +52,7 @@ def test_what_is_changed_is_found_at_once(library: Library, muon: Path) -> None:
     with pytest.raises(FilterError, match="no column"):  # no document has a topic
         library.search("muon", where="topic = 'physics'")
     # Nothing was embedded anew, and the other document is as it was.
-    after = lance.dataset(str(library.path / "chunks.lance")).to_table().sort_by("chunk_id")
+    after = table(library, "chunks").to_table().sort_by("chunk_id")
     for name in before.schema.names:
         if name.startswith("v_") or name in ("text", "words", "span", "title"):
             assert before[name].equals(after[name]), name
@@ -118,9 +118,9 @@ def test_a_writer_that_is_killed_between_row_and_chunks(
 
 def test_a_library_from_before_edits_is_written_on(library: Library, muon: Path) -> None:
     library.add(muon)
-    documents = lance.dataset(str(library.path / "documents.lance"))
+    documents = table(library, "documents")
     documents.drop_columns(["modified_ns", "edits"])
-    with Library(library.path) as old:
+    with opened_again(library) as old:
         row = only(old, muon)
         assert (row.modified_ns, row.edits) == (None, {})
         old.set_metadata(row.document_id, {"year": 2020})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import lance
 import pytest
 
-from conftest import picture
+from conftest import picture, table
 from trawl import Library
 from trawl.ingest import document_id_of
 from trawl.store import DocumentRow, Writer
@@ -34,7 +33,7 @@ def test_a_moved_folder_takes_its_documents_along(
 ) -> None:
     library.add(folder, metadata={"project": "birds"})
     library.set_metadata(str(folder / "a.txt"), {"star": 5})
-    before = lance.dataset(str(library.path / "chunks.lance")).to_table().sort_by("ordinal")
+    before = table(library, "chunks").to_table().sort_by("ordinal")
     moved = folder.rename(folder.parent / "deep")
     monkeypatch.setattr("trawl.ingest.reading.draft_chunks", None)  # nothing is read or embedded
     report = library.add(moved)
@@ -52,14 +51,14 @@ def test_a_moved_folder_takes_its_documents_along(
     (red,) = library.search("sky", required=["sky"]).hits
     assert library.thumbnail(red.chunk_id)[:2] == b"\xff\xd8"
     assert [chunk.chunk_id for chunk in library.show(moved / "p.png").chunks] == [red.chunk_id]
-    after = lance.dataset(str(library.path / "chunks.lance")).to_table().sort_by("ordinal")
+    after = table(library, "chunks").to_table().sort_by("ordinal")
     assert after.num_rows == before.num_rows == 2
     for name in before.schema.names:
         if name.startswith("v_"):
             assert sorted(map(str, before[name].to_pylist())) == sorted(
                 map(str, after[name].to_pylist())
             )
-    assert lance.dataset(str(library.path / "media.lance")).count_rows() == 1
+    assert table(library, "media").count_rows() == 1
     assert library.add(moved).unchanged == 2
 
 
@@ -238,5 +237,5 @@ def test_a_writer_that_is_killed_during_a_move(
     found = documents(library)
     assert {row.uri for row in found.values()} == {str(moved / "a.txt"), str(moved / "p.png")}
     assert found["a.txt"].metadata == {"star": 5}
-    for table, rows in (("chunks", 2), ("media", 1)):
-        assert lance.dataset(str(library.path / f"{table}.lance")).count_rows() == rows
+    for name, rows in (("chunks", 2), ("media", 1)):
+        assert table(library, name).count_rows() == rows

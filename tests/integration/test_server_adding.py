@@ -16,7 +16,7 @@ from trawl.server import create_app
 from trawl.server.job_process import ProcessIngester, StoppedError
 from trawl.server.metrics import Metrics
 from trawl.settings import load_settings
-from trawl.store import WriteLock
+from trawl.store import write_lock
 from trawl.telemetry import events
 
 pytestmark = pytest.mark.anyio
@@ -80,7 +80,7 @@ async def test_errors_cross_the_pipe(library: Library, tmp_path: Path) -> None:
     files = notes(tmp_path / "notes", 1)
     try:
         with (
-            WriteLock(library.location),
+            write_lock(library.location),
             pytest.raises(LibraryLockedError, match="another process"),
         ):
             await ingester.add(files, {}, lambda *_: None)
@@ -145,7 +145,7 @@ def test_a_change_while_locked_is_refused_with_retry_after(
     library.add(notes(tmp_path / "notes", 1))
     document_id = library.documents()[0].document_id
     with TestClient(create_app(library)) as client:
-        with WriteLock(library.location):
+        with write_lock(library.location):
             refused = client.delete(f"/v1/documents/{document_id}")
             assert refused.status_code == 409
             assert refused.headers["retry-after"] == "2"

@@ -11,7 +11,7 @@ import pytest
 
 from buckets import new_bucket
 from trawl.locations import Location, location_of
-from trawl.store import Mirror, Snapshot, Store, Words, WriteLock, Writer, maintenance
+from trawl.store import Mirror, Snapshot, Store, Words, Writer, maintenance, write_lock
 from trawl.types import Chunk, Document, Space, Span
 
 DIMENSION = 16
@@ -56,7 +56,7 @@ def store(location: Location, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def writer(store: Store) -> Iterator[Writer]:
-    with WriteLock(store.location) as lock:
+    with write_lock(store.location) as lock:
         found = store.writer(lock)
         yield found
 
@@ -161,7 +161,7 @@ def test_what_came_bit_by_bit_is_found_as_if_it_had_come_at_once(
     ends = np.cumsum([200, 1, 3, 100, 2, 2, 2, 60, 10, 10, 10, 200]).tolist()
     (tmp_path / "bits").mkdir()
     store = Store.create(location_of(tmp_path / "bits"), SOURCES)
-    with WriteLock(store.location) as lock:
+    with write_lock(store.location) as lock:
         writer = store.writer(lock)
         for start, end in zip([0, *ends], ends, strict=False):
             for some in np.array_split(np.arange(start, end), 3):

@@ -21,7 +21,7 @@ import pytest
 from conftest import Contents, picture, write_collection
 from trawl import Library
 from trawl.locations import location_of
-from trawl.store import WriteLock
+from trawl.store import write_lock
 
 TRAWL = Path(sys.executable).parent / "trawl"
 
@@ -178,7 +178,7 @@ def test_another_writer_is_waited_for(tmp_path: Path) -> None:
         pass
     (tmp_path / "l" / "trawl.toml").write_text("lock_wait_s = 0.1\n", "utf-8")
     with watching(tmp_path / "l", folder) as watch:
-        with WriteLock(location_of(tmp_path / "l")):
+        with write_lock(location_of(tmp_path / "l")):
             (folder / "note.txt").write_text("A note on tides.", "utf-8")
             watch.wait_until(lambda: watch.says("another process is writing"))
         watch.wait_for("added", "note.txt")

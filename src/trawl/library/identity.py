@@ -16,7 +16,7 @@ from trawl.readers import Limits
 from trawl.readers.ocr import load_engine
 from trawl.readers.speech import check_speech_model
 from trawl.settings import Settings
-from trawl.store import Store, WriteLock
+from trawl.store import Store, write_lock
 from trawl.types import Modality, Space
 
 _IDENTITY = "library.json"
@@ -75,7 +75,7 @@ def _create(location: Location, settings: Settings) -> None:
             prove_exclusive(location)
         else:
             location.path.mkdir(parents=True, exist_ok=True)
-        with WriteLock(location):
+        with write_lock(location):
             if location.exists(_IDENTITY):
                 return
             Store.create(location, sources_of(models))

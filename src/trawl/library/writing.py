@@ -27,7 +27,7 @@ from trawl.library.skipped import record_skipped
 from trawl.locations import Location
 from trawl.readers.process import ReaderPool
 from trawl.settings import Settings
-from trawl.store import DocumentRow, Store, WriteLock, Writer
+from trawl.store import DocumentRow, Store, Writer, write_lock
 from trawl.types import Report
 
 
@@ -256,7 +256,7 @@ class Writing:
     @contextmanager
     def _writer(self) -> Iterator[Writer]:
         """Hold the lock of the one writer, and yield it."""
-        with WriteLock(self.location, self.settings.lock_wait_s) as lock:
+        with write_lock(self.location, self.settings.lock_wait_s) as lock:
             yield self._store.writer(lock, text_embedding(identity.encoders_of(self._models)))
 
 

@@ -20,12 +20,13 @@ from trawl.store.edits import (
     takes_caption,
 )
 from trawl.store.full_text import Words
+from trawl.store.locking import write_lock
 from trawl.store.mirror import Mirror
 from trawl.store.rows import DocumentRow, passage_text
 from trawl.store.schema import BUILT_IN_COLUMNS, filter_column, has_name, row_is_one_of
 from trawl.store.snapshot import BM25, Sample, Snapshot
 from trawl.store.store import Store
-from trawl.store.writer import WriteLock, Writer
+from trawl.store.writer import Writer
 
 __all__ = [
     "BM25",
@@ -38,7 +39,6 @@ __all__ = [
     "Store",
     "TextVectors",
     "Words",
-    "WriteLock",
     "Writer",
     "edited_caption",
     "edited_title",
@@ -47,4 +47,5 @@ __all__ = [
     "passage_text",
     "row_is_one_of",
     "takes_caption",
+    "write_lock",
 ]

@@ -11,7 +11,7 @@ in 100,000 chunks. Small segments are merged when there are many.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
 import lance
@@ -32,15 +32,21 @@ _SEGMENT_RATIO = 4
 _VERSIONS_KEPT = timedelta(hours=1)
 
 
-def maintain(*tables: lance.LanceDataset) -> None:
-    """Compact each table that has many fragments, and update its indexes."""
+def maintain(*tables: lance.LanceDataset, check: Callable[[], None]) -> None:
+    """Compact each table that has many fragments, and update its indexes.
+
+    `check` raises if another writer has taken over. It is called after each look at the newest
+    version, which may be of that writer.
+    """
     for table in tables:
         small = [f for f in table.get_fragments() if f.metadata.num_rows < _FULL_FRAGMENT_ROWS]
         compacted = len(small) > _MAX_FRAGMENTS
         if compacted:
             table.optimize.compact_files(target_rows_per_fragment=_FULL_FRAGMENT_ROWS)
             table.checkout_latest()
+        check()
         _refresh_indexes(table, 0)
+        check()
         for field in table.schema:
             if field.name.startswith("v_"):
                 _index_vectors(table, field.name)

@@ -12,6 +12,7 @@ import lance
 from trawl.errors import QueryError, StorageError
 from trawl.locations import Location
 from trawl.store.edits import EmbedTexts
+from trawl.store.locking import WriteLock
 from trawl.store.mirror import Mirror, StoppedError
 from trawl.store.resident import Counts, Reader, Resident
 from trawl.store.rows import DocumentRow, document_rows
@@ -26,7 +27,7 @@ from trawl.store.schema import (
     quoted,
 )
 from trawl.store.snapshot import Snapshot
-from trawl.store.writer import WriteLock, Writer
+from trawl.store.writer import Writer
 from trawl.telemetry import logger
 from trawl.types import Space
 
@@ -286,10 +287,7 @@ class Store:
 
         Editing titles and captions needs `embed`.
         """
-        return Writer(
-            chunks=self._open(CHUNKS),
-            documents=self._open("documents"),
-            media=self._open("media"),
-            recover=lock.unfinished,
-            embed=embed,
-        )
+        tables = [self._open(name) for name in _TABLES]
+        lock.fence(tables)
+        chunks, documents, media = tables
+        return Writer(chunks=chunks, documents=documents, media=media, lock=lock, embed=embed)

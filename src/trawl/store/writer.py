@@ -1,4 +1,4 @@
-"""The writer, and the lock that makes it the only one.
+"""The writer of a library, which holds the lock that makes it the only one.
 
 The order of the commits makes a killed writer harmless. Adding commits media, then
 chunks, then documents, so a document's row means that all its chunks are stored. Removing
@@ -8,20 +8,14 @@ belong to no document, and the next writer deletes them when it starts.
 
 from __future__ import annotations
 
-import errno
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from types import TracebackType
 
 import lance
 import numpy as np
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
-from trawl.errors import LibraryLockedError, LibraryReadOnlyError, MetadataError
-from trawl.locations import Location
+from trawl.errors import MetadataError
 from trawl.store.columns import ColumnTypes, common_type, fit_value
 from trawl.store.edits import (
     CAPTION,
@@ -32,6 +26,7 @@ from trawl.store.edits import (
     remembering,
     takes_caption,
 )
+from trawl.store.locking import WriteLock
 from trawl.store.maintenance import keep_up, maintain
 from trawl.store.renamed import renamed_chunks, renamed_media
 from trawl.store.rows import (
@@ -55,74 +50,15 @@ from trawl.store.schema import (
 from trawl.types import Chunk, ColumnType, Document, Edits
 
 _IDS_PER_DELETE = 500
-_READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-
-
-class WriteLock:
-    """The lock of a library's writer, on a local disk; the system releases a killed process's.
-
-    Raises `LibraryLockedError` if another process holds it for longer than `wait_s`, and
-    `LibraryReadOnlyError` if the directory cannot be written. Once the lock is held,
-    `unfinished` is true if the last writer was killed or failed, and the library needs
-    recovery.
-    """
-
-    def __init__(self, location: Location, wait_s: float = 10.0) -> None:
-        # In an object store, the lease (`store/lease.py`) takes the place of the lock.
-        directory = location.path or Path(tempfile.mkdtemp())
-        self._lock = FileLock(directory / ".lock", timeout=wait_s)
-        self._marker = directory / ".writing"
-        self._wait_s = wait_s
-        self.unfinished = False
-
-    def __enter__(self) -> WriteLock:
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise LibraryLockedError(
-                f"another process is writing to the library at {self._marker.parent}; "
-                f"it did not finish within {self._wait_s:g} s, so try again later"
-            ) from None
-        except OSError as error:
-            self._raise_if_read_only(error)
-            raise
-        self.unfinished = self._marker.exists()
-        try:
-            self._marker.touch()
-        except OSError as error:
-            self._lock.release()
-            self._raise_if_read_only(error)
-            raise
-        return self
-
-    def _raise_if_read_only(self, error: OSError) -> None:
-        if error.errno in _READ_ONLY:
-            raise LibraryReadOnlyError(
-                f"the library at {self._marker.parent} is read-only: {error.strerror}; "
-                "it can only be searched, or copied to a place that can be written"
-            ) from error
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            # An interrupted writer may leave half of a batch, like a killed one.
-            if kind is None:
-                self._marker.unlink(missing_ok=True)
-        finally:
-            self._lock.release()
 
 
 class Writer:
     """The writer of a library, valid while its lock is held.
 
     `known` maps document ids to rows. Metadata columns are added and widened as the
-    documents need it, and narrowed or dropped by `maintain`. With `recover`, chunks without
-    a document are deleted and unfinished edits applied. `embed` embeds the texts that an
-    edit of a title or caption changes.
+    documents need it, and narrowed or dropped by `maintain`. After a writer that did not finish,
+    chunks without a document are deleted and unfinished edits applied. `embed` embeds the texts
+    that an edit of a title or caption changes.
     """
 
     def __init__(
@@ -131,9 +67,10 @@ class Writer:
         chunks: lance.LanceDataset,
         documents: lance.LanceDataset,
         media: lance.LanceDataset,
-        recover: bool,
+        lock: WriteLock,
         embed: EmbedTexts | None = None,
     ) -> None:
+        self._lock = lock
         self._chunks = chunks
         self._documents = documents
         self._media = media
@@ -143,7 +80,7 @@ class Writer:
         newer = [field for field in DOCUMENTS if field.name not in documents.schema.names]
         if newer:
             documents.add_columns(pa.schema(newer))
-        if recover:
+        if lock.unfinished:
             self._drop([name for name in chunks.schema.names if is_leftover(name)])
             self._clear_orphans()
             for row in self.known.values():
@@ -173,6 +110,7 @@ class Writer:
         maps ids to new rows, whose ids may differ, and which take over the chunks. The
         documents `retired` end in the commit in which the others begin.
         """
+        self._check()
         renamed = renamed or {}
         rows = [
             edited_row(DocumentRow.of(document, len(chunks)), document.edits)
@@ -223,6 +161,7 @@ class Writer:
         before it writes the chunks, the next writer does. Raises `MetadataError` for the caption
         of a text, and if a text cannot be embedded.
         """
+        self._check()
         row = edited_row(self.known[document_id], edits)
         if edits.get(CAPTION) is not None and not takes_caption(row.media_type):
             raise MetadataError(
@@ -257,6 +196,7 @@ class Writer:
 
     def remove(self, document_ids: Sequence[str]) -> None:
         """Remove documents with all their chunks. Commits nothing for an empty list."""
+        self._check()
         for batch in _batches(document_ids):
             self._documents.delete(one_of("document_id", batch))
         self._delete_chunks(document_ids)
@@ -270,8 +210,13 @@ class Writer:
 
     def maintain(self) -> None:
         """Settle the columns, compact and index the tables. Cheap if there is nothing to do."""
+        self._check()
         self._settle_columns()
-        maintain(self._chunks, self._documents, self._media)
+        maintain(self._chunks, self._documents, self._media, check=self._check)
+
+    def _check(self) -> None:
+        """Raise `LeaseLostError` if another writer has taken the lock."""
+        self._lock.check((self._chunks, self._documents, self._media))
 
     def _has_chunks(self, document_id: str) -> bool:
         row = self.known.get(document_id)
