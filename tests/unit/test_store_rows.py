@@ -101,12 +101,9 @@ def test_the_type_of_a_column_holds_every_value(
     assert [fit_value(value, kind) for value in values] == held
 
 
-def test_a_column_returns_to_the_type_of_the_values_left() -> None:
-    types = ColumnTypes([{"year": 2021}, {"year": "n.d."}])
-    types.remove({"year": "n.d."})
-    assert types.columns() == {"year": "integer"}
-    types.remove({"year": 2021})
-    assert types.columns() == {}
+def test_a_column_widens_from_the_type_that_it_has() -> None:
+    types = ColumnTypes([{"year": 2021.5}], {"year": "integer", "day": "date"})
+    assert types.columns() == {"year": "real", "day": "date"}
 
 
 def test_a_time_with_a_zone_is_held_in_utc() -> None:

@@ -15,7 +15,7 @@ from trawl.ingest.names import (
     uri_of,
 )
 from trawl.ingest.pipeline import Ingester, OnChange, PagesRead, Progress
-from trawl.ingest.plan import Item, Plan, make_plan
+from trawl.ingest.plan import Item, NamesOf, Plan, make_plan
 from trawl.ingest.reading import IngestOptions
 
 RECIPE_VERSION = 3
@@ -29,6 +29,7 @@ __all__ = [
     "IngestOptions",
     "Ingester",
     "Item",
+    "NamesOf",
     "OnChange",
     "PagesRead",
     "Plan",

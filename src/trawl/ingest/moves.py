@@ -10,17 +10,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import takewhile
 from threading import Lock
 from typing import Literal
 
 from trawl.ingest.names import is_file, leads_to
 from trawl.ingest.plan import Item, Plan
-from trawl.store import DocumentRow
+from trawl.store import DocumentRow, DocumentRows, Named
 from trawl.types import Edits, Metadata, Notice
 
 # Documents with one file name that are checked for having lost their file.
 _MAX_NAMESAKES = 100
+
+# The rows of so many files are read by one query. Threads may be in neighbouring windows.
+_WINDOW = 500
+_WINDOWS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,54 +53,56 @@ class Origin:
 class Origins:
     """The origins of the files of one run. Safe to use from several threads.
 
-    `known` are the documents at the beginning of the run. `fingerprint_of` returns the content
+    `documents` are those at the beginning of the run. `fingerprint_of` returns the content
     hash of a file; it raises `OSError` if the file cannot be read.
     """
 
     def __init__(
         self,
         plan: Plan,
-        known: Mapping[str, DocumentRow],
+        documents: DocumentRows,
         fingerprint_of: Callable[[Item], str],
     ) -> None:
-        self._known = dict(known)
+        self._documents = documents
+        self._ids = [item.document_id for item in plan.items]
         self._items = {item.document_id: item for item in plan.items}
+        self._places = {document_id: place for place, document_id in enumerate(self._ids)}
+        self._window = lru_cache(_WINDOWS)(self._read_window)
         self._fingerprint_of = fingerprint_of
         self._lock = Lock()
         self._taken: set[str] = set()
         self._found: dict[str, Origin] = {}
-        self._by_hash: dict[str, list[DocumentRow]] = defaultdict(list)
-        self._by_uri: dict[str, DocumentRow] = {}
-        for row in self._known.values():
-            self._by_uri[row.uri] = row
-            if row.error is None and row.chunks > 0:
-                self._by_hash[row.content_hash].append(row)
 
     def __getitem__(self, document_id: str) -> Origin:
-        """Return the origin of a document that `of` was called for."""
+        """Return the origin of a document that `of` was called for, unless it is unchanged."""
         return self._found.get(document_id, Origin())
 
     def of(self, item: Item, content_hash: str) -> Origin:
         """Return what a file with a content hash continues. Call it once for each file."""
-        known = self._known.get(item.document_id)
+        known = self._window(self._places[item.document_id] // _WINDOW).get(item.document_id)
         if known is not None and known.error is None and known.content_hash == content_hash:
             found = self._same(known, item)
         else:
-            found = self._moved(item, content_hash) or self._changed(known, item)
-        self._found[item.document_id] = found
+            found = self._moved(item, content_hash, known) or self._changed(known, item)
+        if found.state != "unchanged":
+            self._found[item.document_id] = found
         return found
+
+    def _read_window(self, number: int) -> Mapping[str, DocumentRow]:
+        """Read the rows of several files at once; they are asked for about in this order."""
+        return self._documents.of(self._ids[number * _WINDOW : (number + 1) * _WINDOW])
 
     def notices(self) -> Iterator[Notice]:
         """Yield a notice for each new file whose namesake in the library has lost its file."""
-        namesakes: dict[str, list[DocumentRow]] = defaultdict(list)
-        for row in self._known.values():
-            if row.error is None and row.document_id not in self._items:
+        new = [one for one, origin in self._found.items() if origin.row is None]
+        names = list({_file_name(self._items[one].uri) for one in new})
+        namesakes: dict[str, list[Named]] = defaultdict(list)
+        for row in self._documents.with_file_names(names, "error IS NULL"):
+            if row.document_id not in self._items:
                 namesakes[_file_name(row.uri)].append(row)
         ended = self._taken | {one.retired for one in self._found.values()}
-        for document_id, origin in self._found.items():
+        for document_id in new:
             uri = self._items[document_id].uri
-            if origin.row is not None:
-                continue
             for row in namesakes[_file_name(uri)][:_MAX_NAMESAKES]:
                 if row.document_id not in ended and _is_gone(row):
                     yield Notice(
@@ -115,13 +122,14 @@ class Origins:
         is_renamed = _file_name(known.uri) == _file_name(item.uri)
         return Origin("renamed" if is_renamed else "changed", known, given, moved)
 
-    def _moved(self, item: Item, content_hash: str) -> Origin | None:
+    def _moved(self, item: Item, content_hash: str, known: DocumentRow | None) -> Origin | None:
         if not is_file(item.uri):
             return None
+        same = self._documents.with_content(content_hash)
         with self._lock:
             candidates = [
                 row
-                for row in self._by_hash.get(content_hash, ())
+                for row in same
                 if row.document_id != item.document_id
                 and row.document_id not in self._taken
                 and is_file(row.uri)
@@ -139,14 +147,14 @@ class Origins:
             gone
             and given == row.given
             and _file_name(row.uri) == _file_name(item.uri)
-            and item.document_id not in self._known
+            and known is None
         )
         retired = row.document_id if gone else None
         return Origin("renamed" if as_it_is else "changed", row, given, True, retired)
 
     def _changed(self, known: DocumentRow | None, item: Item) -> Origin:
         """Return a document of the same file, or of another one that had its name."""
-        other = self._by_uri.get(item.uri)
+        other = self._documents.at(item.uri)
         if (
             other is not None
             and other.document_id != item.document_id
@@ -175,7 +183,7 @@ def _with(given: Metadata, changes: Edits) -> Metadata:
     return {key: value for key, value in {**given, **changes}.items() if value is not None}
 
 
-def _is_gone(row: DocumentRow) -> bool:
+def _is_gone(row: DocumentRow | Named) -> bool:
     """Return whether a document has lost its file; a record has none to lose."""
     return is_file(row.uri) and not any(
         leads_to(name, row.document_id) for name in (row.uri, *row.names)

@@ -24,7 +24,7 @@ from trawl.ingest.names import document_id_of, leads_to
 from trawl.ingest.plan import Item, Plan, Unread, fingerprints
 from trawl.ingest.reading import IngestOptions, Job, Pages, ReadAhead
 from trawl.readers.process import ReaderPool
-from trawl.store import DocumentRow, Writer
+from trawl.store import DocumentRow, Named, Writer
 from trawl.types import Change, Chunk, Document, Failure, Modality, Notice, Repeat, Report
 
 # A commit pays off from about a thousand rows. A slow run that is interrupted should lose only
@@ -98,7 +98,7 @@ class Ingester:
         """
         self._on_change = on_change
         began = self._committed_at = time.monotonic()
-        self._origins = Origins(plan, self._writer.known, self._fingerprint)
+        self._origins = Origins(plan, self._writer.known.version(), self._fingerprint)
         for unread in plan.unread:
             self._fail_unread(unread)
         with self._committer, self._embedder:
@@ -182,8 +182,8 @@ class Ingester:
 
     def _update_modified(self, job: Job) -> None:
         """Store the new modification time of a file whose content is unchanged."""
-        known = self._writer.known[job.item.document_id]
-        if known.modified_ns != job.modified_ns:
+        known = job.origin.row
+        if known is not None and known.modified_ns != job.modified_ns:
             self._rows.append(replace(known, modified_ns=job.modified_ns))
 
     def _rename(self, job: Job, origin: Origin) -> None:
@@ -330,7 +330,7 @@ class Ingester:
     @cached_property
     def _named(self) -> Mapping[str, str]:
         """The ids of the documents by their names, among which links may be broken now."""
-        known = self._writer.known.values()
+        known = self._writer.known.version().names()
         return {name: row.document_id for row in known for name in (row.uri, *row.names)}
 
     def _remove_old_failures(self, plan: Plan) -> None:
@@ -339,10 +339,8 @@ class Ingester:
         self._writer.remove(
             [
                 row.document_id
-                for row in self._writer.known.values()
-                if row.error is not None
-                and row.chunks == 0
-                and row.uri not in failing
+                for row in self._writer.known.version().names("error IS NOT NULL AND chunks = 0")
+                if row.uri not in failing
                 and plan.covers(row.uri)
                 and not plan.is_unreadable(row.uri)
             ]
@@ -352,10 +350,8 @@ class Ingester:
         present = {item.document_id for item in plan.items}
         gone = [
             row
-            for row in self._writer.known.values()
-            if row.document_id not in present
-            and (row.error is None or row.chunks > 0)
-            and _is_gone(row, plan)
+            for row in self._writer.known.version().names("error IS NULL OR chunks > 0")
+            if row.document_id not in present and _is_gone(row, plan)
         ]
         self._writer.remove([row.document_id for row in gone])
         for row in gone:
@@ -363,7 +359,7 @@ class Ingester:
         return len(gone)
 
 
-def _is_gone(row: DocumentRow, plan: Plan) -> bool:
+def _is_gone(row: Named, plan: Plan) -> bool:
     """Return whether a document that is not in a plan has lost its file.
 
     A document that links elsewhere still lead to stays.

@@ -6,9 +6,10 @@ import errno
 import hashlib
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from trawl.errors import ReadError, TrawlError
 from trawl.ingest.members import Archives
@@ -25,6 +26,12 @@ from trawl.ingest.names import (
 from trawl.readers import Sidecars, media_type_of, picture_links, suffix_of, why_unread
 from trawl.readers.archives import is_archive
 from trawl.types import Edits, Metadata
+
+NamesOf: TypeAlias = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
+"""Returns the names of the documents that exist among some ids, by id."""
+
+_AT_ONCE = 500
+"""The number of files whose names are looked up together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,7 @@ class Plan:
 def make_plan(
     paths: Iterable[str | Path],
     given: Edits,
-    known: Mapping[str, Sequence[str]] | None = None,
+    names_of: NamesOf | None = None,
     *,
     asked_for: bool = True,
     unpack: bool = True,
@@ -116,13 +123,12 @@ def make_plan(
 
     Hidden files and folders inside a folder are ignored. Files of unsupported types are listed
     in `skipped`; if they are named in `paths`, they fail. `given` is metadata for all of them.
-    `known` are the names of the
-    documents in the library by id; those that still lead to the file remain its names. With
-    `asked_for` off, `paths` are treated as if they were found in a folder, and those that do not
-    exist are roots without files. The members of archives are items too if `unpack` is set;
-    `Plan.close` deletes their files.
+    `names_of` returns the names of documents in the library by id; those that still lead to the
+    file remain its names. With `asked_for` off, `paths` are treated as if they were found in a
+    folder, and those that do not exist are roots without files. The members of archives are items
+    too if `unpack` is set; `Plan.close` deletes their files.
     """
-    walk = _Walk(given, known or {}, asked_for, unpack)
+    walk = _Walk(given, names_of, asked_for, unpack)
     for path in paths:
         walk.add_root(Path(path))
     return walk.finish()
@@ -132,14 +138,15 @@ class _Walk:
     """Collects the names of each real file, and then makes an item of each."""
 
     def __init__(
-        self, given: Edits, known: Mapping[str, Sequence[str]], asked_for: bool, unpack: bool
+        self, given: Edits, names_of: NamesOf | None, asked_for: bool, unpack: bool
     ) -> None:
         self._plan = Plan()
         self._archives = self._plan.archives
         self._unpacks = unpack
         self._are_asked_for = asked_for
         self._given = given
-        self._known = known
+        self._names_of = names_of
+        self._known: Mapping[str, Sequence[str]] = {}
         self._sidecars = Sidecars()
         self._names: dict[Path, list[Path]] = {}
         self._waiting: deque[Path] = deque()
@@ -280,7 +287,12 @@ class _Walk:
     def finish(self) -> Plan:
         """Return the plan. Images without a caption get the one from a document."""
         while self._waiting:
-            self._add_file(self._waiting.popleft())
+            files = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+            if self._names_of is not None:
+                own = [file for file in files if not self._archives.contains(file)]
+                self._known = self._names_of([document_id_of(uri_of(file)) for file in own])
+            for file in files:
+                self._add_file(file)
         self._plan.items = [self._captioned(item) for item in self._plan.items]
         self._plan.unread += [
             Unread(problem.uri, problem.reason, opened=True) for problem in self._sidecars.problems

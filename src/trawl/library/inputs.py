@@ -15,7 +15,7 @@ from trawl.ingest import MEMBER, document_id_of, named_path, uri_of
 from trawl.library.media import AudioInput, ImageInput, load_picture, load_sound
 from trawl.query import And, Filter, ParsedQuery, Term, parse_filter, parse_query
 from trawl.search import QueryPart, SearchOptions, search_options
-from trawl.store import DocumentRow
+from trawl.store import Named
 
 _FILTERS = get_args(Filter)
 _CURSOR = re.compile(r"v(\d{1,18})-(\d{1,6})")
@@ -206,7 +206,7 @@ def paths_of(paths: object) -> list[str]:
     return [os.fsdecode(one) for one in found]
 
 
-def matching_ids(names: Iterable[str | Path], rows: Iterable[DocumentRow]) -> list[str]:
+def matching_ids(names: Iterable[str | Path], rows: Iterable[Named]) -> list[str]:
     """Return the ids of the documents that the names mean.
 
     A directory means all below it, and an archive its members. Raises `NotFoundError` if a name

@@ -13,6 +13,7 @@ from trawl.errors import NotFoundError, TrawlError, UsageError
 from trawl.ingest import (
     Ingester,
     IngestOptions,
+    NamesOf,
     OnChange,
     PagesRead,
     Plan,
@@ -72,9 +73,9 @@ class Writing:
             identity.ingest_options(self.settings, self._models), skip_duplicates=skip_duplicates
         )
         with self._writer() as writer:
-            plan = make_plan(inputs.paths_of(paths), given, _names(writer))
+            plan = make_plan(inputs.paths_of(paths), given, _names_of(writer))
             if retry_failed:
-                failed = {row.document_id for row in writer.known.values() if row.error is not None}
+                failed = set(writer.known.version().ids("error IS NOT NULL"))
                 plan.items = [item for item in plan.items if item.document_id in failed]
                 plan.skipped.clear()
                 options = replace(options, retry_failed=True)
@@ -102,7 +103,7 @@ class Writing:
         given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
         options = identity.ingest_options(self.settings, self._models)
         with self._writer() as writer:
-            plan = make_plan(paths, given, _names(writer), asked_for=False)
+            plan = make_plan(paths, given, _names_of(writer), asked_for=False)
             ingester = self._ingester(writer, options)
             with closing(plan):
                 report = ingester.run(plan, prune=True, progress=progress, on_change=on_change)
@@ -203,7 +204,7 @@ class Writing:
         nothing, before anything is removed.
         """
         with self._writer() as writer:
-            ids = inputs.matching_ids(inputs.names_of(targets), writer.known.values())
+            ids = inputs.matching_ids(inputs.names_of(targets), writer.known.version().names())
             writer.remove(ids)
             writer.maintain()
         self._store.refresh()
@@ -267,6 +268,11 @@ def _after(done: int, progress: Progress | None) -> Progress | None:
     return lambda more, total, uri: progress(done + more, done + total, uri)
 
 
-def _names(writer: Writer) -> dict[str, tuple[str, ...]]:
-    """Return the names of each document by its id."""
-    return {row.document_id: (row.uri, *row.names) for row in writer.known.values()}
+def _names_of(writer: Writer) -> NamesOf:
+    """Return a function that returns the names of documents by id."""
+
+    def names_of(document_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        rows = writer.known.version().of(document_ids)
+        return {one: (row.uri, *row.names) for one, row in rows.items()}
+
+    return names_of

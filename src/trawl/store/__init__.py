@@ -20,6 +20,7 @@ from trawl.store.edits import (
     takes_caption,
 )
 from trawl.store.full_text import Words
+from trawl.store.known import DocumentRows, Named
 from trawl.store.locking import write_lock
 from trawl.store.mirror import Mirror
 from trawl.store.rows import DocumentRow, passage_text
@@ -32,8 +33,10 @@ __all__ = [
     "BM25",
     "BUILT_IN_COLUMNS",
     "DocumentRow",
+    "DocumentRows",
     "EmbedTexts",
     "Mirror",
+    "Named",
     "Sample",
     "Snapshot",
     "Store",

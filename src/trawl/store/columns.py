@@ -7,7 +7,6 @@ keeps its own values in `metadata`; the column holds them converted, for filters
 from __future__ import annotations
 
 import datetime
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -82,30 +81,24 @@ def fit_value(value: Value | None, kind: ColumnType) -> Value | None:
 
 
 class ColumnTypes:
-    """Counts the types of all documents' values by key, and derives each column's type."""
+    """Derives the type of each column from the values of documents, added in any order.
 
-    def __init__(self, documents: Iterable[Metadata]) -> None:
-        self._counts: dict[str, Counter[ColumnType]] = {}
+    `columns` are the types so far.
+    """
+
+    def __init__(
+        self, documents: Iterable[Metadata] = (), columns: Mapping[str, ColumnType] | None = None
+    ) -> None:
+        self._columns = dict(columns or {})
         for metadata in documents:
             self.add(metadata)
 
     def add(self, metadata: Metadata) -> None:
-        """Count a document's values. Raises `MetadataError` if no column type holds one."""
+        """Add a document's values. Raises `MetadataError` if no column type holds one."""
         kinds = {key: column_type(key, value) for key, value in metadata.items()}
         for key, kind in kinds.items():
-            self._counts.setdefault(key, Counter())[kind] += 1
-
-    def remove(self, metadata: Metadata) -> None:
-        """Count a document's values no longer."""
-        for key, value in metadata.items():
-            counts = self._counts[key]
-            kind = column_type(key, value)
-            counts[kind] -= 1
-            if not counts[kind]:
-                del counts[kind]
-            if not counts:
-                del self._counts[key]
+            self._columns[key] = common_type({kind, self._columns.get(key, kind)})
 
     def columns(self) -> Mapping[str, ColumnType]:
         """Return the type of each key that has a value."""
-        return {key: common_type(counts) for key, counts in self._counts.items()}
+        return self._columns

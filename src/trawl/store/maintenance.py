@@ -16,7 +16,7 @@ from datetime import timedelta
 
 import lance
 
-from trawl.store.schema import TERMS_COLUMN, WORDS_COLUMN
+from trawl.store.schema import TERMS_COLUMN, WORDS_COLUMN, may_have_vector
 
 _INDEXED_FROM = 10_000
 _QUANTISED_FROM = 500_000
@@ -91,8 +91,8 @@ def _index_vectors(table: lance.LanceDataset, column: str) -> None:
     """Create the index of a vector column, or recreate it when the vectors have quadrupled."""
     built_for = int(table.config().get(_built_for(column), 0))
     wanted = max(_INDEXED_FROM, 4 * built_for)
-    # Counting the vectors reads them all, so the rows are counted first.
-    if table.count_rows() < wanted:
+    # Counting the vectors reads them all, so the rows that may have one are counted first.
+    if table.count_rows() < wanted or table.count_rows(filter=may_have_vector(column)) < wanted:
         return
     vectors = int(table.count_rows(filter=f"{column} IS NOT NULL"))
     if vectors < wanted:

@@ -261,5 +261,10 @@ def contains_phrase(exact: str) -> str:
 
 def may_have(source: str) -> str:
     """Return the condition that a chunk may have a source's vector, without reading vectors."""
-    modality = source.rpartition(".")[2]
+    return may_have_vector(vector_column(source))
+
+
+def may_have_vector(column: str) -> str:
+    """Return the condition that a chunk may have a vector in a column, without reading vectors."""
+    modality = _unsafe(column[2:]).rpartition(".")[2]
     return f"modality = {quoted(modality)}" + (" OR text <> ''" if modality == "text" else "")

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from trawl.errors import MetadataError
-from trawl.store.columns import ColumnTypes, common_type, fit_value
+from trawl.store.columns import ColumnTypes, column_type, fit_value
 from trawl.store.edits import (
     CAPTION,
     EmbedTexts,
@@ -26,13 +26,13 @@ from trawl.store.edits import (
     remembering,
     takes_caption,
 )
+from trawl.store.known import Known
 from trawl.store.locking import WriteLock
 from trawl.store.maintenance import keep_up, maintain
 from trawl.store.renamed import renamed_chunks, renamed_media
 from trawl.store.rows import (
     DocumentRow,
     chunk_rows,
-    document_rows,
     document_table,
     media_rows,
     metadata_from_json,
@@ -55,7 +55,7 @@ _IDS_PER_DELETE = 500
 class Writer:
     """The writer of a library, valid while its lock is held.
 
-    `known` maps document ids to rows. Metadata columns are added and widened as the
+    `known` looks up rows by document id. Metadata columns are added and widened as the
     documents need it, and narrowed or dropped by `maintain`. After a writer that did not finish,
     chunks without a document are deleted and unfinished edits applied. `embed` embeds the texts
     that an edit of a title or caption changes.
@@ -75,17 +75,18 @@ class Writer:
         self._documents = documents
         self._media = media
         self._embed = embed
-        self.known = {row.document_id: row for row in document_rows(documents.to_table())}
-        self._types = ColumnTypes(row.metadata for row in self.known.values())
         newer = [field for field in DOCUMENTS if field.name not in documents.schema.names]
         if newer:
             documents.add_columns(pa.schema(newer))
+        self.known = Known(documents)
+        # The keys whose columns may be wider than the values that are left.
+        self._unsettled: set[str] = set()
         if lock.unfinished:
             self._drop([name for name in chunks.schema.names if is_leftover(name)])
             self._clear_orphans()
-            for row in self.known.values():
-                if row.edits and row.chunks > 0:
-                    self._apply_edits(row)
+            for row in self.known.version().where("edits IS NOT NULL AND chunks > 0"):
+                self._apply_edits(row)
+            self._unsettled.update(metadata_columns(chunks.schema))
 
     def prints(self) -> dict[str, list[bytes]]:
         """Return the prints of the chunks of each document (`trawl.likeness`), b"" for none."""
@@ -112,6 +113,8 @@ class Writer:
         """
         self._check()
         renamed = renamed or {}
+        ids = [*(document.document_id for document, _ in documents), *retired]
+        self.known.fetch([*ids, *(row.document_id for row in (*failed, *renamed.values()))])
         rows = [
             edited_row(DocumentRow.of(document, len(chunks)), document.edits)
             for document, chunks in documents
@@ -129,7 +132,7 @@ class Writer:
         rows += renamed.values()
         self._remember(rows)
         if documents:
-            self._widen_columns()
+            self._widen_columns(rows)
             media = media_rows(chunk for _, chunks in documents for chunk in chunks)
             _upsert(self._media, media, "chunk_id", replaced)
             table = chunk_rows(documents, self._chunks.schema)
@@ -142,6 +145,7 @@ class Writer:
             _upsert(self._documents, document_table(rows), "document_id", retired)
         self._delete_chunks(retired)
         self._forget(retired)
+        self.known.written()
 
     def _rename(self, rows: Mapping[str, DocumentRow]) -> None:
         """Write chunks and thumbnails under new ids. Those under the old ids remain for now."""
@@ -173,6 +177,7 @@ class Writer:
         )  # fails, if it does, before anything is written
         self._remember([row])
         _upsert(self._documents, document_table([row]), "document_id", ())
+        self.known.written()
         self._apply_edits(row, embed)
         return row
 
@@ -180,7 +185,7 @@ class Writer:
         return self._chunks.to_table(filter=one_of("document_id", [document_id]))
 
     def _apply_edits(self, row: DocumentRow, embed: EmbedTexts | None = None) -> None:
-        self._widen_columns()
+        self._widen_columns([row])
         chunks = applied(row, self._chunks_of(row.document_id), embed or self._embed)
         if chunks is not None:
             _upsert(self._chunks, chunks, "chunk_id", ())
@@ -196,17 +201,21 @@ class Writer:
 
     def remove(self, document_ids: Sequence[str]) -> None:
         """Remove documents with all their chunks. Commits nothing for an empty list."""
+        if not document_ids:
+            return
         self._check()
+        self._forget(document_ids)
         for batch in _batches(document_ids):
             self._documents.delete(one_of("document_id", batch))
         self._delete_chunks(document_ids)
-        self._forget(document_ids)
+        self.known.written()
 
-    def _forget(self, document_ids: Iterable[str]) -> None:
-        for document_id in document_ids:
-            row = self.known.pop(document_id, None)
-            if row is not None:
-                self._types.remove(row.metadata)
+    def _forget(self, document_ids: Sequence[str]) -> None:
+        for batch in _batches(document_ids):
+            self.known.fetch(batch)
+            for row in filter(None, map(self.known.get, batch)):
+                self._unsettled.update(row.metadata)
+        self.known.update(dict.fromkeys(document_ids))
 
     def maintain(self) -> None:
         """Settle the columns, compact and index the tables. Cheap if there is nothing to do."""
@@ -223,29 +232,39 @@ class Writer:
         return row is not None and row.chunks > 0
 
     def _remember(self, rows: Iterable[DocumentRow]) -> None:
-        """Take rows into `known` and count the types of their values."""
+        """Take rows into `known`, and note the values that they replace."""
         for row in rows:
-            self._types.add(row.metadata)
+            kinds = {key: column_type(key, value) for key, value in row.metadata.items()}
             known = self.known.get(row.document_id)
-            if known is not None:
-                self._types.remove(known.metadata)
-            self.known[row.document_id] = row
+            replaced = known.metadata if known is not None else {}
+            self._unsettled.update(
+                key for key, value in replaced.items() if kinds.get(key) != column_type(key, value)
+            )
+            self.known.update({row.document_id: row})
 
-    def _widen_columns(self) -> None:
-        """Add missing columns, and rewrite those that do not hold the values of all documents."""
+    def _widen_columns(self, rows: Iterable[DocumentRow]) -> None:
+        """Add missing columns, and rewrite those that do not hold the values of some rows."""
         existing = metadata_columns(self._chunks.schema)
-        wanted = {
-            key: common_type({kind, existing.get(key, kind)})
-            for key, kind in self._types.columns().items()
-        }
+        wanted = ColumnTypes((row.metadata for row in rows), existing).columns()
         self._change_columns(existing, wanted)
 
     def _settle_columns(self) -> None:
-        """Rewrite columns whose type a removed document determined; drop those without values."""
-        existing = metadata_columns(self._chunks.schema)
-        wanted = self._types.columns()
-        self._change_columns(existing, wanted)
-        self._drop([metadata_column(key) for key in existing if key not in wanted])
+        """Rewrite columns whose type a removed document determined; drop those without values.
+
+        Documents are read only until they account for the types.
+        """
+        columns = metadata_columns(self._chunks.schema)
+        existing = {key: kind for key, kind in columns.items() if key in self._unsettled}
+        self._unsettled.clear()
+        if not existing:
+            return
+        found = ColumnTypes()
+        for metadata in self.known.version().metadata(existing):
+            found.add({key: value for key, value in metadata.items() if key in existing})
+            if found.columns() == existing:
+                return
+        self._change_columns(existing, found.columns())
+        self._drop([metadata_column(key) for key in existing if key not in found.columns()])
 
     def _change_columns(
         self, existing: Mapping[str, ColumnType], wanted: Mapping[str, ColumnType]
@@ -299,7 +318,7 @@ class Writer:
             self._media.delete(one_of("document_id", batch))
 
     def _clear_orphans(self) -> None:
-        owned = np.array([key for key, row in self.known.items() if row.chunks > 0], dtype=str)
+        owned = np.array(self.known.version().ids("chunks > 0"), dtype=str)
         for table in (self._chunks, self._media):
             ids = table.to_table(columns=["document_id"])["document_id"].unique()
             present = np.array(ids.to_pylist(), dtype=str)
