@@ -7,7 +7,10 @@ import os
 import stat
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from trawl.errors import FilterError, GoneError, NotFoundError, ReadError, UsageError
 from trawl.ingest import is_file, leads_to, open_member, outer_path, path_of
@@ -94,21 +97,23 @@ def list_documents(
     if offset < 0 or (limit is not None and limit < 0):
         raise UsageError(f"offset {offset} and limit {limit}: neither may be negative")
     state = _state(store, failed, notices, name)
-    ids = store.document_ids(state)
     condition = _sql(store.snapshot(), where, ())
-    if condition is not None:
-        among = store.snapshot().document_ids(condition)
-        ids = [document_id for document_id in ids if document_id in among]
-    if sort is not None:
-        ids = _sorted(store, ids, state, sort)
-    end = None if limit is None else offset + limit
-    page = ids[offset:end]
+    ids = store.listed((state, condition, sort), lambda: _ids(store, state, condition, sort))
+    page = ids[offset : None if limit is None else offset + limit].to_pylist()
     # One query for all documents is faster than a query by ids.
-    is_whole = page == ids and condition is None
+    is_whole = len(page) == len(ids) and condition is None
     found = store.documents(state) if is_whole else store.documents_of(page)
     rows = {row.document_id: row for row in found}
     listed = tuple(rows[document_id] for document_id in page if document_id in rows)
     return DocumentPage(listed, len(ids))
+
+
+def _ids(store: Store, state: str | None, condition: str | None, sort: str | None) -> pa.Array:
+    """Return the ids of the documents of a list, in its order."""
+    ids = store.document_ids(state)
+    if condition is not None:
+        ids = ids.filter(pc.is_in(ids, store.snapshot().document_ids(condition)))
+    return ids if sort is None else _sorted(store, ids, sort)
 
 
 def _state(store: Store, failed: bool | None, notices: bool | None, name: str | None) -> str | None:
@@ -125,25 +130,36 @@ def _state(store: Store, failed: bool | None, notices: bool | None, name: str | 
     return " AND ".join(conditions) or None
 
 
-def _sorted(store: Store, ids: Sequence[str], state: str | None, sort: str) -> list[str]:
+def _sorted(store: Store, ids: pa.Array, sort: str) -> pa.Array:
     """Sort documents, which are sorted by address, by a column or a property of their files."""
     key = sort.removeprefix("-")
     columns = store.snapshot().columns
-    values: dict[str, Any]
     if key in columns:
-        names = ["document_id", filter_column(key)]
-        table = store.snapshot().matching(None, list(dict.fromkeys(names)))
-        values = dict(zip(*(table[one].to_pylist() for one in names), strict=True))
+        table = store.snapshot().by_document(filter_column(key))
     elif key in _FILE_PROPERTIES:
-        values = {row.document_id: getattr(row, key) for row in store.documents(state)}
+        table = store.document_values(key)
     else:
         raise FilterError(
             f"no column {key!r} to sort by; columns: "
             f"{', '.join(sorted({*columns, *_FILE_PROPERTIES}))}"
         )
-    present = [one for one in ids if values.get(one) is not None]
-    missing = [one for one in ids if values.get(one) is None]
-    return sorted(present, key=values.__getitem__, reverse=sort.startswith("-")) + missing
+    values = table["value"].take(pc.index_in(ids, table["document_id"])).combine_chunks()
+    has_value = pc.is_valid(values)
+    present, values = ids.filter(has_value), values.filter(has_value)
+    descending = sort.startswith("-")
+    if pa.types.is_list(values.type):
+        lists = values.to_pylist()
+        order = sorted(range(len(lists)), key=lists.__getitem__, reverse=descending)
+        places = pa.array(order, pa.int64())
+    else:
+        places = pc.sort_indices(
+            pa.table({"value": values, "place": pa.array(range(len(values)), pa.int64())}),
+            sort_keys=[
+                ("value", "descending" if descending else "ascending"),
+                ("place", "ascending"),
+            ],
+        )
+    return pa.concat_arrays([present.take(places), ids.filter(pc.invert(has_value))])
 
 
 def count_values(

@@ -17,6 +17,7 @@ from trawl.store.schema import one_of, quoted, row_is_one_of, vector_column
 from trawl.types import Modality, Space, StoredChunk, Value, Vectors
 
 _BATCH = 4_096
+_MAX_COUNTED = 64
 _NAME = "S34"  # a chunk id: 24 digits, a colon, and at most 9 digits
 
 
@@ -57,16 +58,40 @@ class Lookups:
         table = self._dataset.to_table(columns=list(columns), filter=where, with_row_id=True)
         return table if within is None else table.filter(np.isin(row_ids(table), within))
 
-    def document_ids(self, where: str) -> frozenset[str]:
+    def document_ids(self, where: str) -> pa.Array:
         """Return the ids of the documents with a chunk that matches the filter."""
         table = self._dataset.to_table(columns=["document_id"], filter=where)
-        return frozenset(table["document_id"].unique().to_pylist())
+        return table["document_id"].unique()
+
+    def by_document(self, column: str) -> pa.Table:
+        """Return the value of a column for each document: `document_id` and `value`.
+
+        A document has one row, but in the column `modality` one for each chunk, last first.
+        """
+        names = list(dict.fromkeys(["document_id", column]))
+        read = self._dataset.to_table(columns=names, filter=_one_row(column), scan_in_order=True)
+        table = pa.table({"document_id": read["document_id"], "value": read[column]})
+        return table if _one_row(column) else table[::-1]
 
     def values(self, column: str, where: str | None) -> list[tuple[Value, int]]:
         """Count the documents by value of a column, most frequent first.
 
-        A list counts for each of its items; documents without a value are not counted.
+        A list counts for each of its items; documents without a value are not counted. The
+        counts of the last columns and filters are kept.
         """
+        kept = self._values.get((column, where))
+        if kept is None:
+            kept = self._count_values(column, where or _one_row(column))
+            if len(self._values) >= _MAX_COUNTED:
+                self._values.clear()
+            self._values[column, where] = kept
+        return list(kept)
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str | None], list[tuple[Value, int]]]:
+        return {}
+
+    def _count_values(self, column: str, where: str | None) -> list[tuple[Value, int]]:
         names = list(dict.fromkeys(["document_id", column]))
         read = self._dataset.to_table(columns=names, filter=where)
         table = pa.table({"document": read["document_id"], "value": read[column]})
@@ -135,6 +160,11 @@ class Lookups:
     def chunk(self, chunk_id: str) -> StoredChunk | None:
         """Return one chunk, or None."""
         return next(iter(self.chunks_of([chunk_id])), None)
+
+
+def _one_row(column: str) -> str | None:
+    """Return the condition for one row of each document; None if its chunks may differ."""
+    return None if column == "modality" else "ordinal = 0"
 
 
 def _bytes(column: pa.ChunkedArray) -> NDArray[np.bytes_]:

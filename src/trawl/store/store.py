@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock, Thread
 from typing import Any
 
 import lance
+import pyarrow as pa
 
 from trawl.errors import QueryError, StorageError
 from trawl.locations import Location
@@ -39,6 +40,9 @@ _TABLES = (CHUNKS, "documents", "media")
 _WAIT_S = 2.0
 
 _LEAST_PAUSE_S = 0.05
+
+# The ids of a list take 30 bytes a document.
+_MAX_LISTS = 8
 
 
 class Store:
@@ -73,6 +77,7 @@ class Store:
         self._snapshot = self._read()
         self._follower: Thread | None = None
         self._closing = Event()
+        self._lists: dict[tuple[object, ...], pa.Array] = {}
 
     @classmethod
     def create(cls, location: Location, sources: Mapping[str, Space]) -> Store:
@@ -256,10 +261,30 @@ class Store:
         """Return whether ``documents`` has the column `notices`, which older libraries lack."""
         return "notices" in self._open("documents").schema.names
 
-    def document_ids(self, where: str | None = None) -> list[str]:
+    def document_ids(self, where: str | None = None) -> pa.Array:
         """Return the ids of documents, ordered by `uri`; `where` is SQL of this package."""
         table = self._open("documents").to_table(columns=["document_id", "uri"], filter=where)
-        found: list[str] = table.sort_by("uri")["document_id"].to_pylist()
+        return table.sort_by("uri")["document_id"].combine_chunks()
+
+    def document_values(self, column: str) -> pa.Table:
+        """Return a column of ``documents`` as `document_id` and `value`."""
+        table = self._open("documents").to_table(columns=["document_id", column])
+        return table.rename_columns(["document_id", "value"])
+
+    def listed(self, key: tuple[object, ...], ids: Callable[[], pa.Array]) -> pa.Array:
+        """Return the ids of a list of documents, which is kept for this version of the library.
+
+        `key` says what `ids` depends on, beside the version.
+        """
+        key = (*key, self._open("documents").version, self.snapshot().version)
+        with self._lock:
+            found = self._lists.get(key)
+        if found is None:
+            found = ids()
+            with self._lock:
+                while len(self._lists) >= _MAX_LISTS:
+                    del self._lists[next(iter(self._lists))]
+                self._lists[key] = found
         return found
 
     def documents_of(self, document_ids: Sequence[str]) -> list[DocumentRow]:
