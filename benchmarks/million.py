@@ -22,7 +22,7 @@ import lance
 import numpy as np
 
 from trawl import Library
-from trawl.store import DocumentRow, WriteLock
+from trawl.store import DocumentRow, write_lock
 from trawl.store.rows import chunk_rows, document_table
 from trawl.types import Chunk, Document, Span
 
@@ -167,7 +167,7 @@ def batched(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
 
 
 def fill(directory: Path, count: int) -> None:
-    with Library(directory, create=True) as library, WriteLock(library.location) as lock:
+    with Library(directory, create=True) as library, write_lock(library.location) as lock:
         began = time.perf_counter()
         store, location = library._store, library.location
         # The first commit creates the columns. The others are appended, and indexed at the end.
