@@ -20,6 +20,7 @@ from trawl.store.edits import (
     takes_caption,
 )
 from trawl.store.full_text import Words
+from trawl.store.lease import Lease
 from trawl.store.locking import write_lock
 from trawl.store.mirror import Mirror
 from trawl.store.rows import DocumentRow, passage_text
@@ -33,6 +34,7 @@ __all__ = [
     "BUILT_IN_COLUMNS",
     "DocumentRow",
     "EmbedTexts",
+    "Lease",
     "Mirror",
     "Sample",
     "Snapshot",
