@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -274,6 +274,31 @@ class Bucket(Location):
         with self._errors("read", name):
             for block in self.store.get(name).stream(min_chunk_size=_BLOCK_BYTES):
                 yield bytes(block)
+
+    def read_tagged(self, name: str) -> tuple[bytes, str]:
+        """Return the content of an object, and the tag of what was read.
+
+        Raises `FileNotFoundError` and `StorageError`.
+        """
+        with self._errors("read", name):
+            found = self.store.get(name)
+            return found.bytes().to_bytes(), found.meta["e_tag"] or ""
+
+    def replace(self, name: str, content: bytes, tag: str) -> bool:
+        """Overwrite an object if it still has `tag`, and return whether it had."""
+        from obstore.exceptions import PreconditionError
+
+        with self._errors("write", name):
+            try:
+                self.store.put(name, content, mode={"e_tag": tag})
+            except (PreconditionError, FileNotFoundError):
+                return False
+        return True
+
+    def upload(self, name: str, file: IO[bytes]) -> None:
+        """Write an object from a file, in several requests if it is large."""
+        with self._errors("write", name):
+            self.store.put(name, file)
 
     def write(self, name: str, content: bytes) -> None:
         """Write an object or replace it. Raises `StorageError`."""

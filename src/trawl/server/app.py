@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -13,10 +13,12 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from trawl import __version__
 from trawl.library import Library
+from trawl.locations import Bucket
 from trawl.server import errors, openapi, page
 from trawl.server.auth import Keyring
+from trawl.server.bucket_jobs import BucketJobs, BucketUploads
 from trawl.server.job_process import Ingester
-from trawl.server.jobs import JobRunner, JobStore
+from trawl.server.jobs import JobRunner, Jobs, JobStore
 from trawl.server.limits import RateLimiter, SharedCount, WorkPool
 from trawl.server.mapper import Mapper
 from trawl.server.metrics import Metrics
@@ -31,7 +33,7 @@ from trawl.server.parameters import known_parameters
 from trawl.server.proxy import Forwarding, Proxies
 from trawl.server.routes import atlas, documents, jobs, operation, search, views
 from trawl.server.service import Service
-from trawl.server.uploads import UploadStore
+from trawl.server.uploads import Uploads, UploadStore
 from trawl.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,6 +97,14 @@ def _exempt(path: str) -> bool:
     return path.startswith(_EXEMPT) or path in page.ADDRESSES or path.endswith(_SHOWN)
 
 
+def _stores_of(library: Library) -> tuple[Jobs, Uploads]:
+    """Return where jobs and uploads are stored: beside the library."""
+    if library.path is not None:
+        return JobStore(library.path / ".jobs.sqlite3"), UploadStore(library.path)
+    bucket = cast(Bucket, library.location)
+    return BucketJobs(bucket), BucketUploads(bucket)
+
+
 def _hidden(library: Library) -> tuple[str, ...]:
     """Return the names of the library's place, which responses do not show."""
     if library.path is None:
@@ -120,7 +130,7 @@ def create_app(
     metrics = metrics or Metrics()
     tracing = tracing or _tracing(settings)
     service = Service(library, settings, metrics, tracing, ingester)
-    job_store = JobStore(library.work_dir / ".jobs.sqlite3")
+    job_store, uploads = _stores_of(library)
     runner = JobRunner(service, job_store)
     count = _shared_count(settings, metrics)
     mapper = Mapper(library)
@@ -143,7 +153,7 @@ def create_app(
     app.state.service = service
     app.state.jobs = job_store
     app.state.runner = runner
-    app.state.uploads = UploadStore(library.work_dir)
+    app.state.uploads = uploads
     app.state.measure = measure
     app.state.mapper = mapper
     _add_middleware(app, settings, metrics, tracing, count, service.pool)

@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,21 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
-from filelock import FileLock, Timeout
 
 from trawl.errors import LibraryLockedError, LibraryReadOnlyError, TrawlError
 from trawl.server.errors import kind_of
 from trawl.server.job_process import StoppedError
 from trawl.server.service import Service
+from trawl.server.turns import turn_of
 from trawl.telemetry import logger
 from trawl.types import Report
 from trawl.wire import JobState
 
 FINAL: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
-_KEPT_S = 7 * 86_400
-# How often other processes' jobs, and the lock of the process that runs them, are checked.
-_POLL_S = 0.5
-_LOCK_S = 1.0
+KEPT_S = 7 * 86_400
 _RETRY_S = 2.0
 _PROGRESS_S = 0.2
 
@@ -70,8 +68,52 @@ class Job:
     error: str | None
 
 
-class JobStore:
+class Jobs(ABC):
     """The jobs of one library. Safe to use from several threads and processes; blocking."""
+
+    @abstractmethod
+    def add(self, files: Sequence[str], metadata: Mapping[str, Any]) -> Job:
+        """Queue a job."""
+
+    @abstractmethod
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, or None."""
+
+    @abstractmethod
+    def queued(self) -> int:
+        """Return the number of queued jobs."""
+
+    @abstractmethod
+    def take(self) -> Job | None:
+        """Set the oldest queued job running and return it; None if there is none."""
+
+    @abstractmethod
+    def progress(self, job_id: str, done: int) -> bool:
+        """Record the number of files done; return False if the job was cancelled."""
+
+    @abstractmethod
+    def finish(self, job_id: str, report: Report) -> None:
+        """Record that a running job is done."""
+
+    @abstractmethod
+    def fail(self, job_id: str, error: str) -> None:
+        """Record that a running job as a whole failed."""
+
+    @abstractmethod
+    def put_back(self, job_id: str) -> None:
+        """Queue a running job again."""
+
+    @abstractmethod
+    def cancel(self, job_id: str) -> bool:
+        """Cancel a queued or running job; return False if it is already finished."""
+
+    @abstractmethod
+    def recover(self) -> None:
+        """Queue the running jobs of a process that died, and delete those finished a week ago."""
+
+
+class JobStore(Jobs):
+    """The jobs of a library in a directory: a SQLite database."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -106,7 +148,6 @@ class JobStore:
         return _job(row) if row is not None else None
 
     def queued(self) -> int:
-        """Return the number of queued jobs."""
         if not self._path.exists():
             return 0
         with self._connected() as connection:
@@ -114,7 +155,6 @@ class JobStore:
             return int(found.fetchone()[0])
 
     def take(self) -> Job | None:
-        """Set the oldest queued job running and return it; None if there is none."""
         if not self._path.exists():
             return None
         with self._connected() as connection:
@@ -127,24 +167,13 @@ class JobStore:
         return _job(row) if row is not None else None
 
     def progress(self, job_id: str, done: int) -> bool:
-        """Record the number of files done; return False if the job was cancelled."""
         return self._change(job_id, "done = ?", (done,), "running")
 
     def finish(self, job_id: str, report: Report) -> None:
-        fields = {
-            "added": report.added,
-            "unchanged": report.unchanged,
-            "replaced": report.replaced,
-            "moved": report.moved,
-            "chunks": report.chunks,
-            "seconds": report.seconds,
-            "failed": [{"uri": one.uri, "reason": one.reason} for one in report.failed],
-            "notices": [{"uri": one.uri, "notice": one.notice} for one in report.notices],
-        }
         self._change(
             job_id,
             "state = 'done', done = json_array_length(files), report = ?",
-            (json.dumps(fields),),
+            (json.dumps(report_fields(report)),),
             "running",
         )
 
@@ -155,18 +184,16 @@ class JobStore:
         self._change(job_id, "state = 'queued'", (), "running")
 
     def cancel(self, job_id: str) -> bool:
-        """Cancel a queued or running job; return False if it is already finished."""
         return self._change(job_id, "state = 'cancelled'", (), "queued", "running")
 
     def recover(self) -> None:
-        """Queue the running jobs of a process that died, and delete those finished a week ago."""
         if not self._path.exists():
             return
         with self._connected() as connection:
             connection.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
             connection.execute(
                 "DELETE FROM jobs WHERE state NOT IN ('queued', 'running') AND updated_at < ?",
-                (time.time() - _KEPT_S,),
+                (time.time() - KEPT_S,),
             )
 
     def _change(self, job_id: str, change: str, values: tuple[Any, ...], *states: JobState) -> bool:
@@ -178,6 +205,20 @@ class JobStore:
                 (*values, time.time(), job_id, *states),
             )
             return changed.rowcount == 1
+
+
+def report_fields(report: Report) -> dict[str, Any]:
+    """Return the report of a job as JSON values."""
+    return {
+        "added": report.added,
+        "unchanged": report.unchanged,
+        "replaced": report.replaced,
+        "moved": report.moved,
+        "chunks": report.chunks,
+        "seconds": report.seconds,
+        "failed": [{"uri": one.uri, "reason": one.reason} for one in report.failed],
+        "notices": [{"uri": one.uri, "notice": one.notice} for one in report.notices],
+    }
 
 
 def _job(row: sqlite3.Row) -> Job:
@@ -197,11 +238,10 @@ def _job(row: sqlite3.Row) -> Job:
 class JobRunner:
     """Adds the files of jobs to the library. Of several processes, only one runs jobs."""
 
-    def __init__(self, service: Service, jobs: JobStore) -> None:
+    def __init__(self, service: Service, jobs: Jobs) -> None:
         self._service = service
         self._jobs = jobs
-        # Held across threads, for as long as this process runs jobs.
-        self._lock = FileLock(service.library.work_dir / ".jobs.lock", 0, thread_local=False)
+        self._turn = turn_of(service.library.location)
         self._wakeup = asyncio.Event()
 
     def wake(self) -> None:
@@ -218,11 +258,11 @@ class JobRunner:
                     logger.error("jobs cannot be run: %s", error, exc_info=error)
                     await asyncio.sleep(_RETRY_S)
         finally:
-            self._lock.release()
+            self._turn.end()
 
     async def _step(self) -> None:
         if not await anyio.to_thread.run_sync(self._acquire):
-            await asyncio.sleep(_LOCK_S)
+            await asyncio.sleep(self._turn.poll_s)
             return
         self._wakeup.clear()
         job = await anyio.to_thread.run_sync(self._jobs.take)
@@ -231,17 +271,15 @@ class JobRunner:
             return
         await self._service.ingester.rest()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wakeup.wait(), _POLL_S)
+            await asyncio.wait_for(self._wakeup.wait(), self._turn.poll_s)
 
     def _acquire(self) -> bool:
         """Return whether this process runs the jobs, and recover old ones when it starts to."""
-        if self._lock.is_locked:
-            return True
-        try:
-            self._lock.acquire()
-        except (Timeout, OSError):
-            return False
-        self._jobs.recover()
+        is_new = not self._turn.is_held()
+        if is_new:
+            if not self._turn.take():
+                return False
+            self._jobs.recover()
         return True
 
     async def _run(self, job: Job) -> None:
@@ -274,7 +312,7 @@ class JobRunner:
 class _Progress:
     """Records progress after each file, and stops a job that was cancelled."""
 
-    def __init__(self, service: Service, jobs: JobStore, job_id: str) -> None:
+    def __init__(self, service: Service, jobs: Jobs, job_id: str) -> None:
         self._service = service
         self._jobs = jobs
         self._job_id = job_id

@@ -10,6 +10,7 @@ import re
 import shutil
 import unicodedata
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ _SOUND_S = 60.0
 _FOLDER = ".uploads"
 _NAME_CHARACTERS = 100
 _KEY_CHARACTERS = 100
-_BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
 
 
 def check_size(upload: UploadFile, max_bytes: int) -> None:
@@ -89,7 +90,7 @@ def _stored(stream: BinaryIO) -> Iterator[Path]:
         path = Path(directory) / "upload"
         stream.seek(0)
         with path.open("wb") as file:
-            shutil.copyfileobj(stream, file, _BLOCK_BYTES)
+            shutil.copyfileobj(stream, file, BLOCK_BYTES)
         yield path
 
 
@@ -129,11 +130,23 @@ class Upload:
         return cls(io.BytesIO(data), line.name or name, sidecar)
 
 
-class UploadStore:
+class Uploads(ABC):
     """Stores uploads under the hash of their content, so that the same file is one document.
 
     Blocking: use in threads.
     """
+
+    @abstractmethod
+    def store(self, upload: Upload) -> str:
+        """Store an upload and return its address. Raises 507 if the disk is full."""
+
+    @abstractmethod
+    def delete(self, uri: str) -> None:
+        """Delete the upload of a removed document; other files are kept."""
+
+
+class UploadStore(Uploads):
+    """Stores uploads in the directory of a library."""
 
     def __init__(self, library: Path) -> None:
         self._folder = library.resolve() / _FOLDER
@@ -145,7 +158,7 @@ class UploadStore:
         try:
             self._folder.mkdir(exist_ok=True)
             with part.open("wb") as file:
-                while block := upload.stream.read(_BLOCK_BYTES):
+                while block := upload.stream.read(BLOCK_BYTES):
                     digest.update(block)
                     file.write(block)
             path = self._folder / digest.hexdigest()[:32] / safe_name(upload.name)

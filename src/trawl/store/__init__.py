@@ -21,6 +21,7 @@ from trawl.store.edits import (
 )
 from trawl.store.full_text import Words
 from trawl.store.known import DocumentRows, Named
+from trawl.store.lease import Lease
 from trawl.store.locking import write_lock
 from trawl.store.mirror import Mirror
 from trawl.store.rows import DocumentRow, passage_text
@@ -35,6 +36,7 @@ __all__ = [
     "DocumentRow",
     "DocumentRows",
     "EmbedTexts",
+    "Lease",
     "Mirror",
     "Named",
     "Sample",

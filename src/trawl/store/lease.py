@@ -34,22 +34,25 @@ TTL_S = 8.0
 
 _RENEW_S = 2.0
 _PAUSE_S = 0.25
-_FOLDER = ".leases/"
 _CONFIG = "trawl.lease"
 
 # When each lease was first seen as it is. It outlives the attempts, each of which may be short.
-_seen: dict[tuple[str, int], tuple[str, float]] = {}
+_seen: dict[tuple[str, str], tuple[str, float]] = {}
 
 
 class Lease(WriteLock):
     """The lease of one library.
 
     Raises `LibraryLockedError` if another writer holds it for longer than `wait_s`, and
-    `LibraryReadOnlyError` if the store may not be written.
+    `LibraryReadOnlyError` if the store may not be written. `folder` holds the leases of another
+    kind of work.
     """
 
-    def __init__(self, location: Location, wait_s: float = 10.0) -> None:
+    def __init__(
+        self, location: Location, wait_s: float = 10.0, *, folder: str = ".leases/"
+    ) -> None:
         self._location = location
+        self._folder = folder
         self._wait_s = wait_s
         self._number = 0
         self._needs_fence = False
@@ -154,23 +157,23 @@ class Lease(WriteLock):
             return False
         self._needs_fence = state != "released"
         self.unfinished = state != "released"
-        for entry in list(self._location.entries(_FOLDER)):
+        for entry in list(self._location.entries(self._folder)):
             if entry.name < self._name(self._number):
                 self._location.delete(entry.name)
         return True
 
     def _last(self) -> tuple[int, bytes]:
         """Return the number and the content of the last lease; 0 if there is none."""
-        names = sorted(entry.name for entry in self._location.entries(_FOLDER))
+        names = sorted(entry.name for entry in self._location.entries(self._folder))
         for name in reversed(names):
             try:
-                return int(name.removeprefix(_FOLDER)), self._location.read(name)
+                return int(name.removeprefix(self._folder)), self._location.read(name)
             except FileNotFoundError:  # deleted meanwhile
                 continue
         return 0, b""
 
     def _is_stale(self, number: int, content: bytes) -> bool:
-        key = (self._location.address, number)
+        key = (self._location.address, self._name(number))
         now = time.monotonic()
         known, since = _seen.get(key, ("", now))
         if known != content.decode("utf-8", "replace"):
@@ -207,9 +210,8 @@ class Lease(WriteLock):
     def _content(self, state: str, beat: int) -> bytes:
         return json.dumps({**self._about, "state": state, "beat": beat}).encode()
 
-    @staticmethod
-    def _name(number: int) -> str:
-        return f"{_FOLDER}{number:08d}"
+    def _name(self, number: int) -> str:
+        return f"{self._folder}{number:08d}"
 
 
 def _restore(table: lance.LanceDataset) -> None:

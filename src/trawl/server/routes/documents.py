@@ -26,7 +26,7 @@ from trawl.server.schemas import (
     Column,
 )
 from trawl.server.service import SearchQuery, ServiceOf, Shape, root_path
-from trawl.server.uploads import UploadStore, metadata_object
+from trawl.server.uploads import Uploads, metadata_object
 from trawl.store import DocumentRow
 from trawl.types import Modality
 from trawl.wire import (
@@ -211,7 +211,7 @@ async def remove(request: Request, service: ServiceOf, document_id: DocumentId) 
 
     An uploaded file is deleted too; other files are kept.
     """
-    uploads: UploadStore = request.app.state.uploads
+    uploads: Uploads = request.app.state.uploads
 
     def remove_with_upload() -> None:
         uri = service.library.show(document_id).document.uri

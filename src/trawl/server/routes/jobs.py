@@ -20,12 +20,12 @@ from trawl.errors import NotFoundError
 from trawl.ingest import document_id_of
 from trawl.server.auth import reads, writes
 from trawl.server.errors import OverloadedError, documented
-from trawl.server.jobs import FINAL, Job, JobRunner, JobStore
+from trawl.server.jobs import FINAL, Job, JobRunner, Jobs
 from trawl.server.openapi import LINES, documents_body
 from trawl.server.parameters import check_fields
 from trawl.server.schemas import MOST_FILES, MOST_LINES, MOST_METADATA, LineBody
 from trawl.server.service import ServiceOf, root_path
-from trawl.server.uploads import Upload, UploadStore, metadata_object
+from trawl.server.uploads import Upload, Uploads, metadata_object
 from trawl.wire import JobFailure, JobFile, JobNotice, JobOut, JobReport, file_name, without_paths
 
 router = APIRouter(prefix="/v1", tags=["Adding"])
@@ -43,19 +43,19 @@ JobId = Annotated[
 ]
 
 
-async def _jobs(request: Request) -> JobStore:
-    return cast(JobStore, request.app.state.jobs)
+async def _jobs(request: Request) -> Jobs:
+    return cast(Jobs, request.app.state.jobs)
 
 
 async def _runner(request: Request) -> JobRunner:
     return cast(JobRunner, request.app.state.runner)
 
 
-async def _uploads(request: Request) -> UploadStore:
-    return cast(UploadStore, request.app.state.uploads)
+async def _uploads(request: Request) -> Uploads:
+    return cast(Uploads, request.app.state.uploads)
 
 
-JobsOf = Annotated[JobStore, Depends(_jobs)]
+JobsOf = Annotated[Jobs, Depends(_jobs)]
 
 
 async def _known(jobs: JobsOf, job_id: JobId) -> Job:
@@ -81,7 +81,7 @@ async def add(
     response: Response,
     jobs: JobsOf,
     runner: Annotated[JobRunner, Depends(_runner)],
-    uploads: Annotated[UploadStore, Depends(_uploads)],
+    uploads: Annotated[Uploads, Depends(_uploads)],
 ) -> JobOut:
     """Store uploads, and add them in a job, whose address is in `Location`.
 
