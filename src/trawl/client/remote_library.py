@@ -21,7 +21,7 @@ from trawl.ingest import Item, make_plan
 from trawl.library import Original
 from trawl.library.skipped import Skipped
 from trawl.query import MediaPart, parse_query
-from trawl.search import SearchKeywords, search_options
+from trawl.search import Candidates, Liked, Question, SearchKeywords, search_options
 from trawl.types import Answer, Facet, Failure, Notice, Report, Status
 
 _ID = re.compile(r"[0-9a-f]{24}(:[0-9]+)?")
@@ -76,6 +76,18 @@ class RemoteLibrary:
     ) -> Answer:
         """Search for chunks like a chunk. See `Library.similar`."""
         return self._client.similar(chunk_id, where=where, **_body(changes))
+
+    def candidates(self, question: Question) -> Candidates:
+        """Return candidates for a search of several libraries. See `Library.candidates`."""
+        return self._client.candidates(question)
+
+    def liked(self, chunk_id: str) -> Liked:
+        """Return the vectors of a chunk. See `Library.liked`."""
+        return self._client.liked(chunk_id)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def show(self, target: str) -> DocumentContents:
         """Return a document with its chunks, by document id, chunk id or file name."""

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol, Unpack
 
 from trawl.library.contents import Original
 from trawl.library.skipped import Skipped
-from trawl.search import SearchKeywords
+from trawl.search import Candidates, Liked, Question, SearchKeywords
 from trawl.types import Answer, Facet, Metadata, Place, Report, Status, StoredChunk
 
 
@@ -86,6 +86,10 @@ class SearchLibrary(Protocol):
     def similar(
         self, chunk_id: str, *, where: str | None = None, **changes: Unpack[SearchKeywords]
     ) -> Answer: ...
+
+    def candidates(self, question: Question) -> Candidates: ...
+
+    def liked(self, chunk_id: str) -> Liked: ...
 
     def show(self, target: str) -> DocumentView: ...
 
