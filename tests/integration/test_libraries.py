@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 from PIL import Image
@@ -15,7 +15,9 @@ from conftest import picture
 from served import over_http, wait_until_ready
 from trawl import Libraries, Library
 from trawl.cli import main
+from trawl.client import Client
 from trawl.errors import FilterError, LibraryError, NotFoundError, QueryError, UsageError
+from trawl.libraries.served import ServedLibraries
 from trawl.server import create_app
 from trawl.settings import load_settings
 
@@ -247,3 +249,42 @@ def test_the_command_line_warns_and_succeeds(
     code, _, err = trawl("search", "muon", "-l", str(tmp_path / "a"), "-l", str(tmp_path / "b"))
     assert code == 1
     assert "no library answered" in err
+
+
+def test_a_server_of_several_libraries_searches_and_shows(place: Place, tmp_path: Path) -> None:
+    lost = tmp_path / "lost"
+    addresses = [str(place.physics), place.server, str(lost)]
+    with ServedLibraries(addresses, library_timeout_s=60) as several:
+        settings = load_settings(None, rate_limit="")
+        app = create_app(cast(Library, several), settings)
+        with over_http(app) as address, Client(address) as client:
+            wait_until_ready(address)
+            away = several.names[1]
+            answer = client.search("red flag", all=True, facets=["year"])
+            assert {hit.library for hit in answer.hits} == {"physics", away}
+            errors = {one.name: one.error for one in answer.libraries}
+            assert errors.pop("lost") is not None
+            assert set(errors.values()) == {None}
+            assert str(tmp_path) not in str(answer.libraries)
+            ship = client.search("ship").hits[0]
+            assert ship.library == away
+            assert client.chunk(ship.chunk_id).text == NOTES["ship"]
+            assert client.media(ship.chunk_id).data.decode() == NOTES["ship"]
+            assert client.show(ship.document_id).document.uri == "ship.txt"
+            assert client.similar(ship.chunk_id).hits[0].chunk_id != ship.chunk_id
+            flag = next(hit for hit in answer.hits if hit.uri == "flag.png")
+            assert client.thumbnail(flag.chunk_id)[:2] == b"\xff\xd8"
+            flags = client.search(image=place.physics.parent / "files-physics" / "flag.png")
+            assert flags.hits[0].uri == "flag.png"
+            assert client.health()["documents"] == 8
+            assert client.documents(sort="year").total == 8
+            page = client.search("the", limit=3, all=True)
+            following = client.search("the", limit=3, all=True, cursor=page.cursor)
+            assert [hit.rank for hit in following.hits] == [4, 5, 6]
+            for refused in (
+                lambda: client.submit([place.physics.parent / "files-home" / "rain.txt"]),
+                lambda: client.remove(ship.document_id),
+                lambda: client.set_metadata(ship.document_id, {"year": 1}),
+            ):
+                with pytest.raises(UsageError, match="several libraries"):
+                    refused()

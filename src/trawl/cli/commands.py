@@ -283,7 +283,7 @@ def status(
 
 
 def serve(
-    library: LibraryOption = DEFAULT_LIBRARY,
+    library: LibrariesOption = DEFAULT_LIBRARIES,
     host: Annotated[
         str | None,
         typer.Option("--host", metavar="ADDRESS", help="Address to bind.  [default: 127.0.0.1]"),
@@ -317,6 +317,7 @@ def serve(
     Examples:
       trawl serve
       trawl serve --library ~/papers.trawl --port 8080 --workers 2
+      trawl serve --library ~/papers.trawl --library http://photos:8000
     """
     # Set before NumPy is imported. Requests run in parallel already; threads within each
     # matrix product tripled the CPU time of a search (docs/benchmarks.md).
@@ -325,14 +326,16 @@ def serve(
 
     def announce(address: str) -> None:
         if json:
-            print_json({"library": full_address(library), "url": address})
+            named = ", ".join(map(full_address, library))
+            print_json({"library": named, "url": address})
         else:
-            typer.echo(f"serving {library} at {address} (API documentation: {address}/docs)")
+            named = ", ".join(library)
+            typer.echo(f"serving {named} at {address} (API documentation: {address}/docs)")
             typer.echo("stop with Ctrl-C")
 
     gc.enable()
     run(
-        library,
+        library[0] if len(library) == 1 else tuple(library),
         host,
         port,
         announce=announce,

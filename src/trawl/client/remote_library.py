@@ -6,7 +6,7 @@ import base64
 import datetime
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path, PurePath
@@ -22,7 +22,7 @@ from trawl.library import Original
 from trawl.library.skipped import Skipped
 from trawl.query import MediaPart, parse_query
 from trawl.search import Candidates, Liked, Question, SearchKeywords, search_options
-from trawl.types import Answer, Facet, Failure, Notice, Report, Status
+from trawl.types import Answer, Facet, Failure, Modality, Notice, Report, Status
 
 _ID = re.compile(r"[0-9a-f]{24}(:[0-9]+)?")
 _FILES_AT_ONCE = 50
@@ -97,7 +97,9 @@ class RemoteLibrary:
         self,
         *,
         failed: bool | None = None,
+        notices: bool | None = None,
         where: str | None = None,
+        name: str | None = None,
         sort: str | None = None,
         offset: int = 0,
         limit: int | None = None,
@@ -109,7 +111,9 @@ class RemoteLibrary:
             wanted = _DOCUMENTS_AT_ONCE if limit is None else limit - len(found)
             page = self._client.documents(
                 failed=failed,
+                notices=notices,
                 where=where,
+                name=name,
                 sort=sort,
                 offset=following,
                 limit=min(_DOCUMENTS_AT_ONCE, wanted),
@@ -119,10 +123,15 @@ class RemoteLibrary:
         return DocumentPage(tuple(found), total if found else 0, following)
 
     def facets(
-        self, keys: Sequence[str], *, where: str | None = None, limit: int = 100
+        self,
+        keys: Sequence[str],
+        *,
+        where: str | None = None,
+        modality: Collection[Modality] = (),
+        limit: int = 100,
     ) -> tuple[Facet, ...]:
         """Count the values of columns. See `Library.facets`."""
-        return self._client.facets(keys, where=where, limit=limit)
+        return self._client.facets(keys, where=where, modality=modality, limit=limit)
 
     def status(self) -> Status:
         """Return counts, spaces and failures. See `Library.status`."""

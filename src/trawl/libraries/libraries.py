@@ -77,6 +77,7 @@ class Libraries(Reading):
             name: Member(name, partial(open_source, entry, settings, timeout_s), timeout_s)
             for name, entry in entries.items()
         }
+        self.addresses = tuple(entry.address for entry in entries.values())
         self._on_missing = on_missing or (lambda missing: None)
         self._inputs = inputs.QueryInputs(self.settings.max_pixels, self.like)
         self._rerankers: dict[str, Any] = {}

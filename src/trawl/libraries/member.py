@@ -25,7 +25,7 @@ class TooSlowError(LibraryError):
     """A library did not answer in time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pending(Generic[T]):
     """A call to a library that is running in a thread, or was refused with an `error`."""
 
@@ -33,6 +33,7 @@ class Pending(Generic[T]):
     began: float
     future: Future[T] | None = None
     error: TrawlError | None = None
+    ended: float | None = None
 
     def result(self) -> T:
         """Return the result. Raises the call's error, or `TooSlowError` after the timeout."""
@@ -51,8 +52,11 @@ class Pending(Generic[T]):
 
     @property
     def took_ms(self) -> float:
-        """Milliseconds since the call began."""
-        return round((time.monotonic() - self.began) * 1000, 1)
+        """Milliseconds that the call took, or has taken by now."""
+        if self.error is not None:
+            return 0.0
+        ended = self.ended if self.ended is not None else time.monotonic()
+        return round((ended - self.began) * 1000, 1)
 
 
 class Member:
@@ -77,6 +81,11 @@ class Member:
     def error(self) -> TrawlError | None:
         """The reason why the library is not waited for, or None."""
         return self._error
+
+    @property
+    def opened(self) -> SearchLibrary | None:
+        """The library, or None if it has not been opened yet."""
+        return self._opened
 
     def source(self) -> SearchLibrary:
         """Return the library, opened. Raises what opening raises."""
@@ -108,23 +117,25 @@ class Member:
                 return Pending(self, began, error=error or busy)
             self._running += 1
             self._retry_at = began + _PAUSE_S
-        future: Future[T] = Future()
+        pending: Pending[T] = Pending(self, began, Future(), error)
         name = f"trawl-library-{self.name}"
         # Daemons, since a library that hangs must not keep the process from ending.
-        threading.Thread(
-            target=self._run, args=(work, future, began), name=name, daemon=True
-        ).start()
-        return Pending(self, began, future, error)
+        threading.Thread(target=self._run, args=(work, pending), name=name, daemon=True).start()
+        return pending
 
-    def _run(self, work: Callable[[SearchLibrary], T], future: Future[T], began: float) -> None:
+    def _run(self, work: Callable[[SearchLibrary], T], pending: Pending[T]) -> None:
+        future = pending.future
+        assert future is not None
         try:
             result = work(self.source())
         except BaseException as error:
             if isinstance(error, _FAILURES):
                 self.give_up(error if isinstance(error, TrawlError) else LibraryError(str(error)))
+            pending.ended = time.monotonic()
             future.set_exception(error)
         else:
-            if time.monotonic() - began <= self.timeout_s:
+            pending.ended = time.monotonic()
+            if pending.ended - pending.began <= self.timeout_s:
                 self._error = None
             future.set_result(result)
         finally:

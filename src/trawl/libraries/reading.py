@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -14,7 +14,7 @@ from trawl.library.contents import Original
 from trawl.library.interface import DocumentInfo, DocumentView, SearchLibrary
 from trawl.library.skipped import Skipped
 from trawl.search import SEPARATOR, Candidates, Liked, Question, qualified
-from trawl.types import Facet, Failure, Notice, Searched, Status, StoredChunk
+from trawl.types import Facet, Failure, Modality, Notice, Searched, Status, StoredChunk
 
 T = TypeVar("T")
 
@@ -118,11 +118,15 @@ class Reading:
         sort: str | None = None,
         offset: int = 0,
         limit: int | None = None,
+        notices: bool | None = None,
+        name: str | None = None,
     ) -> Page:
         """Return a page of the documents of all libraries. See `Library.document_page`."""
         first = None if limit is None else offset + limit
         found = self._all(
-            lambda source: source.document_page(failed=failed, where=where, sort=sort, limit=first)
+            lambda source: source.document_page(
+                failed=failed, notices=notices, where=where, name=name, sort=sort, limit=first
+            )
         )
         documents = [
             _qualified(name, document)
@@ -134,11 +138,18 @@ class Reading:
         return Page(tuple(ordered[offset:first]), total)
 
     def facets(
-        self, keys: Sequence[str], *, where: str | None = None, limit: int = 100
+        self,
+        keys: Sequence[str],
+        *,
+        where: str | None = None,
+        modality: Collection[Modality] = (),
+        limit: int = 100,
     ) -> tuple[Facet, ...]:
         """Count the values of columns in all libraries. See `Library.facets`."""
         found = self._all(
-            lambda source: source.facets(keys, where=where, limit=max(limit, _COUNTED))
+            lambda source: source.facets(
+                keys, where=where, modality=modality, limit=max(limit, _COUNTED)
+            )
         )
         counts: dict[str, Counter[Any]] = {key: Counter() for key in keys}
         for facets in found.values():
@@ -178,8 +189,17 @@ class Reading:
         return self.call(name, lambda source: source.liked(rest))
 
     def skipped(self) -> Skipped:
-        """Raise `UsageError`."""
-        raise UsageError(_ALONE.format("--skipped"))
+        """Return the skipped files of the libraries that are not behind servers."""
+
+        def work(source: SearchLibrary) -> Skipped:
+            try:
+                return source.skipped()
+            except UsageError:
+                return Skipped(())
+
+        found = self._all(work).values()
+        files = tuple(file for one in found for file in one.files)
+        return Skipped(files, sum(one.unlisted for one in found))
 
     def add(self, *_: Any, **__: Any) -> NoReturn:
         """Raise `UsageError`."""

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from trawl import __version__
+from trawl.libraries.served import are_several
 from trawl.library import Library
 from trawl.server import errors, openapi, page
 from trawl.server.auth import Keyring
@@ -97,6 +98,8 @@ def _exempt(path: str) -> bool:
 
 def _hidden(library: Library) -> tuple[str, ...]:
     """Return the names of the library's place, which responses do not show."""
+    if are_several(library):
+        return tuple(getattr(library, "addresses", ()))
     if library.path is None:
         return (library.location.address,)
     return (str(library.path.resolve()), str(library.path))
