@@ -345,16 +345,15 @@ def answer_fields(answer: Answer, root_path: str = "", *, detailed: bool = False
         "confidence": answer.confidence,
         "notices": answer.notices,
         "more": answer.more,
-    }
-    if answer.libraries:
-        fields["libraries"] = [
+        "libraries": [
             {
                 "name": one.name,
                 "took_ms": one.took_ms,
                 "error": without_paths(one.error) if one.error is not None else None,
             }
             for one in answer.libraries
-        ]
+        ],
+    }
     if detailed:
         fields |= {
             "took_ms": dict(answer.took_ms),
@@ -367,8 +366,7 @@ def answer_fields(answer: Answer, root_path: str = "", *, detailed: bool = False
 
 
 def _result_fields(hit: Hit, root_path: str) -> dict[str, Any]:
-    library = {"library": hit.library} if hit.library else {}
-    return library | {
+    return {
         "rank": hit.rank,
         "id": hit.chunk_id,
         "document_id": hit.document_id,
@@ -382,6 +380,7 @@ def _result_fields(hit: Hit, root_path: str) -> dict[str, Any]:
         "media_url": segment_url(hit.chunk_id, hit.modality, hit.span, root_path),
         "detail": hit.detail,
         "span": hit.span,
+        "library": hit.library,
         "metadata": hit.metadata,
         "evidence": hit.evidence,
         "places": [
