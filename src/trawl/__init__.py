@@ -6,16 +6,17 @@
 ...     for hit in library.search("muon decay signature").hits:
 ...         print(hit.rank, hit.modality, hit.title, hit.score)
 
-`Library` is imported at its first use, so that ``import trawl`` stays fast.
+`Library` and `Libraries` are imported at their first use, so that ``import trawl`` stays fast.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trawl.libraries import Libraries
     from trawl.library import Library
 
 __version__ = "0.1.0"
-__all__ = ["Library", "__version__"]
+__all__ = ["Libraries", "Library", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> Any:
         from trawl.library import Library
 
         return Library
+    if name == "Libraries":
+        from trawl.libraries import Libraries
+
+        return Libraries
     raise AttributeError(f"module 'trawl' has no attribute {name!r}")
 
 

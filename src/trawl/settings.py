@@ -132,6 +132,15 @@ class Settings(BaseSettings):
         None, repr=False, description="API key that the command line sends to a server (--server)."
     )
 
+    # --- several libraries -------------------------------------------------------------
+    library_timeout_s: float = Field(
+        5.0,
+        gt=0,
+        le=600,
+        description="Seconds that each of several libraries has to answer; a slower one is named "
+        "in the answer, without its results.",
+    )
+
     # --- the server --------------------------------------------------------------------
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the server listens on.")

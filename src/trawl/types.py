@@ -198,7 +198,8 @@ class Ranking:
     `rows` is int64 [K], the store's row ids. `similarities` is float32 [K], descending:
     cosines for a vector source, BM25 scores for full text. `searched` is the number of
     rows the source searched, after the filter if that number is known. `complete` is true
-    if every row that has a vector in the source and matches the filter is in `rows`.
+    if every row that has a vector in the source and matches the filter is in `rows`. `ranges` are
+    the first and last row ids of what the source searched; None stands for all rows.
     """
 
     source: str
@@ -206,6 +207,7 @@ class Ranking:
     similarities: NDArray[np.float32]
     searched: int
     complete: bool = False
+    ranges: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,8 @@ class Hit:
     name the figures that a passage cites, or the passages that cite a figure.
     `places` are the other documents with the same content. `gone` is set if the file is missing.
     `duplicate_of` is the chunk id of an earlier hit that this one nearly repeats; `duplicates`
-    are left out of the list for that reason, if near-duplicates are skipped.
+    are left out of the list for that reason, if near-duplicates are skipped. `library` is the name
+    of the library, if several were searched; the ids then begin with it.
     """
 
     rank: int
@@ -285,6 +288,7 @@ class Hit:
     gone: bool = False
     duplicate_of: str | None = None
     duplicates: tuple[Duplicate, ...] = ()
+    library: str = ""
 
     @property
     def explanation(self) -> str:
@@ -301,6 +305,19 @@ class Facet:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """One of several libraries of a search.
+
+    `error` is the reason if it did not take part; `took_ms` is the time until it answered or was
+    given up.
+    """
+
+    name: str
+    took_ms: float = 0.0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer(Presented):
     """The hits of one search, best first, and the milliseconds of each stage.
 
@@ -311,7 +328,8 @@ class Answer(Presented):
     truncated query. `version` is the version of the library that was searched. `cursor`
     continues with the next page; it is None on the last. `total` is the number of documents
     that match, if the request only filters. `thumbnail` returns the JPEG file of
-    a chunk, by id, for notebooks.
+    a chunk, by id, for notebooks. `libraries` are those that were to be searched, if there are
+    several.
     """
 
     hits: tuple[Hit, ...]
@@ -325,6 +343,7 @@ class Answer(Presented):
     more: int = 0
     total: int | None = None
     thumbnail: Callable[[str], bytes] | None = field(default=None, repr=False, compare=False)
+    libraries: tuple[Searched, ...] = ()
 
 
 # --- reports -------------------------------------------------------------------------

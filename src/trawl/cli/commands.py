@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trawl.cli.options import (
+    DEFAULT_LIBRARIES,
     DEFAULT_LIBRARY,
     JsonOption,
+    LibrariesOption,
     LibraryOption,
     MetaOption,
     PruneOption,
@@ -24,6 +26,7 @@ from trawl.cli.options import (
     WorkersOption,
     full_address,
     library_name,
+    open_libraries,
     open_library,
 )
 from trawl.cli.output import print_json
@@ -174,7 +177,7 @@ def show(
     target: Annotated[
         str, typer.Argument(metavar="ID|PATH", help="Document id, chunk id, or path of a file.")
     ],
-    library: LibraryOption = DEFAULT_LIBRARY,
+    library: LibrariesOption = DEFAULT_LIBRARIES,
     json: JsonOption = False,
 ) -> None:
     """Show a document and its chunks, or one chunk in full.
@@ -184,7 +187,7 @@ def show(
       trawl show papers/muon.md
       trawl show 3f2a9c0e5b7d41c8a6e0f913:2
     """
-    with open_library(library) as opened:
+    with open_libraries(library) as opened:
         contents = opened.show(target)
     if json:
         from trawl.cli.output import contents_json
@@ -224,7 +227,7 @@ def rm(
 
 
 def status(
-    library: LibraryOption = DEFAULT_LIBRARY,
+    library: LibrariesOption = DEFAULT_LIBRARIES,
     failed: Annotated[
         bool, typer.Option("--failed", help="List the files that could not be read, with reasons.")
     ] = False,
@@ -248,25 +251,39 @@ def status(
       trawl status
       trawl status --failed --notices
     """
-    with open_library(library) as opened:
-        found = opened.status()
+    from trawl.libraries import Libraries, joined_status
+
+    with open_libraries(library) as opened:
+        several = opened.statuses() if isinstance(opened, Libraries) else {}
+        found = joined_status(several) if several else opened.status()
         unread = opened.skipped() if skipped else None
     if json:
         from trawl.cli.output import status_json
 
-        print_json(status_json(found, with_failures=failed, with_notices=notices, skipped=unread))
+        print_json(
+            status_json(
+                found,
+                with_failures=failed,
+                with_notices=notices,
+                skipped=unread,
+                libraries=several,
+            )
+        )
         return
     from trawl.cli.output import console
     from trawl.cli.render import print_skipped, print_status
 
     name = library_name(library)
+    for member, status in several.items():
+        print_status(console(), member, status, with_failures=False, with_notices=False)
+        console().print()
     print_status(console(), name, found, with_failures=failed, with_notices=notices)
     if unread is not None:
         print_skipped(console(), unread)
 
 
 def serve(
-    library: LibraryOption = DEFAULT_LIBRARY,
+    library: LibrariesOption = DEFAULT_LIBRARIES,
     host: Annotated[
         str | None,
         typer.Option("--host", metavar="ADDRESS", help="Address to bind.  [default: 127.0.0.1]"),
@@ -300,6 +317,7 @@ def serve(
     Examples:
       trawl serve
       trawl serve --library ~/papers.trawl --port 8080 --workers 2
+      trawl serve --library ~/papers.trawl --library http://photos:8000
     """
     # Set before NumPy is imported. Requests run in parallel already; threads within each
     # matrix product tripled the CPU time of a search (docs/benchmarks.md).
@@ -308,14 +326,16 @@ def serve(
 
     def announce(address: str) -> None:
         if json:
-            print_json({"library": full_address(library), "url": address})
+            named = ", ".join(map(full_address, library))
+            print_json({"library": named, "url": address})
         else:
-            typer.echo(f"serving {library} at {address} (API documentation: {address}/docs)")
+            named = ", ".join(library)
+            typer.echo(f"serving {named} at {address} (API documentation: {address}/docs)")
             typer.echo("stop with Ctrl-C")
 
     gc.enable()
     run(
-        library,
+        library[0] if len(library) == 1 else tuple(library),
         host,
         port,
         announce=announce,
@@ -325,7 +345,7 @@ def serve(
     )
 
 
-def mcp(library: LibraryOption = DEFAULT_LIBRARY) -> None:
+def mcp(library: LibrariesOption = DEFAULT_LIBRARIES) -> None:
     """Serve the library to AI assistants (MCP).
 
     Configure an assistant to start this command (docs/clients.md): it uses stdin and stdout.
@@ -346,6 +366,6 @@ def mcp(library: LibraryOption = DEFAULT_LIBRARY) -> None:
         raise SettingsError(
             f"trawl mcp requires {missing}; install it with: pip install 'trawl-multimodal[mcp]'"
         ) from error
-    with open_library(library) as opened:
+    with open_libraries(library) as opened:
         gc.enable()
         serve_mcp(opened, __version__)

@@ -8,14 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
-from trawl.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, open_library
+from trawl.cli.options import (
+    DEFAULT_LIBRARIES,
+    DEFAULT_LIBRARY,
+    JsonOption,
+    LibrariesOption,
+    LibraryOption,
+    open_libraries,
+    open_library,
+)
 from trawl.cli.output import print_json
 
 _OPERATION = re.compile(r"(?P<key>[^=]*?)(?P<sign>[+-]?)=(?P<text>.*)", re.DOTALL)
 
 
 def list_(
-    library: LibraryOption = DEFAULT_LIBRARY,
+    library: LibrariesOption = DEFAULT_LIBRARIES,
     where: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +66,7 @@ def list_(
     from trawl.cli.output import console, list_json, print_message
     from trawl.cli.render import print_list
 
-    with open_library(library) as opened:
+    with open_libraries(library) as opened:
         page = opened.document_page(
             failed=False, where=where, sort=sort, offset=offset, limit=limit
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -13,10 +13,32 @@ from typer.core import TyperArgument, TyperCommand
 if TYPE_CHECKING:
     from trawl.library import Library
     from trawl.library.interface import SearchLibrary
+    from trawl.types import Answer, Searched
 
 
 class Command(TyperCommand):
-    """A command whose help shows the name of an argument without its Python type."""
+    """A command whose help shows the name of an argument without its Python type.
+
+    It refuses several libraries if it is for one.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. Raises `UsageError` if an option for one library is repeated."""
+        option: Any = next((one for one in self.params if one.name == "library"), None)
+        if option is not None and option.multiple:
+            # Otherwise, the value of the variable would be split at spaces.
+            option.value_from_envvar = lambda ctx: _listed(option.resolve_envvar_value(ctx))
+        elif option is not None:
+            given = args[: args.index("--")] if "--" in args else args
+            names = [one.partition("=")[0] for one in given]
+            if sum(name in ("--library", "-l") for name in names) > 1:
+                from trawl.errors import UsageError
+
+                raise UsageError(
+                    f"trawl {self.name} is for one library; give --library once. search, show, "
+                    "list, status, serve and mcp take several"
+                )
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments and options."""
@@ -24,6 +46,10 @@ class Command(TyperCommand):
             if isinstance(param, TyperArgument):
                 param.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
         super().format_options(ctx, formatter)
+
+
+def _listed(value: str | None) -> list[str] | None:
+    return None if value is None else [value]
 
 
 LibraryOption: TypeAlias = Annotated[
@@ -34,6 +60,18 @@ LibraryOption: TypeAlias = Annotated[
         metavar="DIR",
         envvar="TRAWL_LIBRARY",
         help="Directory of the library, or its address in an object store: s3://, gs:// or az://.",
+    ),
+]
+LibrariesOption: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--library",
+        "-l",
+        metavar="DIR",
+        envvar="TRAWL_LIBRARY",
+        help="Directory of the library, its address in an object store (s3://, gs://, az://), a "
+        "server's URL, or a catalogue of libraries (a .toml file). Repeatable: several are "
+        "searched as one.",
     ),
 ]
 JsonOption: TypeAlias = Annotated[
@@ -90,6 +128,7 @@ WeightOption: TypeAlias = Annotated[
     ),
 ]
 DEFAULT_LIBRARY = "trawl-library"
+DEFAULT_LIBRARIES = [DEFAULT_LIBRARY]
 
 _LOCAL_COMMANDS = frozenset({"init", "demo", "serve", "eval", "models", "watch"})
 _server: str | None = None
@@ -127,9 +166,9 @@ def select_server(server: str | None, command: str, *, is_explicit: bool) -> Non
     _server = server
 
 
-def library_name(library: str) -> str:
-    """Return the server's address, or the library's as the user wrote it."""
-    return library if _server is None else _server
+def library_name(libraries: Sequence[str]) -> str:
+    """Return the server's address, or the libraries' as the user wrote them."""
+    return ", ".join(libraries) if _server is None else _server
 
 
 def full_address(library: str) -> str:
@@ -159,11 +198,54 @@ def open_library(library: str, *, create: bool = False, **settings: Any) -> Iter
 
 
 @contextmanager
+def open_libraries(libraries: Sequence[str]) -> Iterator[SearchLibrary]:
+    """Open a library for reading, or several as one, or connect to the selected server.
+
+    Libraries that do not answer are named on stderr.
+    """
+    from trawl.libraries.catalogue import is_server, is_several
+
+    if _server is not None or not is_several(libraries):
+        if _server is None and is_server(libraries[0]):
+            with _connect(libraries[0]) as remote:
+                yield remote
+            return
+        with open_library(libraries[0]) as one:
+            yield one
+        return
+    from trawl.libraries import Libraries
+
+    with Libraries(libraries, on_missing=_report) as several:
+        yield several
+
+
+def report_missing(answer: Answer) -> None:
+    """Print the libraries that did not take part in an answer, on stderr."""
+    for one in answer.libraries:
+        if one.error is not None:
+            _report(one)
+
+
+def _report(missing: Searched) -> None:
+    from trawl.cli.output import print_message
+
+    print_message(f"warning: without library {missing.name}: {missing.error}")
+
+
+@contextmanager
 def open_local_library(library: str, *, create: bool = False, **settings: Any) -> Iterator[Library]:
     """Open the library on this machine, as `open_library` does."""
-    from trawl.errors import LibraryMissingError
+    from trawl.errors import LibraryMissingError, UsageError
+    from trawl.libraries.catalogue import is_catalogue, is_server
     from trawl.library import Library
 
+    if is_server(library):
+        raise UsageError(f"{library} is a server; use it with: trawl --server {library}")
+    if is_catalogue(library):
+        raise UsageError(
+            f"{library} is a catalogue of libraries, and this command is for one of them; give "
+            "that library's address"
+        )
     try:
         local = Library(library, **settings)
     except LibraryMissingError:

@@ -199,6 +199,10 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         found["total"] = answer.total
     if answer.facets:
         found["facets"] = _facets(answer.facets)
+    if answer.libraries:
+        found["libraries"] = [
+            _fields(one, ("name", "took_ms", "error")) for one in answer.libraries
+        ]
     return found
 
 
@@ -207,11 +211,16 @@ def _hit(hit: Hit) -> dict[str, Any]:
         {"chunk_id": one.chunk_id, "score": one.score, "span": one.span.as_dict()}
         for one in hit.moments
     ]
-    return _fields(hit, _HIT) | {
-        "span": hit.span.as_dict(),
-        "moments": moments,
-        "places": _places(hit.places),
-    }
+    library = {"library": hit.library} if hit.library else {}
+    return (
+        _fields(hit, _HIT)
+        | library
+        | {
+            "span": hit.span.as_dict(),
+            "moments": moments,
+            "places": _places(hit.places),
+        }
+    )
 
 
 def _places(places: Iterable[Place]) -> list[dict[str, Any]]:
@@ -248,8 +257,9 @@ def status_json(
     with_failures: bool,
     with_notices: bool = False,
     skipped: Skipped | None = None,
+    libraries: Mapping[str, Status] | None = None,
 ) -> dict[str, Any]:
-    """Return the object that ``trawl status`` prints."""
+    """Return the object that ``trawl status`` prints; `libraries` are several ones' own."""
     found: dict[str, Any] = {
         "documents": status.documents,
         "chunks": {name: status.chunks.get(name, 0) for name in ("text", "image", "audio")},
@@ -265,6 +275,10 @@ def status_json(
     if skipped is not None:
         found["skipped"] = _failures(skipped.files)
         found["skipped_unlisted"] = skipped.unlisted
+    if libraries:
+        found["libraries"] = {
+            name: status_json(one, with_failures=False) for name, one in libraries.items()
+        }
     return found
 
 

@@ -128,7 +128,9 @@ def _print_hit(out: Console, hit: Hit, same_as: int | None, *, explain: bool, sc
             out.print(Text(_INDENT) + row)
     # Never cut a path: people copy it.
     place = _page(hit.span.page) + _section(hit.span.section)
-    out.print(Text(_INDENT + clean(short_path(hit.uri)) + place, style="dim") + _gone(hit.gone))
+    library = f"{hit.library}: " if hit.library else ""
+    shown = Text(_INDENT + library + clean(short_path(hit.uri)) + place, style="dim")
+    out.print(shown + _gone(hit.gone))
     for copy in _same_content(hit.places):
         out.print(Text(_INDENT + copy, style="dim"))
     if explain:

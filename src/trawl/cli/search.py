@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 
 from trawl.cli.options import (
-    DEFAULT_LIBRARY,
+    DEFAULT_LIBRARIES,
     Command,
     JsonOption,
-    LibraryOption,
+    LibrariesOption,
     WeightOption,
-    open_library,
+    open_libraries,
     parse_weights,
+    report_missing,
 )
 from trawl.cli.output import print_json
 
@@ -53,7 +54,7 @@ def search(
         list[str] | None,
         typer.Argument(metavar="QUERY", help="Query text; - reads it from stdin."),
     ] = None,
-    library: LibraryOption = DEFAULT_LIBRARY,
+    library: LibrariesOption = DEFAULT_LIBRARIES,
     image: Annotated[
         Path | None, typer.Option("--image", metavar="FILE", help="Search by an image.")
     ] = None,
@@ -135,13 +136,14 @@ def search(
         "rrf_k": rrf_k,
         "rerank": rerank,
     }
-    with open_library(library) as opened:
+    with open_libraries(library) as opened:
         if line is None or plain:
             answer = opened.search(
                 line, image=image, audio=audio, like=like, where=where, **options
             )
         else:
             answer = opened.query(line, image=image, audio=audio, like=like, where=where, **options)
+    report_missing(answer)
     if json:
         from trawl.cli.output import answer_json
 

@@ -35,6 +35,7 @@ from trawl.client.records import (
     status_from_wire,
 )
 from trawl.errors import UsageError
+from trawl.search import Candidates, Liked, Question
 from trawl.types import Answer, Facet, Modality, Status, StoredChunk
 from trawl.values import with_items
 
@@ -101,6 +102,17 @@ def query(line: str, **options: Any) -> Steps[Answer]:
 def similar(chunk_id: str, **options: Any) -> Steps[Answer]:
     """Search for chunks like a chunk, in other documents. `options` are those of `search`."""
     return (yield from search(like=chunk_id, **options))
+
+
+def candidates(question: Question) -> Steps[Candidates]:
+    """Return the library's candidates for a search of several libraries (`trawl.libraries`)."""
+    call = Call("POST", "/v1/candidates", json=wire.question_fields(question))
+    return parse(wire.CandidatesOut, (yield call)).candidates()
+
+
+def liked(chunk_id: str) -> Steps[Liked]:
+    """Return the vectors of a chunk, by which other libraries find chunks like it."""
+    return parse(wire.LikedOut, (yield Call("GET", f"/v1/chunks/{_safe(chunk_id)}/liked"))).liked()
 
 
 def facets(

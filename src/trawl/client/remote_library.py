@@ -6,7 +6,7 @@ import base64
 import datetime
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path, PurePath
@@ -21,8 +21,8 @@ from trawl.ingest import Item, make_plan
 from trawl.library import Original
 from trawl.library.skipped import Skipped
 from trawl.query import MediaPart, parse_query
-from trawl.search import SearchKeywords, search_options
-from trawl.types import Answer, Facet, Failure, Notice, Report, Status
+from trawl.search import Candidates, Liked, Question, SearchKeywords, search_options
+from trawl.types import Answer, Facet, Failure, Modality, Notice, Report, Status
 
 _ID = re.compile(r"[0-9a-f]{24}(:[0-9]+)?")
 _FILES_AT_ONCE = 50
@@ -77,6 +77,18 @@ class RemoteLibrary:
         """Search for chunks like a chunk. See `Library.similar`."""
         return self._client.similar(chunk_id, where=where, **_body(changes))
 
+    def candidates(self, question: Question) -> Candidates:
+        """Return candidates for a search of several libraries. See `Library.candidates`."""
+        return self._client.candidates(question)
+
+    def liked(self, chunk_id: str) -> Liked:
+        """Return the vectors of a chunk. See `Library.liked`."""
+        return self._client.liked(chunk_id)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def show(self, target: str) -> DocumentContents:
         """Return a document with its chunks, by document id, chunk id or file name."""
         return self._client.show(self._id_of(target))
@@ -85,7 +97,9 @@ class RemoteLibrary:
         self,
         *,
         failed: bool | None = None,
+        notices: bool | None = None,
         where: str | None = None,
+        name: str | None = None,
         sort: str | None = None,
         offset: int = 0,
         limit: int | None = None,
@@ -97,7 +111,9 @@ class RemoteLibrary:
             wanted = _DOCUMENTS_AT_ONCE if limit is None else limit - len(found)
             page = self._client.documents(
                 failed=failed,
+                notices=notices,
                 where=where,
+                name=name,
                 sort=sort,
                 offset=following,
                 limit=min(_DOCUMENTS_AT_ONCE, wanted),
@@ -107,10 +123,15 @@ class RemoteLibrary:
         return DocumentPage(tuple(found), total if found else 0, following)
 
     def facets(
-        self, keys: Sequence[str], *, where: str | None = None, limit: int = 100
+        self,
+        keys: Sequence[str],
+        *,
+        where: str | None = None,
+        modality: Collection[Modality] = (),
+        limit: int = 100,
     ) -> tuple[Facet, ...]:
         """Count the values of columns. See `Library.facets`."""
-        return self._client.facets(keys, where=where, limit=limit)
+        return self._client.facets(keys, where=where, modality=modality, limit=limit)
 
     def status(self) -> Status:
         """Return counts, spaces and failures. See `Library.status`."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trawl.errors import FilterError, GoneError, NotFoundError, ReadError, UsageError
-from trawl.ingest import is_file, leads_to, open_member, outer_path, path_of
+from trawl.ingest import is_file, is_file_gone, leads_to, open_member, outer_path, path_of
 from trawl.library.inputs import join_filters, kind_of, names_of
 from trawl.query import Filter, OneOf, bind, to_sql
 from trawl.store import DocumentRow, Snapshot, Store, filter_column, has_name
@@ -193,6 +193,11 @@ def _sql(
     wanted = OneOf("modality", tuple(sorted(modality))) if modality else None
     joined = join_filters(where, wanted)
     return None if joined is None else to_sql(bind(joined, snapshot.columns), filter_column)
+
+
+def is_chunk_gone(chunk: StoredChunk) -> bool:
+    """Return whether the file of a chunk is missing."""
+    return is_file_gone(chunk.uri)
 
 
 def open_original(document: DocumentRow) -> Original:

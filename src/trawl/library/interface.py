@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Unpack
 
 from trawl.library.contents import Original
 from trawl.library.skipped import Skipped
-from trawl.search import SearchKeywords
-from trawl.types import Answer, Facet, Metadata, Place, Report, Status, StoredChunk
+from trawl.search import Candidates, Liked, Question, SearchKeywords
+from trawl.types import Answer, Facet, Metadata, Modality, Place, Report, Status, StoredChunk
 
 
 class DocumentInfo(Protocol):
@@ -87,20 +87,31 @@ class SearchLibrary(Protocol):
         self, chunk_id: str, *, where: str | None = None, **changes: Unpack[SearchKeywords]
     ) -> Answer: ...
 
+    def candidates(self, question: Question) -> Candidates: ...
+
+    def liked(self, chunk_id: str) -> Liked: ...
+
     def show(self, target: str) -> DocumentView: ...
 
     def document_page(
         self,
         *,
         failed: bool | None = None,
+        notices: bool | None = None,
         where: str | None = None,
+        name: str | None = None,
         sort: str | None = None,
         offset: int = 0,
         limit: int | None = None,
     ) -> DocumentList: ...
 
     def facets(
-        self, keys: Sequence[str], *, where: str | None = None, limit: int = 100
+        self,
+        keys: Sequence[str],
+        *,
+        where: str | None = None,
+        modality: Collection[Modality] = (),
+        limit: int = 100,
     ) -> tuple[Facet, ...]: ...
 
     def status(self) -> Status: ...

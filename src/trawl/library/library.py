@@ -18,10 +18,12 @@ from trawl.library.contents import (
     DocumentPage,
     Original,
     count_values,
+    is_chunk_gone,
     list_documents,
     open_original,
     read_status,
 )
+from trawl.library.contributing import Contributing
 from trawl.library.mapped import Mapped
 from trawl.library.media import AudioInput, ImageInput
 from trawl.library.opening import open_store, work_dir_of
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from trawl.encoders.cross_encoder import CrossEncoder
 
 
-class Library(Mapped, Writing):
+class Library(Contributing, Mapped, Writing):
     """An index of documents, in a directory or an object store.
 
     ::
@@ -107,7 +109,7 @@ class Library(Mapped, Writing):
 
     @cached_property
     def _searcher(self) -> Searcher:
-        return Searcher(self._models, self._reranker, is_file_gone)
+        return Searcher(self._models, self._reranker, is_chunk_gone)
 
     def _open_searcher(self) -> Searcher:
         with self._searcher_lock:
@@ -196,7 +198,7 @@ class Library(Mapped, Writing):
             request = SearchRequest(query, where, options, within)
             answer = self._open_searcher().search(request, snapshot)
         else:
-            answer = browse(where, options, snapshot, is_file_gone, within)
+            answer = browse(where, options, snapshot, is_chunk_gone, within)
         end = options.offset + options.limit
         # A page with quotas may lack results of one modality and still not be the last.
         is_last = len(answer.hits) < (1 if options.quotas and query else options.limit)

@@ -10,7 +10,18 @@ from trawl.query.clauses import MediaPart, ParsedQuery, Term
 from trawl.query.filter import parse_filter
 from trawl.query.line import MAX_QUERY_LENGTH, MAX_TERMS, parse_query
 from trawl.query.sql import to_sql
-from trawl.query.tree import And, Comparison, Contains, Exists, Filter, Not, OneOf, Or, Untyped
+from trawl.query.tree import (
+    And,
+    Comparison,
+    Contains,
+    Exists,
+    Filter,
+    Not,
+    OneOf,
+    Or,
+    Scalar,
+    Untyped,
+)
 
 __all__ = [
     "MAX_QUERY_LENGTH",
@@ -25,6 +36,7 @@ __all__ = [
     "OneOf",
     "Or",
     "ParsedQuery",
+    "Scalar",
     "Term",
     "Untyped",
     "bind",

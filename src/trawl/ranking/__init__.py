@@ -7,6 +7,7 @@ from trawl.ranking.calibration import (
     answer_odds,
     calibrate,
     excerpts,
+    joined_null,
     measure_null,
 )
 from trawl.ranking.fusion import GOOD_MATCH, Fused, Fusion, Method, facet_of, fuse
@@ -26,5 +27,6 @@ __all__ = [
     "excerpts",
     "facet_of",
     "fuse",
+    "joined_null",
     "measure_null",
 ]

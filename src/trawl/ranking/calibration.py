@@ -81,6 +81,28 @@ class Null:
         return Null(best, std, mean(self.growth, other.growth), self.size)
 
 
+def joined_null(parts: Sequence[tuple[Null, int]]) -> Null:
+    """Return the null of several libraries together, from each one's null and size.
+
+    The best of a library is a Gumbel variable, whose scale is the growth. The best of all is the
+    largest of these, which is one too: its location is scale * ln(sum of exp(location / scale)).
+    """
+    sizes = np.array([size for _, size in parts], np.float64)
+    shares = sizes / sizes.sum()
+    growth = float(shares @ [null.growth for null, _ in parts])
+    bests = np.array([null.best + null.growth * math.log(size / null.size) for null, size in parts])
+    best = float(bests.max())
+    if growth > 0:
+        best += growth * math.log(float(np.exp((bests - best) / growth).sum()))
+    return Null(
+        best=best,
+        std=float(shares @ [null.std for null, _ in parts]),
+        growth=growth,
+        size=int(sizes.sum()),
+        trust=min(1.0, sum(null.trust for null, _ in parts)),
+    )
+
+
 def calibrate(
     ranking: Ranking,
     null: Null | None = None,
@@ -150,7 +172,7 @@ def answer_odds(
     nulls: Mapping[Modality, Null],
     answers: Mapping[Modality, float],
     intent: Mapping[Modality, float],
-) -> dict[Modality, float]:
+) -> dict[str, float]:
     """Return how much the levels of each modality are raised for one query.
 
     `answers` is the usual similarity of an answer and `intent` the log of how much more

@@ -114,6 +114,17 @@ class Fusion(Sequence[Fused]):
             self.by_probability,
         )
 
+    def among(self, rows: NDArray[np.int64]) -> Fusion:
+        """Return the list without all rows but `rows`."""
+        kept = np.isin(self.rows, rows)
+        return Fusion(
+            self.rows[kept],
+            self.scores[kept],
+            self.confidence,
+            self.evidence_of,
+            self.by_probability,
+        )
+
     def followed_by(self, further: Fusion) -> Fusion:
         """Return this list with the other rows of `further` appended, scores kept descending."""
         more = ~np.isin(further.rows, self.rows)
@@ -145,10 +156,15 @@ class Fusion(Sequence[Fused]):
 
 @dataclass(frozen=True, slots=True)
 class _Opinion:
-    """A calibrated ranking; `places` are int64 [K], indices into the joint rows."""
+    """A calibrated ranking.
+
+    `places` are int64 [K], indices into the joint rows; `lacks`, bool [R], are the joint rows
+    that the source would have returned if they were any good.
+    """
 
     ranking: Ranking
     places: NDArray[np.int64]
+    lacks: NDArray[np.bool_]
     surprises: NDArray[np.float32]
     weight: float
 
@@ -176,7 +192,7 @@ def fuse(
     nulls: Mapping[str, Null] | None = None,
     priors: Mapping[str, Prior] | None = None,
     weights: Mapping[str, float] | None = None,
-    odds: Mapping[Modality, float] | None = None,
+    odds: Mapping[str, float] | None = None,
     query_words: int = 0,
     alike: Modality | None = None,
     rrf_k: float = 60.0,
@@ -184,8 +200,8 @@ def fuse(
     """Fuse rankings into one list, best first, ties by row id.
 
     `nulls`, `priors` and `weights` are by source; a source without a weight has 1, and one
-    with weight 0 gives evidence but no score. `odds` are by modality: how much its levels
-    are raised. `query_words` is the number of distinct words of a text query, for BM25.
+    with weight 0 gives evidence but no score. `odds` are by source or by modality: how much
+    its levels are raised. `query_words` is the number of distinct words of a text query, for BM25.
     `alike` is the modality in which a similarity of 1 to the query means the same thing.
 
     Scores are probabilities (0..1) for `calibrated`; sums of weight / (rrf_k + rank) for
@@ -200,7 +216,7 @@ def fuse(
             prior=(priors or {}).get(ranking.source),
             query_words=query_words,
             copies=alike is not None and ranking.source.endswith(f".{alike}"),
-            odds=(odds or {}).get(facet_of(ranking.source), 0.0),
+            odds=_odds_of(ranking.source, odds or {}),
         )
         for ranking in ordered
     ]
@@ -231,6 +247,10 @@ def fuse(
     return Fusion(rows[order], scores, _confidence(facets), evidence_of, method == "calibrated")
 
 
+def _odds_of(source: str, odds: Mapping[str, float]) -> float:
+    return odds[source] if source in odds else odds.get(facet_of(source), 0.0)
+
+
 def _summed(opinions: Sequence[_Opinion], rows: int, rrf_k: float | None) -> NDArray[np.float64]:
     """Return the totals of reciprocal rank fusion, or of CombSUM if `rrf_k` is None."""
     total = np.zeros(rows)
@@ -257,9 +277,25 @@ def _opinions(
     for ranking, values in zip(rankings, surprises, strict=True):
         end = start + len(ranking.rows)
         weight = float(weights.get(ranking.source, 1.0))
-        opinions.append(_Opinion(ranking, places[start:end], values, weight))
+        lacks = _lacks(ranking, rows, places[start:end])
+        opinions.append(_Opinion(ranking, places[start:end], lacks, values, weight))
         start = end
     return rows.astype(np.int64), opinions
+
+
+def _lacks(
+    ranking: Ranking, rows: NDArray[np.int64], places: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return which joint rows a source searched and did not return: bool [R]."""
+    if ranking.complete:
+        return np.zeros(len(rows), bool)
+    lacks = np.ones(len(rows), bool)
+    if ranking.ranges is not None:
+        lacks = np.zeros(len(rows), bool)
+        for first, last in ranking.ranges:
+            lacks |= (rows >= first) & (rows <= last)
+    lacks[places] = False
+    return lacks
 
 
 def _probability(levels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -338,7 +374,7 @@ def _levels(members: Sequence[_Opinion], count: int) -> NDArray[np.float64]:
     for correlated tests), or the largest single one less `_ALONE` if that is more. A
     weight multiplies a surprise in the sum, and is the odds that the answer is in that
     source: with Gumbel tails a factor w shifts by scale * ln w. A row counts `_NOT_FOUND`
-    in a source that did not return it, unless it has no vector there.
+    in a source that searched it and did not return it.
     """
     size = len(members)
     usual = sum(member.weight for member in members) / size
@@ -349,9 +385,9 @@ def _levels(members: Sequence[_Opinion], count: int) -> NDArray[np.float64]:
         surprises = member.surprises.astype(np.float64)
         odds = GUMBEL_SCALE * math.log(member.weight)
         best[member.places] = np.maximum(best[member.places], surprises + odds)
-        sums = np.full(count, 0.0 if member.ranking.complete else share * _NOT_FOUND)
+        sums = np.where(member.lacks, share * _NOT_FOUND, 0.0)
         sums[member.places] = share * np.logaddexp(surprises, _NOT_FOUND)
-        judged = np.full(count, not member.ranking.complete)
+        judged = member.lacks.copy()
         judged[member.places] = True
         total += sums
         linear += share * judged

@@ -12,16 +12,28 @@ from trawl.search.options import MAX_RESULTS, SearchKeywords, SearchOptions, sea
 if TYPE_CHECKING:
     from trawl.search.browsing import browse
     from trawl.search.caches import normalised
+    from trawl.search.candidates import Candidate, Candidates, Liked, Question, listed
+    from trawl.search.gathered import Gathered
     from trawl.search.request import MAX_QUERY_CHARACTERS, Like, QueryPart, SearchRequest
-    from trawl.search.searcher import Gathered, Searcher
+    from trawl.search.searcher import Searcher, spaces_of
+    from trawl.search.union import SEPARATOR, Union, qualified
 
 _MODULES = {
-    "Gathered": "searcher",
+    "Candidate": "candidates",
+    "Candidates": "candidates",
+    "Gathered": "gathered",
     "Like": "request",
+    "Liked": "candidates",
+    "Question": "candidates",
+    "SEPARATOR": "union",
+    "listed": "candidates",
+    "qualified": "union",
+    "spaces_of": "searcher",
     "MAX_QUERY_CHARACTERS": "request",
     "QueryPart": "request",
     "SearchRequest": "request",
     "Searcher": "searcher",
+    "Union": "union",
     "browse": "browsing",
     "normalised": "caches",
 }
@@ -29,16 +41,25 @@ _MODULES = {
 __all__ = [
     "MAX_QUERY_CHARACTERS",
     "MAX_RESULTS",
+    "SEPARATOR",
+    "Candidate",
+    "Candidates",
     "Gathered",
     "Like",
+    "Liked",
     "QueryPart",
+    "Question",
     "SearchKeywords",
     "SearchOptions",
     "SearchRequest",
     "Searcher",
+    "Union",
     "browse",
+    "listed",
     "normalised",
+    "qualified",
     "search_options",
+    "spaces_of",
 ]
 
 

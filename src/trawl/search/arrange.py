@@ -17,8 +17,9 @@ from trawl.search import citing
 from trawl.search.copies import IsGone, fields_of_copies, living, without_copies
 from trawl.search.duplicates import duplicates_of, without_duplicates
 from trawl.search.options import SearchOptions
+from trawl.search.rows import Rows
 from trawl.search.snippets import snippet
-from trawl.store import Snapshot, filter_column
+from trawl.store import filter_column
 from trawl.types import ColumnType, Duplicate, Facet, Hit, Modality, Moment, StoredChunk, Value
 
 # The number of best hits that are sorted, diversified or limited per document.
@@ -45,7 +46,7 @@ class Page:
     duplicates: Mapping[str, Sequence[StoredChunk]] = field(default_factory=dict)
 
 
-def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> Page:
+def arrange(options: SearchOptions, snapshot: Rows, fused: Fusion) -> Page:
     """Return the hits of the requested page.
 
     Hits that are unlikely to match are left out, unless `options.all` is set or the page is
@@ -84,7 +85,7 @@ def arrange(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> Page:
 
 
 def _distinct(
-    listed: Fusion, depth: int, snapshot: Snapshot, columns: Sequence[str]
+    listed: Fusion, depth: int, snapshot: Rows, columns: Sequence[str]
 ) -> tuple[list[Fused], dict[int, dict[str, Any]], dict[int, list[Fused]]]:
     """Return about `depth` items without copies, their columns, and the copies by row."""
     read = depth
@@ -191,9 +192,7 @@ def _sorted(
     return sorted(present, key=key, reverse=sort.startswith("-")) + missing
 
 
-def _diverse(
-    items: Sequence[Fused], snapshot: Snapshot, diversity: float, limit: int
-) -> list[Fused]:
+def _diverse(items: Sequence[Fused], snapshot: Rows, diversity: float, limit: int) -> list[Fused]:
     """Reorder by maximal marginal relevance (Carbonell and Goldstein 1998).
 
     Each place goes to the item with the highest (1 - diversity) * score - diversity *
@@ -213,7 +212,7 @@ def _diverse(
     return chosen + [item for item, is_left in zip(items, left, strict=True) if is_left]
 
 
-def _cosines(items: Sequence[Fused], snapshot: Snapshot) -> NDArray[np.float64]:
+def _cosines(items: Sequence[Fused], snapshot: Rows) -> NDArray[np.float64]:
     """Return float64 [N, N]: the greatest cosine over common sources, or 0."""
     rows = [item.row for item in items]
     alike = np.zeros((len(rows), len(rows)))
@@ -228,7 +227,7 @@ def _cosines(items: Sequence[Fused], snapshot: Snapshot) -> NDArray[np.float64]:
 
 
 def hits_of(
-    text: str, options: SearchOptions, snapshot: Snapshot, page: Page, is_gone: IsGone
+    text: str, options: SearchOptions, snapshot: Rows, page: Page, is_gone: IsGone
 ) -> tuple[Hit, ...]:
     """Load the chunks of a page and return its hits. `text` is the query's, for snippets."""
     moments = [moment for item in page.items for moment in page.moments.get(item.row, ())]
@@ -287,7 +286,7 @@ def _moment(score: float, chunk: StoredChunk, text: str, options: SearchOptions)
     return Moment(chunk.chunk_id, score, chunk.span, chunk.modality, words, chunk.label)
 
 
-def count_facets(options: SearchOptions, snapshot: Snapshot, fused: Fusion) -> tuple[Facet, ...]:
+def count_facets(options: SearchOptions, snapshot: Rows, fused: Fusion) -> tuple[Facet, ...]:
     """Count the values of the requested columns over the matching documents.
 
     Copies of a file count once for each value.

@@ -54,6 +54,44 @@ def browse(
     Raises `QueryError` if there is nothing to filter by.
     """
     began = time.perf_counter()
+    rows, facets = matching_documents(where, options, snapshot, within)
+    listed = rows[options.offset : options.offset + options.limit]
+    page = Page([Fused(int(row["_rowid"]), 1.0, ()) for row in listed], {})
+    hits = hits_of("", options, snapshot, page, is_gone)
+    return Answer(
+        hits,
+        {"total": round((time.perf_counter() - began) * 1000, 3)},
+        confidence=1.0,
+        facets=facets,
+        version=snapshot.version,
+        notices=without_effect(options),
+        total=len(rows),
+    )
+
+
+def without_effect(options: SearchOptions) -> tuple[str, ...]:
+    """Return a notice for each option that needs a query."""
+    return tuple(
+        f"{name} has no effect without a query" for name in _NEED_A_QUERY if getattr(options, name)
+    )
+
+
+def sort_key(options: SearchOptions) -> tuple[str, bool]:
+    """Return the key that documents without a query are sorted by, and whether it descends."""
+    sort = options.sort or "uri"
+    return sort.removeprefix("-"), sort.startswith("-")
+
+
+def matching_documents(
+    where: Filter | None,
+    options: SearchOptions,
+    snapshot: Snapshot,
+    within: NDArray[np.int64] | None = None,
+) -> tuple[list[dict[str, Any]], tuple[Facet, ...]]:
+    """Return the first matching row of each document, sorted, and the facets of all.
+
+    Raises what `browse` raises.
+    """
     conditions = filter_conditions(where, options, snapshot)
     # Without other words, a phrase or fuzzy word has no score to raise.
     conditions += [snapshot.holding(phrase) for phrase in options.phrases]
@@ -63,30 +101,15 @@ def browse(
     if (not conditions and within is None) or options.fuzzy:
         raise QueryError("the query is empty; give text, an image, a sound or a filter")
     columns = {key: known_column(key, snapshot.columns, "count") for key in options.facets}
-    descending = options.sort is not None and options.sort.startswith("-")
-    key = known_column((options.sort or "uri").removeprefix("-"), snapshot.columns, "sort by")
+    name, descending = sort_key(options)
+    key = known_column(name, snapshot.columns, "sort by")
     joined = " AND ".join(f"({one})" for one in conditions) or None
     rows = _first_rows(snapshot, joined, key, columns, within)
-    end = options.offset + options.limit
-    listed = sort_rows(rows, key, descending)[options.offset : end]
-    page = Page([Fused(int(row["_rowid"]), 1.0, ()) for row in listed], {})
-    hits = hits_of("", options, snapshot, page, is_gone)
-    return Answer(
-        hits,
-        {"total": round((time.perf_counter() - began) * 1000, 3)},
-        confidence=1.0,
-        facets=tuple(
-            Facet(name, counted((row["document_id"], row[column]) for row in rows))
-            for name, column in columns.items()
-        ),
-        version=snapshot.version,
-        notices=tuple(
-            f"{name} has no effect without a query"
-            for name in _NEED_A_QUERY
-            if getattr(options, name)
-        ),
-        total=len(rows),
+    facets = tuple(
+        Facet(one, counted((row["document_id"], row[column]) for row in rows))
+        for one, column in columns.items()
     )
+    return sort_rows(rows, key, descending), facets
 
 
 def _first_rows(

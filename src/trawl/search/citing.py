@@ -14,7 +14,7 @@ import numpy as np
 
 from trawl.display import CITATION
 from trawl.ranking import Fused, Fusion
-from trawl.store import Snapshot
+from trawl.search.rows import Rows
 from trawl.types import Evidence
 
 COLUMNS = ("document_id", "modality", "links")
@@ -30,7 +30,7 @@ def with_citing(
     items: Sequence[Fused],
     fields: dict[int, dict[str, Any]],
     fused: Fusion,
-    snapshot: Snapshot,
+    snapshot: Rows,
     columns: Sequence[str],
 ) -> list[Fused]:
     """Raise the best passage that cites each of the first figures and tables.

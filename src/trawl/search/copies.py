@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trawl.ranking import Fused
-from trawl.store import Snapshot
+from trawl.search.rows import Rows
 from trawl.types import StoredChunk
 
-IsGone = Callable[[str], bool]
-"""Returns whether the file at a URI is gone."""
+IsGone = Callable[[StoredChunk], bool]
+"""Returns whether the file of a chunk is gone."""
 
 
 def fields_of_copies(
-    snapshot: Snapshot, rows: Sequence[int], columns: Sequence[str]
+    snapshot: Rows, rows: Sequence[int], columns: Sequence[str]
 ) -> dict[int, dict[str, Any]]:
     """Return some columns by row. The `document_id` is that of the first copy of its file."""
     copies = snapshot.copies
@@ -45,12 +45,12 @@ def without_copies(
 
 
 def living(
-    chunk: StoredChunk, copies: Sequence[Fused], snapshot: Snapshot, is_gone: IsGone
+    chunk: StoredChunk, copies: Sequence[Fused], snapshot: Rows, is_gone: IsGone
 ) -> tuple[StoredChunk, bool]:
     """Return a chunk, or a copy of it if only the copy's file exists, and whether all are gone."""
-    if not is_gone(chunk.uri):
+    if not is_gone(chunk):
         return chunk, False
     for other in snapshot.take([item.row for item in copies]):
-        if not is_gone(other.uri):
+        if not is_gone(other):
             return other, False
     return chunk, True

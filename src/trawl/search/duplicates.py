@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from trawl.likeness import Prints, same_picture, same_text
 from trawl.ranking import Fused
-from trawl.store import Snapshot
+from trawl.search.rows import Rows
 from trawl.types import Modality, StoredChunk
 
 # Items whose chunks are loaded together.
@@ -52,7 +52,7 @@ def duplicates_of(chunks: Iterable[StoredChunk]) -> dict[str, str]:
 
 
 def without_duplicates(
-    items: Sequence[Fused], snapshot: Snapshot, enough: int
+    items: Sequence[Fused], snapshot: Rows, enough: int
 ) -> tuple[list[Fused], Mapping[str, Sequence[StoredChunk]]]:
     """Return the first `enough` items that repeat no earlier one, and the others after them.
 

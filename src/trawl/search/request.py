@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,9 +19,15 @@ MAX_QUERY_CHARACTERS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """A chunk of the library used as a query: find similar chunks."""
+    """A chunk used as a query: find similar chunks.
+
+    It is of the library that is searched, or of another one, and then has its `vectors`,
+    float32 [D], by the fingerprint of their space, and the `content` of its file.
+    """
 
     chunk_id: str
+    vectors: Mapping[str, NDArray[np.float32]] | None = None
+    content: str = ""
 
 
 QueryMedia: TypeAlias = "Media | Like"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trawl.display import RERANK
 from trawl.ranking import Fusion
-from trawl.store import Snapshot
+from trawl.search.rows import Rows
 from trawl.types import Evidence
 
 MAX_RERANKED = 50
@@ -35,7 +35,7 @@ class Reranker(Protocol):
 
 
 def rerank(
-    reranker: Reranker, query: str, snapshot: Snapshot, fused: Fusion
+    reranker: Reranker, query: str, snapshot: Rows, fused: Fusion
 ) -> tuple[Fusion, tuple[str, ...]]:
     """Return the list with its first passages reranked, and notices.
 

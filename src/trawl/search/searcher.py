@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +13,21 @@ from numpy.typing import NDArray
 from trawl.encoders import Model, encode_query, load_reranker, tokens_cut
 from trawl.errors import QueryError, UsageError
 from trawl.query import Comparison, to_sql
-from trawl.ranking import Fusion, Method, Null, Prior, answer_odds, fuse
-from trawl.search.arrange import Page, arrange, count_facets, hits_of
+from trawl.ranking import Null, Prior, answer_odds
+from trawl.search.answering import answer_of, timed
 from trawl.search.browsing import filter_conditions
 from trawl.search.caches import Nulls, QueryVectors
+from trawl.search.candidates import Candidates, candidates_of
 from trawl.search.copies import IsGone
+from trawl.search.gathered import DEPTH, Gathered
 from trawl.search.options import MAX_RESULTS
 from trawl.search.request import Like, QueryPart, SearchRequest
-from trawl.search.rerank import Reranker, rerank
+from trawl.search.rerank import Reranker
 from trawl.search.snippets import content_stems
 from trawl.store import BM25, Snapshot, Words, filter_column
 from trawl.telemetry import events
 from trawl.types import MODALITIES, Answer, Modality, Ranking
 
-# Candidates per source. More than a page shows, since a chunk that is good in two
-# sources may have a low rank in each.
-_DEPTH = 100
 _SOURCES_AT_ONCE = 4
 
 # How much a query by picture, sound or chunk raises the surprises of its own modality, and
@@ -48,55 +46,6 @@ class _SourceQuery:
     prior: Prior | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """The rankings of all sources and what `fuse` needs to calibrate them, not yet fused.
-
-    `words` is the text of the query, for a reranker.
-    """
-
-    rankings: tuple[Ranking, ...]
-    nulls: Mapping[str, Null]
-    priors: Mapping[str, Prior]
-    odds: Mapping[Modality, float] = field(default_factory=dict)
-    query_words: int = 0
-    alike: Modality | None = None
-    words: str = ""
-
-    def fused(
-        self,
-        method: Method = "calibrated",
-        weights: Mapping[str, float] | None = None,
-        rrf_k: float = 60.0,
-        *,
-        sources: Collection[str] | None = None,
-    ) -> Fusion:
-        """Fuse the rankings, or only those of `sources`, into one list.
-
-        Candidates beyond the first 100 of each source are appended to those within, so
-        that the first pages do not depend on the number of results.
-        """
-        chosen = [r for r in self.rankings if sources is None or r.source in sources]
-
-        def joined(rankings: Sequence[Ranking]) -> Fusion:
-            return fuse(
-                rankings,
-                method,
-                nulls=self.nulls,
-                priors=self.priors,
-                weights=weights,
-                odds=self.odds,
-                query_words=self.query_words,
-                alike=self.alike,
-                rrf_k=rrf_k,
-            )
-
-        near = joined([_first(ranking, _DEPTH) for ranking in chosen])
-        if all(len(ranking.rows) <= _DEPTH for ranking in chosen):
-            return near
-        return near.followed_by(joined(chosen))
-
-
 class Searcher:
     """Run searches on snapshots of a library. Safe to call from several threads."""
 
@@ -104,7 +53,7 @@ class Searcher:
         self,
         models: Sequence[Model],
         reranker: Callable[[str], Reranker] = load_reranker,
-        is_gone: IsGone = lambda uri: False,
+        is_gone: IsGone = lambda chunk: False,
     ) -> None:
         self._models, self._reranker, self._is_gone = models, reranker, is_gone
         self._nulls = Nulls(models)
@@ -134,34 +83,37 @@ class Searcher:
         """Search among `depth` candidates of each source; return whether more are needed."""
         options = request.options
         timings: dict[str, float] = {}
-        with _timed(timings, "total"):
+        with timed(timings, "total"):
             gathered = self.gather(request, snapshot, timings, depth)
-            with _timed(timings, "fuse"):
-                fused = gathered.fused(options.fusion, options.weights, options.rrf_k)
+            answer, is_short = answer_of(
+                gathered, options, snapshot, self._reranker, self._is_gone, timings
+            )
             notices = _notices(self._models, request, {r.source for r in gathered.rankings})
-            if options.rerank is not None:
-                with _timed(timings, "rerank"):
-                    reranker = self._reranker(options.rerank)
-                    fused, rerank_notices = rerank(reranker, request.text, snapshot, fused)
-                notices += rerank_notices
-            with _timed(timings, "hydrate"):
-                listed = options.nearest or not fused.no_good_match
-                page = arrange(options, snapshot, fused) if listed else Page([], {})
-                hits = hits_of(request.text, options, snapshot, page, self._is_gone)
-                counted = fused if options.all else fused.likely()
-                facets = count_facets(options, snapshot, counted) if listed else ()
-        is_short = page.short and any(len(r.rows) >= depth for r in gathered.rankings)
-        answer = Answer(
-            hits,
-            timings,
-            no_good_match=fused.no_good_match,
-            confidence=fused.confidence,
-            facets=facets,
-            version=snapshot.version,
+        answer = replace(answer, notices=notices + answer.notices, version=snapshot.version)
+        return answer, is_short and any(len(r.rows) >= depth for r in gathered.rankings)
+
+    def candidates(self, request: SearchRequest, snapshot: Snapshot, *, deep: bool) -> Candidates:
+        """Return the candidates for a search of several libraries.
+
+        With `deep`, each source returns all the candidates that it may. Raises what `search`
+        raises.
+        """
+        timings: dict[str, float] = {}
+        with timed(timings, "total"):
+            depth = MAX_RESULTS if deep else _depth_of(request)
+            gathered = self.gather(request, snapshot, timings, depth)
+            notices = _notices(self._models, request, {r.source for r in gathered.rankings})
+            with timed(timings, "hydrate"):
+                found, chunks = candidates_of(gathered, request.options, snapshot, self._is_gone)
+        return Candidates(
+            snapshot.version,
+            snapshot.columns,
+            spaces_of(self._models),
+            chunks,
+            found,
             notices=notices,
-            more=page.more,
+            took_ms=timings,
         )
-        return answer, is_short
 
     def gather(
         self,
@@ -175,12 +127,12 @@ class Searcher:
         Adds each stage's milliseconds to `timings`.
         """
         timings = {} if timings is None else timings
-        with _timed(timings, "prepare"):
+        with timed(timings, "prepare"):
             self._check_weights(request.options.weights)
             where = _where(request, snapshot)
-        with _timed(timings, "encode"):
+        with timed(timings, "encode"):
             queries = list(self._source_queries(request, snapshot, where))
-        with _timed(timings, "sources"):
+        with timed(timings, "sources"):
             rankings, nulls = self._fetch(request, snapshot, queries, depth or _depth_of(request))
         priors = {q.source: q.prior for q in queries if q.prior is not None}
         return Gathered(
@@ -195,7 +147,7 @@ class Searcher:
 
     def _odds(
         self, request: SearchRequest, queries: Sequence[_SourceQuery], nulls: Mapping[str, Null]
-    ) -> Mapping[Modality, float]:
+    ) -> Mapping[str, float]:
         """Return how much the levels of each modality are raised for this query."""
         if all(isinstance(part.media, str) for part in request.parts):
             for model in self._models:
@@ -281,6 +233,8 @@ class Searcher:
         if part.modality not in model.encoders:
             return None
         if isinstance(part.media, Like):
+            if part.media.vectors is not None:
+                return part.media.vectors.get(model.space.fingerprint)
             return snapshot.vector(model.source(part.modality), part.media.chunk_id)
         if isinstance(part.media, str):
             return self._vectors.of(model, part.modality, part.media)
@@ -336,6 +290,15 @@ class Searcher:
         )
 
 
+def spaces_of(models: Sequence[Model]) -> dict[str, str]:
+    """Return the fingerprint of each source's model."""
+    return {
+        model.source(modality): model.space.fingerprint
+        for model in models
+        for modality in model.encoders
+    }
+
+
 def _query_words(request: SearchRequest) -> int:
     """Return the number of distinct words that the full-text index is queried for."""
     options = request.options
@@ -345,16 +308,7 @@ def _query_words(request: SearchRequest) -> int:
 
 def _depth_of(request: SearchRequest) -> int:
     options = request.options
-    return _DEPTH if options.offset + options.limit <= _DEPTH else MAX_RESULTS
-
-
-def _first(ranking: Ranking, depth: int) -> Ranking:
-    return replace(
-        ranking,
-        rows=ranking.rows[:depth],
-        similarities=ranking.similarities[:depth],
-        complete=len(ranking.rows) < depth,
-    )
+    return DEPTH if options.offset + options.limit <= DEPTH else MAX_RESULTS
 
 
 def _where(request: SearchRequest, snapshot: Snapshot) -> str | None:
@@ -388,12 +342,3 @@ def _notices(models: Sequence[Model], request: SearchRequest, sources: Set[str])
         if cut:
             notices.append(f"{model.card.name} ignored the last {cut} tokens of the query")
     return tuple(notices)
-
-
-@contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        timings[stage] = round((time.perf_counter() - began) * 1000, 3)

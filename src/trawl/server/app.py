@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from trawl import __version__
+from trawl.libraries.served import are_several
 from trawl.library import Library
 from trawl.locations import Bucket
 from trawl.server import errors, openapi, page
@@ -99,14 +100,16 @@ def _exempt(path: str) -> bool:
 
 def _stores_of(library: Library) -> tuple[Jobs, Uploads]:
     """Return where jobs and uploads are stored: beside the library."""
-    if library.path is not None:
-        return JobStore(library.path / ".jobs.sqlite3"), UploadStore(library.path)
-    bucket = cast(Bucket, library.location)
-    return BucketJobs(bucket), BucketUploads(bucket)
+    place = library.location
+    if place.path is not None:
+        return JobStore(place.path / ".jobs.sqlite3"), UploadStore(place.path)
+    return BucketJobs(cast(Bucket, place)), BucketUploads(cast(Bucket, place))
 
 
 def _hidden(library: Library) -> tuple[str, ...]:
     """Return the names of the library's place, which responses do not show."""
+    if are_several(library):
+        return tuple(getattr(library, "addresses", ()))
     if library.path is None:
         return (library.location.address,)
     return (str(library.path.resolve()), str(library.path))

@@ -133,6 +133,7 @@ EXAMPLE: dict[str, Any] = {
     "confidence": 0.91,
     "notices": [],
     "more": 0,
+    "libraries": [],
 }
 """A response for the documentation, with its keys in the order of the schema."""
 

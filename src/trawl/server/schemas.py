@@ -25,7 +25,9 @@ MOST_LINES = 1000
 MOST_METADATA = 100_000
 """The largest number of characters of the metadata of a form."""
 _MOST_WEIGHT = 100.0
-_CHUNK_PATTERN = r"^[0-9a-f]{24}:[0-9]{1,9}$"
+# Among several libraries, ids begin with the name of the library.
+DOCUMENT_PATTERN = r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63}~)*[0-9a-f]{24}$"
+_CHUNK_PATTERN = DOCUMENT_PATTERN[:-1] + r":[0-9]{1,9}$"
 # A name, and never a path.
 _MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$"
 
@@ -72,7 +74,7 @@ class _Options(BaseModel):
     map: Text | None = option("map")
     limit: int = option("limit", ge=1, le=1000)
     offset: int = option("offset", ge=0, le=999)
-    cursor: Annotated[str, Field(max_length=100)] | None = option("cursor")
+    cursor: Annotated[str, Field(max_length=2000)] | None = option("cursor")
     balance: bool = option("balance")
     interleave: bool = option("interleave")
     nearest: bool = option("nearest")

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess, Process
@@ -50,14 +50,14 @@ _LONGEST_PAUSE_S = 10.0
 
 
 def run(
-    library: str | Path,
+    library: str | Path | tuple[str, ...],
     host: str | None = None,
     port: int | None = None,
     *,
     announce: Callable[[str], None] | None = None,
     **options: Any,
 ) -> None:
-    """Serve a library until SIGINT or SIGTERM.
+    """Serve a library, or several as one, until SIGINT or SIGTERM.
 
     `host` and `port` default to the settings; port 0 selects a free one. `announce` is called
     with the server's address once it accepts requests; without it, the address is printed.
@@ -66,7 +66,7 @@ def run(
     Raises what `Library` raises, and `SettingsError` if the address is not available.
     """
     options = {"lock_wait_s": _LOCK_WAIT_S, **options, "host": host, "port": port}
-    settings = load_settings(library, **options)
+    settings = load_settings(None if _is_several(library) else _path(library), **options)
     _check_public(settings)
     _check_extras(settings)
     listening = _listen(settings.host, settings.port)
@@ -84,16 +84,39 @@ def run(
         else:
             # Modules stay in memory: collecting garbage among them takes a sixth of the start.
             gc.disable()
-            from trawl.library import Library
             from trawl.server.metrics import Metrics
 
-            with Library(library, **options) as opened:
+            with _opened(library, options) as opened:
                 server = _server(opened, Metrics(), started)
                 server.run(sockets=[listening])
                 server.finish()
     finally:
         gc.enable()
         listening.close()
+
+
+def _is_several(library: str | Path | tuple[str, ...]) -> bool:
+    from trawl.libraries.catalogue import is_several
+
+    return is_several(library if isinstance(library, tuple) else [str(library)])
+
+
+def _path(library: str | Path | tuple[str, ...]) -> str | Path:
+    return library[0] if isinstance(library, tuple) else library
+
+
+def _opened(library: str | Path | tuple[str, ...], options: Mapping[str, Any]) -> Library:
+    """Open a library, or several that take its place."""
+    if not _is_several(library):
+        from trawl.library import Library
+
+        return Library(_path(library), **options)
+    from trawl.libraries.served import ServedLibraries
+
+    addresses = library if isinstance(library, tuple) else (str(library),)
+
+    # It has all that a server asks of a library.
+    return cast("Library", ServedLibraries(addresses, **options))
 
 
 def _check_public(settings: Settings) -> None:
@@ -148,6 +171,7 @@ def _address(listening: socket.socket) -> str:
 
 def _server(library: Library, metrics: Metrics, started: Callable[[], None]) -> _Server:
     """Return a server for a library; `started` is called when it accepts requests."""
+    from trawl.libraries.served import are_several
     from trawl.server.app import create_app
     from trawl.server.http_protocol import protocol_with
     from trawl.server.job_process import ProcessIngester
@@ -155,7 +179,10 @@ def _server(library: Library, metrics: Metrics, started: Callable[[], None]) -> 
 
     settings = library.settings
     configure(settings.log_format, settings.log_level)
-    ingester = ProcessIngester(library, settings.model_dump(mode="json"))
+    # Several libraries take no uploads.
+    ingester = None
+    if not are_several(library):
+        ingester = ProcessIngester(library, settings.model_dump(mode="json"))
     app = create_app(library, metrics=metrics, ingester=ingester)
     config = uvicorn.Config(
         app,
@@ -219,7 +246,7 @@ class _Server(uvicorn.Server):
 
 
 def _serve_from_workers(
-    library: str | Path,
+    library: str | Path | tuple[str, ...],
     options: Mapping[str, Any],
     settings: Settings,
     listening: socket.socket,
@@ -250,7 +277,7 @@ class _Worker(Process):
         self,
         config: uvicorn.Config,
         sockets: list[socket.socket],
-        library: tuple[str | Path, Mapping[str, Any]],
+        library: tuple[str | Path | tuple[str, ...], Mapping[str, Any]],
         metrics: tuple[Path, int, int],
     ) -> None:
         super().__init__(config, sockets)
@@ -268,13 +295,12 @@ class _Worker(Process):
         gc.disable()  # until the server has started
         threading.Thread(target=_end_with_parent, daemon=True).start()
         threading.Thread(target=self.always_pong, daemon=True).start()
-        from trawl.library import Library
         from trawl.server.metrics import Metrics, share_metrics
 
         share_metrics(self.metrics)
         path, options = self._library
         try:
-            with Library(path, **options) as library:
+            with _opened(path, options) as library:
                 metrics = Metrics(self.metrics, self.number, self.restarts)
                 server = self._server = _server(library, metrics, lambda: None)
                 server.run(sockets)
@@ -308,7 +334,7 @@ class _Supervisor(Multiprocess):
 
     def __init__(
         self,
-        library: str | Path,
+        library: str | Path | tuple[str, ...],
         options: Mapping[str, Any],
         settings: Settings,
         listening: socket.socket,

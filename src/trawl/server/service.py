@@ -14,6 +14,7 @@ import anyio.to_thread
 from fastapi import Depends, Request
 
 from trawl.errors import TrawlError
+from trawl.libraries.served import are_several
 from trawl.library import Library
 from trawl.search import QueryPart, SearchOptions
 from trawl.server.cache import MemoryStore, Outcome, ResponseCache, cache_key, response_cache
@@ -167,7 +168,7 @@ class Service:
         async def compute() -> bytes:
             return (await self._search(query, shape))[0]
 
-        if not use_cache:
+        if not use_cache or are_several(self.library):
             return self._found(await compute(), "bypass", began)
         state = await self._current_state()
         if query.options.map is not None:

@@ -12,6 +12,7 @@ import os
 # It reads this variable when it is imported.
 os.environ.setdefault("LANCE_LOG", "error")
 
+from trawl.store.copies import Copies
 from trawl.store.edits import (
     EmbedTexts,
     TextVectors,
@@ -33,6 +34,7 @@ from trawl.store.writer import Writer
 __all__ = [
     "BM25",
     "BUILT_IN_COLUMNS",
+    "Copies",
     "DocumentRow",
     "DocumentRows",
     "EmbedTexts",

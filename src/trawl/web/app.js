@@ -187,6 +187,7 @@ function Results({ question, answered, fault }) {
   if (!answer) return null;
   const none = !answer.results.length;
   return html`
+    ${(answer.libraries ?? []).filter((one) => one.error).map((one) => html`<p class="note" key=${one.name}>Without library ${one.name}: ${one.error}</p>`)}
     ${answer.notices.map((text) => html`<p class="note" key=${text}>${text}</p>`)}
     ${none && html`<${State} title="Nothing found"><p>${answer.notices.length ? "See the notice above." : `No document fits this question. ${question.where.length || question.map ? "Remove a filter, or use" : "Use"} other words or another kind of result.`}</p></${State}>`}
     ${!none && answer.no_good_match && html`<section class="nomatch"><h2>No good match</h2><p>Nothing in this library answers this better than chance.</p></section><p class="below"><span>Nearest</span></p>`}

@@ -65,7 +65,7 @@ export function Further({ more, busy, failed }) {
 }
 
 const label = (hit) => [hit.label, hit.text_preview || hit.title].filter(Boolean).join(": ");
-const where = (hit) => hit.source;
+const where = (hit) => (hit.library ? `${hit.library}: ${hit.source}` : hit.source);
 const Gone = ({ hit }) => hit.gone && html`<p class="gone">The file is missing on the server by now.</p>`;
 
 function Tile({ hit }) {

@@ -4,6 +4,7 @@ The models are the bodies of HTTP responses; the client turns them back into Tra
 `jsonable` renders the same types under their own field names, as `--json` prints them.
 """
 
+from trawl.wire.candidates import CandidatesOut, LikedOut, candidates_fields
 from trawl.wire.documents import (
     ChunkOut,
     DocumentOut,
@@ -22,6 +23,7 @@ from trawl.wire.documents import (
     Stats,
 )
 from trawl.wire.maps import MapChunk, MapChunks, MapState
+from trawl.wire.questions import QuestionBody, question_fields
 from trawl.wire.search import (
     DetailedResponse,
     EvidenceOut,
@@ -45,6 +47,7 @@ from trawl.wire.values import (
 )
 
 __all__ = [
+    "CandidatesOut",
     "ChunkOut",
     "DetailedResponse",
     "DocumentOut",
@@ -60,11 +63,13 @@ __all__ = [
     "JobOut",
     "JobReport",
     "JobState",
+    "LikedOut",
     "MapChunk",
     "MapChunks",
     "MapState",
     "PeaksOut",
     "PlaceOut",
+    "QuestionBody",
     "Result",
     "SearchResponse",
     "SkippedFile",
@@ -73,10 +78,12 @@ __all__ = [
     "SpanOut",
     "Stats",
     "answer_fields",
+    "candidates_fields",
     "file_name",
     "jsonable",
     "media_url",
     "plain_text",
+    "question_fields",
     "thumbnail_url",
     "to_bytes",
     "without_paths",

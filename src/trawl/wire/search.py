@@ -17,9 +17,10 @@ from trawl.types import (
     Moment,
     Place,
     Region,
+    Searched,
     Span,
 )
-from trawl.wire.values import file_name, plain_text, segment_url, thumbnail_url
+from trawl.wire.values import file_name, plain_text, segment_url, thumbnail_url, without_paths
 
 _DOCUMENT_ID = "1f0c9d2a7be84c55a1d0e3f2"
 _CHUNK_ID = f"{_DOCUMENT_ID}:0"
@@ -198,6 +199,9 @@ class Result(BaseModel):
         "`skip_duplicates`.",
     )
 
+    library: str = Field(
+        "", description="Name of the library, if several are searched; it is in the ids, too."
+    )
     places: list[PlaceOut] = Field(
         [], description="The other documents with the same content, which are not listed."
     )
@@ -225,7 +229,20 @@ class Result(BaseModel):
             links=tuple(one.link() for one in self.links),
             duplicate_of=self.duplicate_of,
             duplicates=tuple(Duplicate(one.id, one.source) for one in self.duplicates),
+            library=self.library,
         )
+
+
+class SearchedOut(BaseModel):
+    """One of several libraries of a search."""
+
+    name: str = Field(examples=["papers"])
+    took_ms: float = Field(description="Time until it answered or was given up.")
+    error: str | None = Field(None, description="Why it did not take part; null if it did.")
+
+    def searched(self) -> Searched:
+        """Return the library."""
+        return Searched(self.name, self.took_ms, self.error)
 
 
 class SearchResponse(BaseModel):
@@ -246,6 +263,9 @@ class SearchResponse(BaseModel):
         0,
         description="Number of further results of this page that are left out because they are "
         "unlikely to match; `all` returns them.",
+    )
+    libraries: list[SearchedOut] = Field(
+        [], description="The libraries that were to be searched, if there are several."
     )
 
 
@@ -308,6 +328,7 @@ class DetailedResponse(SearchResponse):
             cursor=self.cursor,
             more=self.more,
             total=self.total,
+            libraries=tuple(one.searched() for one in self.libraries),
         )
 
 
@@ -324,6 +345,14 @@ def answer_fields(answer: Answer, root_path: str = "", *, detailed: bool = False
         "confidence": answer.confidence,
         "notices": answer.notices,
         "more": answer.more,
+        "libraries": [
+            {
+                "name": one.name,
+                "took_ms": one.took_ms,
+                "error": without_paths(one.error) if one.error is not None else None,
+            }
+            for one in answer.libraries
+        ],
     }
     if detailed:
         fields |= {
@@ -351,6 +380,7 @@ def _result_fields(hit: Hit, root_path: str) -> dict[str, Any]:
         "media_url": segment_url(hit.chunk_id, hit.modality, hit.span, root_path),
         "detail": hit.detail,
         "span": hit.span,
+        "library": hit.library,
         "metadata": hit.metadata,
         "evidence": hit.evidence,
         "places": [

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, cast
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from trawl.errors import GoneError, NotFoundError
+from trawl.libraries.served import are_several
 from trawl.library import LibraryMap
 from trawl.library.mapping import progress_of
 from trawl.server.auth import reads
@@ -45,6 +46,8 @@ async def state(service: ServiceOf, mapper: MapperOf) -> MapState:
 
 
 def _state(service: Service, mapper: Mapper) -> MapState:
+    if are_several(service.library):
+        raise NotFoundError("several libraries have no map; serve one of them alone")
     busy = mapper.update()
     known = service.library.map()
     current = known is not None and known.state == service.library.state

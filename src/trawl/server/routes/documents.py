@@ -11,12 +11,14 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from trawl.errors import NotFoundError
+from trawl.libraries.served import are_several
 from trawl.search import SearchOptions
 from trawl.server.auth import has_scope, reads, writes
 from trawl.server.errors import documented
 from trawl.server.files import CACHED, etag, file_response, matches
 from trawl.server.openapi import metadata_body
 from trawl.server.schemas import (
+    DOCUMENT_PATTERN,
     EXAMPLE_WHERE,
     LINE,
     MODALITY,
@@ -51,7 +53,7 @@ _TEXT = {"type": "string"}
 DocumentId = Annotated[
     str,
     Path(
-        pattern="^[0-9a-f]{24}$",
+        pattern=DOCUMENT_PATTERN,
         description="The `document_id` of a result.",
         examples=["1f0c9d2a7be84c55a1d0e3f2"],
     ),
@@ -65,8 +67,11 @@ IfNoneMatch = Annotated[str | None, Header(description="ETags of the client's co
 
 def _tag(row: DocumentRow) -> str:
     """Return the ETag of a document, which changes with its file, edits and outcome."""
-    known = (sorted(row.metadata.items()), sorted(row.edits.items()))
-    state = repr((row.content_hash, row.title, known, row.chunks, row.error))
+    # A document of a server that is one of several has no edits and no hash here.
+    known = (sorted(row.metadata.items()), sorted(getattr(row, "edits", {}).items()))
+    state = repr(
+        (getattr(row, "content_hash", row.size_bytes), row.title, known, row.chunks, row.error)
+    )
     return etag(state.encode("utf-8", "surrogatepass"))
 
 
@@ -145,7 +150,8 @@ async def document(
         raise NotFoundError(f"no document {document_id} in this library") from None
     root = root_path(request)
     response.headers["ETag"] = _tag(shown.document)
-    changing = ", PATCH, DELETE" if has_scope(request, "write") else ""
+    may_change = has_scope(request, "write") and not are_several(service.library)
+    changing = ", PATCH, DELETE" if may_change else ""
     response.headers["Allow"] = f"GET, HEAD{changing}"
     parts = [ChunkOut.from_chunk(chunk, root) for chunk in shown.chunks]
     return DocumentWithChunks.from_row(

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from trawl.errors import NotFoundError
+from trawl.errors import NotFoundError, UsageError
 from trawl.ingest import document_id_of
+from trawl.libraries.served import are_several
 from trawl.server.auth import reads, writes
 from trawl.server.errors import OverloadedError, documented
 from trawl.server.jobs import FINAL, Job, JobRunner, Jobs
@@ -55,6 +56,11 @@ async def _uploads(request: Request) -> Uploads:
     return cast(Uploads, request.app.state.uploads)
 
 
+async def _one_library(service: ServiceOf) -> None:
+    if are_several(service.library):
+        raise UsageError("this server searches several libraries; add documents to one of them")
+
+
 JobsOf = Annotated[Jobs, Depends(_jobs)]
 
 
@@ -69,7 +75,7 @@ async def _known(jobs: JobsOf, job_id: JobId) -> Job:
     "/documents",
     summary="Add documents",
     status_code=202,
-    dependencies=[writes],
+    dependencies=[writes, Depends(_one_library)],
     responses={
         202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}},
         **documented(400, 401, 403, 408, 413, 415, 422, 429, 503, 507),

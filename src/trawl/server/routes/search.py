@@ -32,8 +32,16 @@ from trawl.server.schemas import (
 )
 from trawl.server.service import Found, SearchQuery, ServiceOf, Shape, root_path
 from trawl.server.uploads import check_size, read_medium, read_picture, read_sound
-from trawl.types import Modality
-from trawl.wire import DetailedResponse, SearchResponse
+from trawl.types import Media, Modality
+from trawl.wire import (
+    CandidatesOut,
+    DetailedResponse,
+    LikedOut,
+    QuestionBody,
+    SearchResponse,
+    candidates_fields,
+    to_bytes,
+)
 
 router = APIRouter(tags=["Search"], dependencies=[reads])
 
@@ -214,6 +222,42 @@ async def search_by_audio(
         lambda: [QueryPart("audio", read_sound(file.file))],
     )
     return _respond(file.filename or "", found)
+
+
+# --- for searches of several libraries -----------------------------------------------------
+
+
+@router.post(
+    "/v1/candidates",
+    summary="Contribute to a search of several libraries",
+    response_model=CandidatesOut,
+    responses=documented(400, 401, 403, 404, 408, 413, 415, 422, 429, 503),
+)
+async def candidates(service: ServiceOf, body: QuestionBody) -> Response:
+    """Return what another Trawl needs to merge this library's results with others'.
+
+    `trawl search --library http://here --library elsewhere` calls it.
+    """
+
+    def work() -> bytes:
+        question = body.question(load)
+        return to_bytes(candidates_fields(service.library.candidates(question)))
+
+    def load(data: bytes, modality: Modality) -> Media:
+        return read_medium(io.BytesIO(data), service.library.settings.max_pixels, modality)[1]
+
+    return Response(await service.pool.run(work), media_type="application/json")
+
+
+@router.get(
+    "/v1/chunks/{chunk_id}/liked",
+    summary="Get the vectors of a chunk",
+    response_model=LikedOut,
+    responses=documented(401, 403, 404, 422, 429, 503),
+)
+async def liked(service: ServiceOf, chunk_id: ChunkId) -> LikedOut:
+    """Return the vectors by which other libraries find chunks like this one."""
+    return LikedOut.from_liked(await service.pool.run(service.library.liked, chunk_id))
 
 
 # --- the body of POST /v1/search -----------------------------------------------------------

@@ -1,0 +1,78 @@
+"""The part of `Library` that contributes to a search of several libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trawl.encoders import Model
+from trawl.errors import NotFoundError, QueryError
+from trawl.library.contents import is_chunk_gone
+from trawl.locations import Location
+from trawl.query import Comparison, to_sql
+from trawl.search import (
+    Candidates,
+    Liked,
+    Question,
+    Searcher,
+    SearchRequest,
+    listed,
+    spaces_of,
+)
+from trawl.store import Store, filter_column
+
+
+class Contributing:
+    """The methods of `Library` for a search of several. `Library` sets the attributes."""
+
+    location: Location
+    _store: Store
+    _models: Sequence[Model]
+
+    def _open_searcher(self) -> Searcher:
+        raise NotImplementedError
+
+    def candidates(self, question: Question) -> Candidates:
+        """Return this library's candidates for a search of several.
+
+        Raises `UsageError` and `QueryError` as `search` does, and `FilterError` if the filter
+        names a column that this library lacks.
+        """
+        if question.options.map is not None:
+            raise QueryError("a region of a map is of one library; search that library alone")
+        snapshot = self._store.snapshot()
+        if question.version is not None:
+            snapshot = self._store.snapshot_at(question.version)
+        if question.parts:
+            request = SearchRequest(question.parts, question.where, question.options)
+            return self._open_searcher().candidates(request, snapshot, deep=question.deep)
+        options = question.options
+        chunks, total, facets = listed(question.where, options, snapshot, is_chunk_gone)
+        return Candidates(
+            snapshot.version,
+            snapshot.columns,
+            spaces_of(self._models),
+            chunks,
+            total=total,
+            facets=facets,
+        )
+
+    def liked(self, chunk_id: str) -> Liked:
+        """Return what other libraries need to search for chunks like a chunk of this one.
+
+        Raises `NotFoundError`.
+        """
+        snapshot = self._store.snapshot()
+        chunk = snapshot.chunk(chunk_id)
+        if chunk is None:
+            raise NotFoundError(
+                f"no chunk {chunk_id!r} in {self.location}; use the chunk_id of a hit"
+            )
+        found = {
+            model.space.fingerprint: snapshot.vector(model.source(chunk.modality), chunk_id)
+            for model in self._models
+            if chunk.modality in model.encoders
+        }
+        own = to_sql(Comparison("document_id", "=", chunk.document_id), filter_column)
+        contents = snapshot.matching(own, ["content"])["content"].to_pylist()
+        vectors = {name: vector for name, vector in found.items() if vector is not None}
+        return Liked(chunk.modality, vectors, contents[0] or "")
