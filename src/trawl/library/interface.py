@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Unpack
 
-from trawl.library.contents import Original
+from trawl.library.originals import Original
 from trawl.library.skipped import Skipped
 from trawl.search import SearchKeywords
 from trawl.types import Answer, Facet, Metadata, Place, Report, Status, StoredChunk

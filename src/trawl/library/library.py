@@ -16,19 +16,19 @@ from trawl.library import identity, inputs
 from trawl.library.contents import (
     DocumentContents,
     DocumentPage,
-    Original,
     count_values,
     list_documents,
-    open_original,
     read_status,
 )
 from trawl.library.mapped import Mapped
 from trawl.library.media import AudioInput, ImageInput
 from trawl.library.opening import open_store, work_dir_of
+from trawl.library.originals import Original, open_original
 from trawl.library.skipped import Skipped, read_skipped
 from trawl.library.views import Views
 from trawl.library.writing import Writing
 from trawl.locations import location_of
+from trawl.objects import Objects
 from trawl.query import Filter
 from trawl.readers.process import ReaderPool
 from trawl.search import (
@@ -76,6 +76,7 @@ class Library(Mapped, Writing):
         self.location = location_of(path, self.settings.storage_options)
         self.path = self.location.path
         self.work_dir = work_dir_of(self.location, self.settings.cache_dir)
+        self._objects = Objects(self.settings.storage_options, self.location.address)
         self._models = identity.open_models(self.location, self.settings, create=create)
         self._store = open_store(
             self.location, identity.sources_of(self._models), self.settings, self.work_dir
@@ -84,7 +85,7 @@ class Library(Mapped, Writing):
         self._inputs = inputs.QueryInputs(self.settings.max_pixels, self.like)
         self._readers = ReaderPool(self.settings.reader_timeout_s, self.settings.reader_memory_mb)
         self._rerankers: dict[str, CrossEncoder] = {}
-        self.views = Views(self._store, self.settings)
+        self.views = Views(self._store, self.settings, self._objects)
 
     def __enter__(self) -> Library:
         return self
@@ -286,7 +287,7 @@ class Library(Mapped, Writing):
         document = self._store.document(inputs.check_text(chunk_id, "chunk_id").partition(":")[0])
         if document is None or self._store.snapshot().chunk(chunk_id) is None:
             raise NotFoundError(f"no chunk {chunk_id!r} in this library")
-        return open_original(document)
+        return open_original(document, self._objects)
 
     def documents(
         self,

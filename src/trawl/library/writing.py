@@ -25,6 +25,7 @@ from trawl.library.edits import EditRequest, metadata_edits
 from trawl.library.records import Record, RecordKeys, batches, json_lines, numbered
 from trawl.library.skipped import record_skipped
 from trawl.locations import Location
+from trawl.objects import Objects
 from trawl.readers.process import ReaderPool
 from trawl.settings import Settings
 from trawl.store import DocumentRow, Store, Writer, write_lock
@@ -40,6 +41,7 @@ class Writing:
     location: Location
     settings: Settings
     _models: Sequence[Model]
+    _objects: Objects
     _store: Store
     _readers: ReaderPool
 
@@ -72,7 +74,7 @@ class Writing:
             identity.ingest_options(self.settings, self._models), skip_duplicates=skip_duplicates
         )
         with self._writer() as writer:
-            plan = make_plan(inputs.paths_of(paths), given, _names(writer))
+            plan = make_plan(inputs.paths_of(paths), given, writer.known, objects=self._objects)
             if retry_failed:
                 failed = {row.document_id for row in writer.known.values() if row.error is not None}
                 plan.items = [item for item in plan.items if item.document_id in failed]
@@ -102,7 +104,7 @@ class Writing:
         given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
         options = identity.ingest_options(self.settings, self._models)
         with self._writer() as writer:
-            plan = make_plan(paths, given, _names(writer), asked_for=False)
+            plan = make_plan(paths, given, writer.known, objects=self._objects, asked_for=False)
             ingester = self._ingester(writer, options)
             with closing(plan):
                 report = ingester.run(plan, prune=True, progress=progress, on_change=on_change)
@@ -265,8 +267,3 @@ def _after(done: int, progress: Progress | None) -> Progress | None:
     if progress is None:
         return None
     return lambda more, total, uri: progress(done + more, done + total, uri)
-
-
-def _names(writer: Writer) -> dict[str, tuple[str, ...]]:
-    """Return the names of each document by its id."""
-    return {row.document_id: (row.uri, *row.names) for row in writer.known.values()}
