@@ -98,11 +98,13 @@ class StoredObject:
 class Objects:
     """The objects that a library reads from, with its storage options. Thread-safe.
 
-    `own` is the address of the library, whose own files are not listed.
+    `own` is the address of the library, whose own files are not listed; `own_directory` is its
+    directory, None for one in a store.
     """
 
     def __init__(self, storage_options: Mapping[str, str], own: str = "") -> None:
         self._options = dict(storage_options)
+        self.own_directory = None if not own or is_object(own) else Path(own).resolve()
         self._own = f"{own.rstrip('/')}/"
         self._buckets: dict[str, Bucket] = {}
         self._lock = threading.Lock()

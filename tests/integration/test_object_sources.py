@@ -159,6 +159,52 @@ def test_what_fails_is_reported_and_stops_nothing(
         library.add("s3://")
 
 
+@pytest.mark.parametrize("place", ["directory", "store"])
+def test_copies_serve_files_that_are_gone(
+    place: str, bucket: Bucket, gateway: Gateway, tmp_path: Path
+) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    text, packed = files / "a #1.txt", files / "all.zip"
+    text.write_text("A muon decays.", "utf-8")
+    packed.write_bytes(archive())
+    address = str(files / "library") if place == "directory" else f"{bucket.address}/library"
+    with Library(
+        address, create=True, storage_options=gateway.options, cache_dir=tmp_path, freshness_s=0
+    ) as library:
+
+        def original(uri: str) -> bytes:
+            with library.original(library.show(uri).chunks[0].chunk_id).file as file:
+                return file.read()
+
+        def copies() -> list[str]:
+            found = library.location.entries("files/")
+            return sorted(one.name.rpartition("/")[2] for one in found)
+
+        assert library.add(files).added == 3
+        assert copies() == []
+        report = library.add(files, copy=True)
+        assert (report.unchanged, report.failed) == (3, ())
+        assert copies() == ["a #1.txt", "all.zip"]
+        member = f"{packed}!/notes/tides.txt"
+        packed.unlink()
+        assert original(member).startswith(b"The tide")
+        assert not library.show(str(packed)).gone
+        # A copy is of the version that was indexed, and is replaced with it.
+        text.write_text("A pion decays.", "utf-8")
+        assert original(str(text)) == b"A muon decays."
+        assert library.add(files).replaced == 1
+        assert copies() == ["a #1.txt", "all.zip"]
+        moved = text.rename(files / "b.txt")
+        assert library.add(files, prune=True).moved == 1
+        moved.unlink()
+        assert original(str(moved)) == b"A pion decays."
+        assert len(copies()) == 1
+        assert library.search("pion").hits[0].gone is False
+        assert library.remove(str(moved)) == 1
+        assert copies() == []
+
+
 def test_a_library_in_the_bucket_is_not_added_to_itself(
     bucket: Bucket, gateway: Gateway, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from trawl.cli.options import (
     DEFAULT_LIBRARY,
+    CopyOption,
     JsonOption,
     LibraryOption,
     MetaOption,
@@ -79,6 +80,7 @@ def add(
     prune: PruneOption = False,
     retry_failed: RetryFailedOption = False,
     skip_duplicates: SkipDuplicatesOption = False,
+    copy: CopyOption = False,
     workers: WorkersOption = None,
     uri_key: UriKeyOption = "uri",
     text_key: TextKeyOption = "text",
@@ -104,6 +106,7 @@ def add(
       trawl add talk.mp3 --meta year=2024 --meta speaker="Marie Curie"
       trawl add papers/ --prune
       trawl add s3://my-bucket/papers
+      trawl add papers/ --copy --library s3://my-bucket/library
       TRAWL_READER_TIMEOUT_S=600 trawl add papers/ --retry-failed
       echo '{"uri": "note:1", "text": "A muon decays.", "year": 2019}' | trawl add -
       trawl add - --uri-key recid --text-key abstract < records.jsonl
@@ -113,10 +116,10 @@ def add(
 
     given = dict(coerce_option(option) for option in meta or ())
     metadata = {key: None if value == "" else value for key, value in given.items()}
-    if "-" in paths and (len(paths) > 1 or prune or retry_failed or skip_duplicates):
+    if "-" in paths and (len(paths) > 1 or prune or retry_failed or skip_duplicates or copy):
         raise UsageError(
-            "- reads records from stdin; it stands alone, without --prune, --retry-failed and "
-            "--skip-duplicates"
+            "- reads records from stdin; it stands alone, without --prune, --retry-failed, "
+            "--skip-duplicates and --copy"
         )
 
     with open_library(library, create=True, reader_workers=workers) as opened:
@@ -136,6 +139,7 @@ def add(
                 prune=prune,
                 retry_failed=retry_failed,
                 skip_duplicates=skip_duplicates,
+                copy=copy,
             )
         report = _with_progress(work, json=json)
     _print_report(report, json=json)

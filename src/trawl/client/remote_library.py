@@ -192,6 +192,7 @@ class RemoteLibrary:
         prune: bool = False,
         retry_failed: bool = False,
         skip_duplicates: bool = False,
+        copy: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report:
@@ -204,6 +205,7 @@ class RemoteLibrary:
             "--prune": prune,
             "--retry-failed": retry_failed,
             "--skip-duplicates": skip_duplicates,
+            "--copy": copy,
         }
         for name, given in local.items():
             if given:

@@ -115,6 +115,10 @@ class Ingester:
         self._writer.maintain()
         return self._report(plan, removed, time.monotonic() - began)
 
+    def earlier(self, document_id: str) -> DocumentRow | None:
+        """Return the document that another one of this run continues, None for a new one."""
+        return self._origins[document_id].row
+
     def _fingerprint(self, item: Item) -> str:
         return fingerprint(item, self._options.recipe_of(item.media_type))
 

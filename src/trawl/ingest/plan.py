@@ -72,6 +72,7 @@ class _Walk:
         self._given = given
         self._known = known
         self._objects = objects
+        self._own = objects.own_directory if objects is not None else None
         self._sidecars = Sidecars()
         self._names: dict[Path, list[Path]] = {}
         self._waiting: deque[Path] = deque()
@@ -121,7 +122,8 @@ class _Walk:
             for folder, folders, names in os.walk(waiting.popleft(), onerror=unreadable):
                 here = Path(folder)
                 real = here.resolve()
-                if real in visited:  # a link to its own parent, for example
+                # A link to its own parent, for example; and the library has copies of files.
+                if real in visited or real == self._own:
                     folders.clear()
                     continue
                 visited.add(real)

@@ -20,10 +20,11 @@ from trawl.library.contents import (
     list_documents,
     read_status,
 )
+from trawl.library.copies import Copies
 from trawl.library.mapped import Mapped
 from trawl.library.media import AudioInput, ImageInput
 from trawl.library.opening import open_store, work_dir_of
-from trawl.library.originals import Original, open_original
+from trawl.library.originals import Original
 from trawl.library.skipped import Skipped, read_skipped
 from trawl.library.views import Views
 from trawl.library.writing import Writing
@@ -81,11 +82,12 @@ class Library(Mapped, Writing):
         self._store = open_store(
             self.location, identity.sources_of(self._models), self.settings, self.work_dir
         )
+        self._copies = Copies(self.location, self._objects, self._store.document)
         self._searcher_lock = Lock()
         self._inputs = inputs.QueryInputs(self.settings.max_pixels, self.like)
         self._readers = ReaderPool(self.settings.reader_timeout_s, self.settings.reader_memory_mb)
         self._rerankers: dict[str, CrossEncoder] = {}
-        self.views = Views(self._store, self.settings, self._objects)
+        self.views = Views(self._store, self.settings, self._copies)
 
     def __enter__(self) -> Library:
         return self
@@ -108,7 +110,7 @@ class Library(Mapped, Writing):
 
     @cached_property
     def _searcher(self) -> Searcher:
-        return Searcher(self._models, self._reranker, is_file_gone)
+        return Searcher(self._models, self._reranker, self._is_gone)
 
     def _open_searcher(self) -> Searcher:
         with self._searcher_lock:
@@ -197,7 +199,7 @@ class Library(Mapped, Writing):
             request = SearchRequest(query, where, options, within)
             answer = self._open_searcher().search(request, snapshot)
         else:
-            answer = browse(where, options, snapshot, is_file_gone, within)
+            answer = browse(where, options, snapshot, self._is_gone, within)
         end = options.offset + options.limit
         # A page with quotas may lack results of one modality and still not be the last.
         is_last = len(answer.hits) < (1 if options.quotas and query else options.limit)
@@ -265,7 +267,7 @@ class Library(Mapped, Writing):
                     document,
                     tuple(chunks),
                     self._store.snapshot().copies.others(document.document_id),
-                    is_file_gone(document.uri),
+                    is_file_gone(document.uri) and not self._copies.has(document),
                 )
         raise NotFoundError(
             f"no document or chunk {str(target)!r} in {self.location}; "
@@ -279,15 +281,23 @@ class Library(Mapped, Writing):
             raise NotFoundError(f"no picture {chunk_id!r} in this library")
         return jpeg
 
-    def original(self, chunk_id: str) -> Original:
-        """Open the file that a chunk comes from. The caller closes it.
+    def _is_gone(self, uri: str) -> bool:
+        """Return whether the file of a hit is missing.
 
-        Raises `NotFoundError`, and `GoneError` if the file changed since it was added.
+        False if that would take a request: for objects, and if the library has copies of files.
+        """
+        return is_file_gone(uri) and not self._copies.exist
+
+    def original(self, chunk_id: str) -> Original:
+        """Open the file that a chunk comes from, or its copy. The caller closes it.
+
+        An object of a store is read in blocks. Raises `NotFoundError`, `StorageError`, and
+        `GoneError` if the file changed since it was added and has no copy.
         """
         document = self._store.document(inputs.check_text(chunk_id, "chunk_id").partition(":")[0])
         if document is None or self._store.snapshot().chunk(chunk_id) is None:
             raise NotFoundError(f"no chunk {chunk_id!r} in this library")
-        return open_original(document, self._objects)
+        return self._copies.open(document)
 
     def documents(
         self,

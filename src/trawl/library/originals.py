@@ -58,6 +58,17 @@ class Original:
             else:
                 yield self.file
 
+    @contextmanager
+    def named(self, name: str, modified_ns: int | None) -> Iterator[Path]:
+        """Yield a temporary copy of the file with a name and a time. Closes the file."""
+        with self.file, tempfile.TemporaryDirectory(prefix="trawl-") as folder:
+            path = Path(folder).resolve() / name
+            with path.open("wb") as out:
+                shutil.copyfileobj(self.file, out, 1 << 20)
+            if modified_ns is not None:
+                os.utime(path, ns=(modified_ns, modified_ns))
+            yield path
+
 
 def open_original(document: DocumentRow, objects: Objects) -> Original:
     """Open a document's file. Raises `GoneError` if it is missing or changed since it was added.
@@ -144,7 +155,7 @@ def _open_stored_member(document: DocumentRow, objects: Objects) -> Original:
                 f"the file of document {document.document_id} cannot be opened ({error}); "
                 f"{_ADD_AGAIN}"
             ) from error
-    return _checked_member(document, file)
+    return checked_member(document, file)
 
 
 def _open_member(document: DocumentRow) -> Original:
@@ -155,10 +166,11 @@ def _open_member(document: DocumentRow) -> Original:
         raise GoneError(
             f"the file of document {document.document_id} cannot be opened ({error}); {_ADD_AGAIN}"
         ) from error
-    return _checked_member(document, file)
+    return checked_member(document, file)
 
 
-def _checked_member(document: DocumentRow, file: BinaryIO) -> Original:
+def checked_member(document: DocumentRow, file: BinaryIO) -> Original:
+    """Return a member of an archive as an original. Raises `GoneError` if it has changed."""
     status = os.fstat(file.fileno())
     if not _is_unchanged(document, status):
         file.close()

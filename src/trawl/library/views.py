@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from trawl.errors import NotFoundError, ReadError
-from trawl.library.originals import open_original
-from trawl.objects import Objects
+from trawl.library.copies import Copies
 from trawl.readers import views
 from trawl.readers.child import Task
 from trawl.readers.formats import Limits
@@ -49,9 +48,9 @@ class View:
 class Views:
     """The views of a library's files. Thread-safe."""
 
-    def __init__(self, store: Store, settings: Settings, objects: Objects) -> None:
+    def __init__(self, store: Store, settings: Settings, copies: Copies) -> None:
         self._store = store
-        self._objects = objects
+        self._copies = copies
         timeout_s = min(settings.reader_timeout_s, _LONGEST_S)
         self._readers = ReaderPool(timeout_s, settings.reader_memory_mb)
         self._limits = Limits(settings.max_pixels)
@@ -128,7 +127,7 @@ class Views:
 
     def make(self, view: View, kind: type[T]) -> T:
         """Return a view, made now. Raises `ReadError` and `GoneError`."""
-        original = open_original(view.document, self._objects)
+        original = self._copies.open(view.document)
         with original.on_disk() as file:
             # The file that was opened and checked, rather than what is now at its path.
             path = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
@@ -149,7 +148,7 @@ class Views:
     def _view(
         self, document: DocumentRow, what: str, draw: _Draw, choices: tuple[object, ...]
     ) -> View:
-        original = open_original(document, self._objects)
+        original = self._copies.open(document)
         original.file.close()
         text = repr((_RECIPE, what, original.tag, document.document_id, choices))
         return View(document, hashlib.sha256(text.encode()).hexdigest()[:32], what, draw)

@@ -21,6 +21,7 @@ from trawl.ingest import (
     text_embedding,
 )
 from trawl.library import identity, inputs
+from trawl.library.copies import Copies, hashes
 from trawl.library.edits import EditRequest, metadata_edits
 from trawl.library.records import Record, RecordKeys, batches, json_lines, numbered
 from trawl.library.skipped import record_skipped
@@ -40,6 +41,7 @@ class Writing:
 
     location: Location
     settings: Settings
+    _copies: Copies
     _models: Sequence[Model]
     _objects: Objects
     _store: Store
@@ -53,16 +55,20 @@ class Writing:
         prune: bool = False,
         retry_failed: bool = False,
         skip_duplicates: bool = False,
+        copy: bool = False,
         progress: Progress | None = None,
         pages: PagesRead | None = None,
     ) -> Report:
-        """Add files and directories. Skips unchanged files and replaces changed ones.
+        """Add files, directories, and objects of a store by address: ``s3://bucket/papers``.
 
+        Skips unchanged files and replaces changed ones.
         A document whose file has moved goes along with its metadata. `metadata` applies to every
         file and overrides what is found beside it. It is kept when the file is added again
         without it; a value of None takes a key back. `prune` removes documents below the given
         directories whose files are gone. `retry_failed` adds only the files that failed before.
-        `skip_duplicates` leaves out new files that nearly repeat another document.
+        `skip_duplicates` leaves out new files that nearly repeat another document. `copy` stores
+        a copy of each local file beside the library, from which its original is served when the
+        file is gone or on another machine; it is replaced and removed with the document.
         `progress` is called with (done, total, address) after each file, and `pages` with
         (address, pages done, total or None) while one is read. Unreadable files are reported and
         skipped. Raises `LibraryLockedError` while another process writes.
@@ -80,9 +86,14 @@ class Writing:
                 plan.items = [item for item in plan.items if item.document_id in failed]
                 plan.skipped.clear()
                 options = replace(options, retry_failed=True)
+            before = hashes(writer.known)
             ingester = self._ingester(writer, options)
             with closing(plan):
                 report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
+                uncopied = self._copies.update(
+                    before, writer.known, plan.items, ingester.earlier, copy=copy
+                )
+            report = replace(report, failed=(*report.failed, *uncopied))
             record_skipped(self.location, plan)
         self._store.refresh()
         return report
@@ -105,9 +116,14 @@ class Writing:
         options = identity.ingest_options(self.settings, self._models)
         with self._writer() as writer:
             plan = make_plan(paths, given, writer.known, objects=self._objects, asked_for=False)
+            before = hashes(writer.known)
             ingester = self._ingester(writer, options)
             with closing(plan):
                 report = ingester.run(plan, prune=True, progress=progress, on_change=on_change)
+                uncopied = self._copies.update(
+                    before, writer.known, plan.items, ingester.earlier, copy=False
+                )
+            report = replace(report, failed=(*report.failed, *uncopied))
         self._store.refresh()
         return report, plan
 
@@ -206,8 +222,10 @@ class Writing:
         """
         with self._writer() as writer:
             ids = inputs.matching_ids(inputs.names_of(targets), writer.known.values())
+            before = {one: writer.known[one].content_hash for one in ids}
             writer.remove(ids)
             writer.maintain()
+            self._copies.remove(before, writer.known)
         self._store.refresh()
         return len(ids)
 
