@@ -54,6 +54,7 @@ _CLIENT_OPTIONS = frozenset(
     }
 )
 _TRUE = ("true", "1")
+_NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|specified bucket does not exist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,7 @@ class Bucket(Location):
 
     def read(self, name: str) -> bytes:
         """Return the content of an object. Raises `FileNotFoundError` and `StorageError`."""
-        with self._errors("read", name):
+        with self.errors("read", name):
             return self.store.get(name).bytes().to_bytes()
 
     def blocks(self, name: str) -> Iterator[bytes]:
@@ -271,7 +272,7 @@ class Bucket(Location):
 
         Raises `FileNotFoundError` and `StorageError`.
         """
-        with self._errors("read", name):
+        with self.errors("read", name):
             for block in self.store.get(name).stream(min_chunk_size=_BLOCK_BYTES):
                 yield bytes(block)
 
@@ -280,7 +281,7 @@ class Bucket(Location):
 
         Raises `FileNotFoundError` and `StorageError`.
         """
-        with self._errors("read", name):
+        with self.errors("read", name):
             found = self.store.get(name)
             return found.bytes().to_bytes(), found.meta["e_tag"] or ""
 
@@ -288,7 +289,7 @@ class Bucket(Location):
         """Overwrite an object if it still has `tag`, and return whether it had."""
         from obstore.exceptions import PreconditionError
 
-        with self._errors("write", name):
+        with self.errors("write", name):
             try:
                 self.store.put(name, content, mode={"e_tag": tag})
             except (PreconditionError, FileNotFoundError):
@@ -297,27 +298,27 @@ class Bucket(Location):
 
     def upload(self, name: str, file: IO[bytes]) -> None:
         """Write an object from a file, in several requests if it is large."""
-        with self._errors("write", name):
+        with self.errors("write", name):
             self.store.put(name, file)
 
     def write(self, name: str, content: bytes) -> None:
         """Write an object or replace it. Raises `StorageError`."""
-        with self._errors("write", name):
+        with self.errors("write", name):
             self.store.put(name, content)
 
     def create(self, name: str, content: bytes) -> None:
         """Write an object that does not exist. Raises `FileExistsError` and `StorageError`."""
-        with self._errors("write", name):
+        with self.errors("write", name):
             self.store.put(name, content, mode="create")
 
     def delete(self, name: str) -> None:
         """Delete an object, if it exists. Raises `StorageError`."""
-        with self._errors("delete", name), suppress(FileNotFoundError):
+        with self.errors("delete", name), suppress(FileNotFoundError):
             self.store.delete(name)
 
     def entry(self, name: str) -> Entry | None:
         """Return an object's size and tag, or None if there is none. Raises `StorageError`."""
-        with self._errors("read", name):
+        with self.errors("read", name):
             try:
                 found = self.store.head(name)
             except FileNotFoundError:
@@ -326,7 +327,7 @@ class Bucket(Location):
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Return the objects below a prefix. Raises `StorageError`."""
-        with self._errors("list", prefix or "the library"):
+        with self.errors("list", prefix or "the library"):
             for page in self.store.list(prefix.rstrip("/") or None):
                 for found in page:
                     tag = found["e_tag"] or str(found["last_modified"])
@@ -334,7 +335,7 @@ class Bucket(Location):
 
     def names(self) -> list[str]:
         """Return the names of the objects and common prefixes. Raises `StorageError`."""
-        with self._errors("list", "the library"):
+        with self.errors("list", "the library"):
             found = self.store.list_with_delimiter()
         return [
             *(PurePosixPath(prefix).name for prefix in found["common_prefixes"]),
@@ -344,12 +345,12 @@ class Bucket(Location):
     def clear(self, prefix: str) -> None:
         """Delete all objects below a prefix. Raises `StorageError`."""
         names = [entry.name for entry in self.entries(prefix)]
-        with self._errors("delete", prefix):
+        with self.errors("delete", prefix):
             if names:
                 self.store.delete(names)
 
     @contextmanager
-    def _errors(self, action: str, name: str) -> Iterator[None]:
+    def errors(self, action: str, name: str) -> Iterator[None]:
         """Raise the errors of obstore as those of Trawl and of the standard library."""
         from obstore.exceptions import (
             AlreadyExistsError,
@@ -375,6 +376,11 @@ class Bucket(Location):
                 "credentials"
             ) from error
         except BaseError as error:
+            if _NO_BUCKET.search(str(error)):
+                raise StorageError(
+                    f"cannot {action} {name} in {self.address}: there is no such bucket; check "
+                    "the address and the endpoint"
+                ) from error
             raise StorageError(
                 f"cannot {action} {name} in {self.address}: {reason_of(error)}; check the "
                 "address, the endpoint and the credentials, or try again later"

@@ -35,7 +35,7 @@ FILE = re.compile(r"[\w./-]+\.(?:py|md|toml|lark|yaml|jsonl?|onnx|svg|lock|txt)|
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 # In a library's directory, a user's folder, or as an example; not in the repository.
 ELSEWHERE = {
-    "papers/", "figures/", "photos/", "library.json", "skipped.json", "trawl.toml",
+    "papers/", "figures/", "photos/", "files/", "library.json", "skipped.json", "trawl.toml",
     "installed.json",
     "judgements.jsonl", "judgements.tsv", "photo.jpg.json", "plot.png", "muon.md", "metadata.jsonl",
     "corpus.jsonl", "queries.jsonl", "qrels/test.tsv", "qrels.tsv", "qrels/dev.tsv",

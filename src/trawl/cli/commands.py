@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ import typer
 from trawl.cli.options import (
     DEFAULT_LIBRARIES,
     DEFAULT_LIBRARY,
+    CopyOption,
     JsonOption,
     LibrariesOption,
     LibraryOption,
@@ -71,9 +71,11 @@ def init(
 
 def add(
     paths: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            metavar="PATH", help="Files and directories; - reads JSON lines.", show_default=False
+            metavar="PATH",
+            help="Files, directories and addresses of objects; - reads JSON lines.",
+            show_default=False,
         ),
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
@@ -81,17 +83,21 @@ def add(
     prune: PruneOption = False,
     retry_failed: RetryFailedOption = False,
     skip_duplicates: SkipDuplicatesOption = False,
+    copy: CopyOption = False,
     workers: WorkersOption = None,
     uri_key: UriKeyOption = "uri",
     text_key: TextKeyOption = "text",
     json: JsonOption = False,
 ) -> None:
-    """Add or update files and directories, or records from stdin.
+    """Add or update files, directories and objects of a store, or records from stdin.
 
     Skips unchanged files, replaces changed ones, and keeps the documents of moved ones. Creates
     the library if it does not exist. Unreadable files are reported and skipped; the exit code is
     then 3. A file that crashed its reader, or took too long, is read again only if it changes,
     or with --retry-failed.
+
+    An address such as s3://bucket/papers stands for the objects at and below it (gs:// and az://
+    alike; docs/object-storage.md has the credentials).
 
     With - for the path, each line of stdin is a record: a JSON object with a uri, which is any
     unique text, and its content as text, path or base64. All other keys are metadata
@@ -102,6 +108,8 @@ def add(
       trawl add papers/ photos/
       trawl add talk.mp3 --meta year=2024 --meta speaker="Marie Curie"
       trawl add papers/ --prune
+      trawl add s3://my-bucket/papers
+      trawl add papers/ --copy --library s3://my-bucket/library
       TRAWL_READER_TIMEOUT_S=600 trawl add papers/ --retry-failed
       echo '{"uri": "note:1", "text": "A muon decays.", "year": 2019}' | trawl add -
       trawl add - --uri-key recid --text-key abstract < records.jsonl
@@ -111,14 +119,14 @@ def add(
 
     given = dict(coerce_option(option) for option in meta or ())
     metadata = {key: None if value == "" else value for key, value in given.items()}
-    if Path("-") in paths and (len(paths) > 1 or prune or retry_failed or skip_duplicates):
+    if "-" in paths and (len(paths) > 1 or prune or retry_failed or skip_duplicates or copy):
         raise UsageError(
-            "- reads records from stdin; it stands alone, without --prune, --retry-failed and "
-            "--skip-duplicates"
+            "- reads records from stdin; it stands alone, without --prune, --retry-failed, "
+            "--skip-duplicates and --copy"
         )
 
     with open_library(library, create=True, reader_workers=workers) as opened:
-        if paths == [Path("-")]:
+        if paths == ["-"]:
             work = partial(
                 opened.add_json_lines,
                 sys.stdin.buffer,
@@ -134,6 +142,7 @@ def add(
                 prune=prune,
                 retry_failed=retry_failed,
                 skip_duplicates=skip_duplicates,
+                copy=copy,
             )
         report = _with_progress(work, json=json)
     _print_report(report, json=json)

@@ -105,6 +105,14 @@ SkipDuplicatesOption: TypeAlias = Annotated[
         "edited texts.",
     ),
 ]
+CopyOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--copy",
+        help="Also store a copy of each local file beside the library, for when the file is gone "
+        "or on another machine.",
+    ),
+]
 WorkersOption: TypeAlias = Annotated[
     int | None,
     typer.Option(

@@ -22,7 +22,7 @@ _KINDS = ("added", "changed", "moved", "removed", "failed", "skipped")
 
 def watch(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR", help="Directories.", show_default=False)
+        list[str], typer.Argument(metavar="DIR", help="Directories.", show_default=False)
     ],
     library: LibraryOption = DEFAULT_LIBRARY,
     meta: Annotated[
@@ -61,7 +61,7 @@ def watch(
 
     given = dict(coerce_option(option) for option in meta or ())
     metadata = {key: None if value == "" else value for key, value in given.items()}
-    out = _Output([folder.resolve() for folder in folders], json)
+    out = _Output([Path(folder).resolve() for folder in folders], json)
     # `kill` and service managers end the command as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     gc.enable()

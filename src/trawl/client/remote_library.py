@@ -20,6 +20,7 @@ from trawl.errors import NotFoundError, UsageError
 from trawl.ingest import Item, make_plan
 from trawl.library import Original
 from trawl.library.skipped import Skipped
+from trawl.objects import is_object
 from trawl.query import MediaPart, parse_query
 from trawl.search import Candidates, Liked, Question, SearchKeywords, search_options
 from trawl.types import Answer, Facet, Failure, Modality, Notice, Report, Status
@@ -212,6 +213,7 @@ class RemoteLibrary:
         prune: bool = False,
         retry_failed: bool = False,
         skip_duplicates: bool = False,
+        copy: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report:
@@ -224,10 +226,17 @@ class RemoteLibrary:
             "--prune": prune,
             "--retry-failed": retry_failed,
             "--skip-duplicates": skip_duplicates,
+            "--copy": copy,
         }
         for name, given in local.items():
             if given:
                 raise UsageError(f"{name} requires a local library; omit --server")
+        paths = list(paths)
+        if any(is_object(str(path)) for path in paths):
+            raise UsageError(
+                "a server is sent files, not addresses in an object store; omit --server, and "
+                "name the library with --library"
+            )
         plan = make_plan(paths, dict(metadata or {}), unpack=False)
         failed = [Failure(unread.uri, unread.reason) for unread in plan.unread]
         notices = [Notice(item.uri, notice) for item in plan.items for notice in item.notices]

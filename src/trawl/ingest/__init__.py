@@ -2,6 +2,7 @@
 
 from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.embedding import text_embedding
+from trawl.ingest.items import Item, Plan
 from trawl.ingest.members import open_member
 from trawl.ingest.names import (
     MEMBER,
@@ -15,7 +16,8 @@ from trawl.ingest.names import (
     uri_of,
 )
 from trawl.ingest.pipeline import Ingester, OnChange, PagesRead, Progress
-from trawl.ingest.plan import Item, NamesOf, Plan, make_plan
+from trawl.ingest.plan import make_plan
+from trawl.ingest.prefixes import is_as_added
 from trawl.ingest.reading import IngestOptions
 
 RECIPE_VERSION = 3
@@ -35,6 +37,7 @@ __all__ = [
     "Plan",
     "Progress",
     "document_id_of",
+    "is_as_added",
     "is_file",
     "is_file_gone",
     "leads_to",

@@ -77,8 +77,11 @@ class Archives:
         """Return whether a file is a member of an archive."""
         return bool(self._roots) and any(folder in self._roots for folder in path.parents)
 
-    def unpack(self, path: Path, media_type: str) -> Unpacked:
-        """Unpack an archive. Raises `ReadError` if it is damaged or beyond the limits."""
+    def unpack(self, path: Path, media_type: str, uri: str) -> Unpacked:
+        """Unpack the archive with the address `uri`.
+
+        Raises `ReadError` if it is damaged or beyond the limits.
+        """
         outer = next((self._roots[one] for one in path.parents if one in self._roots), None)
         budget, depth = (outer[1], outer[2] + 1) if outer is not None else (_Budget(), 1)
         if depth > MAX_DEPTH:
@@ -86,7 +89,6 @@ class Archives:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="trawl-")
         root = Path(self._folder.name).resolve() / str(len(self._roots))
-        uri = self.uri(path)
         self._roots[root] = (uri, budget, depth)
         found = Unpacked()
         modified_ns = path.stat().st_mtime_ns

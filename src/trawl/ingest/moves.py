@@ -15,8 +15,9 @@ from itertools import takewhile
 from threading import Lock
 from typing import Literal
 
+from trawl.ingest.items import Item, Plan
 from trawl.ingest.names import is_file, leads_to
-from trawl.ingest.plan import Item, Plan
+from trawl.objects import is_object
 from trawl.store import DocumentRow, DocumentRows, Named
 from trawl.types import Edits, Metadata, Notice
 
@@ -63,6 +64,7 @@ class Origins:
         documents: DocumentRows,
         fingerprint_of: Callable[[Item], str],
     ) -> None:
+        self._plan = plan
         self._documents = documents
         self._ids = [item.document_id for item in plan.items]
         self._items = {item.document_id: item for item in plan.items}
@@ -104,7 +106,7 @@ class Origins:
         for document_id in new:
             uri = self._items[document_id].uri
             for row in namesakes[_file_name(uri)][:_MAX_NAMESAKES]:
-                if row.document_id not in ended and _is_gone(row):
+                if row.document_id not in ended and self._is_gone(row):
                     yield Notice(
                         uri,
                         f"the file of the same name at {row.uri} is gone. It had other content, "
@@ -123,7 +125,7 @@ class Origins:
         return Origin("renamed" if is_renamed else "changed", known, given, moved)
 
     def _moved(self, item: Item, content_hash: str, known: DocumentRow | None) -> Origin | None:
-        if not is_file(item.uri):
+        if not _has_file(item.uri):
             return None
         same = self._documents.with_content(content_hash)
         with self._lock:
@@ -132,10 +134,10 @@ class Origins:
                 for row in same
                 if row.document_id != item.document_id
                 and row.document_id not in self._taken
-                and is_file(row.uri)
+                and _has_file(row.uri)
             ]
             for row in sorted(candidates, key=lambda row: -_common_parts(row.uri, item.uri)):
-                gone = _is_gone(row)
+                gone = self._is_gone(row)
                 if gone or self._has_other_content(row):
                     self._taken.add(row.document_id)
                     break
@@ -159,17 +161,34 @@ class Origins:
             other is not None
             and other.document_id != item.document_id
             and other.document_id not in self._items
-            and _is_gone(other)
+            and self._is_gone(other)
         ):
             row = known or other
             return Origin("changed", row, _with(row.given, item.given), False, other.document_id)
         given = _with(known.given if known is not None else {}, item.given)
         return Origin("changed", known, given)
 
+    def _is_gone(self, row: DocumentRow | Named) -> bool:
+        """Return whether a document has lost its file; a record has none to lose.
+
+        An object is gone if the listing of this run lacks it.
+        """
+        if is_object(row.uri):
+            return (
+                row.document_id not in self._items
+                and self._plan.covers(row.uri)
+                and not self._plan.is_unreadable(row.uri)
+            )
+        return is_file(row.uri) and not any(
+            leads_to(name, row.document_id) for name in (row.uri, *row.names)
+        )
+
     def _has_other_content(self, row: DocumentRow) -> bool:
         item = self._items.get(row.document_id)
         if item is None:
             return False
+        if item.source is not None:
+            return self._fingerprint_of(item) != row.content_hash
         try:
             status = item.path.stat()
             if (status.st_mtime_ns, status.st_size) == (row.modified_ns, row.size_bytes):
@@ -183,11 +202,8 @@ def _with(given: Metadata, changes: Edits) -> Metadata:
     return {key: value for key, value in {**given, **changes}.items() if value is not None}
 
 
-def _is_gone(row: DocumentRow | Named) -> bool:
-    """Return whether a document has lost its file; a record has none to lose."""
-    return is_file(row.uri) and not any(
-        leads_to(name, row.document_id) for name in (row.uri, *row.names)
-    )
+def _has_file(uri: str) -> bool:
+    return is_file(uri) or is_object(uri)
 
 
 def _file_name(uri: str) -> str:

@@ -19,9 +19,9 @@ from trawl.ingest.citations import links
 from trawl.ingest.drafts import Draft
 from trawl.ingest.duplicates import Originals
 from trawl.ingest.embedding import Embedder, Pending
+from trawl.ingest.items import Item, Plan, Unread, fingerprint
 from trawl.ingest.moves import Origin, Origins
 from trawl.ingest.names import document_id_of, leads_to
-from trawl.ingest.plan import Item, Plan, Unread, fingerprints
 from trawl.ingest.reading import IngestOptions, Job, Pages, ReadAhead
 from trawl.readers.process import ReaderPool
 from trawl.store import DocumentRow, Named, Writer
@@ -115,8 +115,12 @@ class Ingester:
         self._writer.maintain()
         return self._report(plan, removed, time.monotonic() - began)
 
+    def earlier(self, document_id: str) -> DocumentRow | None:
+        """Return the document that another one of this run continues, None for a new one."""
+        return self._origins[document_id].row
+
     def _fingerprint(self, item: Item) -> str:
-        return fingerprints(item, self._options.recipe_of(item.media_type))[0]
+        return fingerprint(item, self._options.recipe_of(item.media_type))
 
     def _report(self, plan: Plan, removed: int, seconds: float) -> Report:
         order = {item.uri: number for number, item in enumerate(plan.items)}

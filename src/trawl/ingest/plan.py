@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
 
-from trawl.errors import ReadError, TrawlError
-from trawl.ingest.members import Archives
+from trawl.errors import ReadError, TrawlError, UsageError
+from trawl.ingest.items import Item, Plan, Unread
 from trawl.ingest.names import (
-    below,
     best_name,
     broken_link,
     document_id_of,
@@ -23,99 +21,23 @@ from trawl.ingest.names import (
     path_of,
     uri_of,
 )
-from trawl.readers import Sidecars, media_type_of, picture_links, suffix_of, why_unread
+from trawl.ingest.prefixes import Prefixes
+from trawl.objects import Objects, is_object
+from trawl.readers import Sidecars, media_type_of, picture_links, why_unread
 from trawl.readers.archives import is_archive
-from trawl.types import Edits, Metadata
-
-NamesOf: TypeAlias = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
-"""Returns the names of the documents that exist among some ids, by id."""
+from trawl.store import DocumentRow, DocumentRows
+from trawl.types import Edits
 
 _AT_ONCE = 500
-"""The number of files whose names are looked up together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A file to add, with the metadata from its neighbouring files, and notices about these.
-
-    `path` and `uri` are the name that it is listed under, and `names` its other names; each may
-    be a link. `target` is the URI of the file itself, "" if that is `uri`. `given` is the
-    metadata for all files of the run; None takes back what an earlier run gave.
-    """
-
-    path: Path
-    uri: str
-    media_type: str
-    target: str = ""
-    names: tuple[str, ...] = ()
-    title: str = ""
-    caption: str = ""
-    metadata: Metadata = field(default_factory=dict)
-    given: Edits = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
-
-    @property
-    def document_id(self) -> str:
-        """The id of its document: 96 bits of the hash of the file's own URI."""
-        return document_id_of(self.target or self.uri)
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """A path that cannot be added.
-
-    `exists` is False if there is no file or folder. `opened` is True if its content has been
-    read, so that chunks from an earlier run are out of date.
-    """
-
-    uri: str
-    reason: str
-    exists: bool = True
-    opened: bool = False
-
-
-@dataclass(slots=True)
-class Plan:
-    """The result of a walk. `roots` are the URIs it started from.
-
-    `shown` are the pictures that documents show, at or below their folder; they need not exist.
-    """
-
-    items: list[Item] = field(default_factory=list)
-    unread: list[Unread] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    roots: set[str] = field(default_factory=set)
-    shown: dict[Path, list[Path]] = field(default_factory=dict)
-    archives: Archives = field(default_factory=Archives)
-
-    def close(self) -> None:
-        """Delete the unpacked members of archives, after the files were read."""
-        self.archives.close()
-
-    @property
-    def skipped_types(self) -> dict[str, int]:
-        """The number of skipped files by extension, most first; "" counts those without one."""
-        return dict(Counter(suffix_of(uri) for uri in self.skipped).most_common())
-
-    @property
-    def skipped_examples(self) -> dict[str, str]:
-        """The first skipped file of each extension."""
-        return {suffix_of(uri): uri for uri in reversed(self.skipped)}
-
-    def covers(self, uri: str) -> bool:
-        """Return whether a URI is at or below a root."""
-        return below(uri, self.roots)
-
-    def is_unreadable(self, uri: str) -> bool:
-        """Return whether a URI is at or below one that could not be read."""
-        return below(uri, {unread.uri for unread in self.unread})
+"""The number of files whose documents are looked up together."""
 
 
 def make_plan(
     paths: Iterable[str | Path],
     given: Edits,
-    names_of: NamesOf | None = None,
+    documents: DocumentRows | None = None,
     *,
+    objects: Objects | None = None,
     asked_for: bool = True,
     unpack: bool = True,
 ) -> Plan:
@@ -123,14 +45,15 @@ def make_plan(
 
     Hidden files and folders inside a folder are ignored. Files of unsupported types are listed
     in `skipped`; if they are named in `paths`, they fail. `given` is metadata for all of them.
-    `names_of` returns the names of documents in the library by id; those that still lead to the
-    file remain its names. With `asked_for` off, `paths` are treated as if they were found in a
-    folder, and those that do not exist are roots without files. The members of archives are items
-    too if `unpack` is set; `Plan.close` deletes their files.
+    `documents` are those of the library; the names of one that still lead to its file remain.
+    `objects` finds those at addresses such as ``s3://bucket/papers``. With `asked_for` off,
+    `paths` are treated as if they were found in a folder, and those that do not exist are roots
+    without files. The members of archives are items too if `unpack` is set; `Plan.close` deletes
+    their files.
     """
-    walk = _Walk(given, names_of, asked_for, unpack)
+    walk = _Walk(given, documents, objects, asked_for, unpack)
     for path in paths:
-        walk.add_root(Path(path))
+        walk.add_root(path)
     return walk.finish()
 
 
@@ -138,22 +61,33 @@ class _Walk:
     """Collects the names of each real file, and then makes an item of each."""
 
     def __init__(
-        self, given: Edits, names_of: NamesOf | None, asked_for: bool, unpack: bool
+        self,
+        given: Edits,
+        documents: DocumentRows | None,
+        objects: Objects | None,
+        asked_for: bool,
+        unpack: bool,
     ) -> None:
         self._plan = Plan()
         self._archives = self._plan.archives
         self._unpacks = unpack
         self._are_asked_for = asked_for
         self._given = given
-        self._names_of = names_of
-        self._known: Mapping[str, Sequence[str]] = {}
+        self._documents = documents
+        self._known: Mapping[str, DocumentRow] = {}
+        self._objects = objects
+        self._own = objects.own_directory if objects is not None else None
         self._sidecars = Sidecars()
         self._names: dict[Path, list[Path]] = {}
         self._waiting: deque[Path] = deque()
         self._asked_for: set[Path] = set()
         self._captions: dict[Path, str] = {}
 
-    def add_root(self, path: Path) -> None:
+    def add_root(self, root: str | Path) -> None:
+        if is_object(str(root)):
+            self._prefixes.add(str(root), asked_for=self._are_asked_for)
+            return
+        path = Path(root)
         try:
             real, name = path.resolve(strict=True), named_path(path)
         except (OSError, RuntimeError, ValueError) as error:
@@ -173,6 +107,13 @@ class _Walk:
             self._plan.roots.add(uri_of(name))
             self._add_name(name, named=self._are_asked_for)
 
+    @cached_property
+    def _prefixes(self) -> Prefixes:
+        if self._objects is None:
+            raise UsageError("objects of a store can be added to a local library only")
+        members = self._add_members if self._unpacks else None
+        return Prefixes(self._plan, self._objects, self._documents, self._given, members)
+
     def _files(self, top: Path) -> Iterator[Path]:
         def unreadable(error: OSError) -> None:
             name = uri_of(Path(error.filename or top))
@@ -185,7 +126,8 @@ class _Walk:
             for folder, folders, names in os.walk(waiting.popleft(), onerror=unreadable):
                 here = Path(folder)
                 real = here.resolve()
-                if real in visited:  # a link to its own parent, for example
+                # A link to its own parent, for example; and the library has copies of files.
+                if real in visited or real == self._own:
                     folders.clear()
                     continue
                 visited.add(real)
@@ -235,7 +177,7 @@ class _Walk:
             found = [self._sidecars.metadata_for(name) for name in beside]
             self._follow_pictures(path, media_type)
             if self._unpacks and is_archive(media_type):
-                self._add_members(real, media_type)
+                self._add_members(real, media_type, self._archives.uri(real))
         except (OSError, RuntimeError, TrawlError) as error:
             self._fail(path, error)
             return
@@ -259,12 +201,13 @@ class _Walk:
         if self._archives.contains(real):
             return self._names[real]
         document_id = document_id_of(uri_of(real))
-        known = self._known.get(document_id, ())
+        row = self._known.get(document_id)
+        known = (row.uri, *row.names) if row is not None else ()
         valid = [path_of(uri) for uri in known if uri == uri_of(real) or leads_to(uri, document_id)]
         return list(dict.fromkeys([*valid, *self._names[real]]))
 
-    def _add_members(self, archive: Path, media_type: str) -> None:
-        found = self._archives.unpack(archive, media_type)
+    def _add_members(self, archive: Path, media_type: str, uri: str) -> None:
+        found = self._archives.unpack(archive, media_type, uri)
         for file in found.files:
             self._add_name(file, named=False)
         self._plan.unread += [Unread(uri, reason, opened=True) for uri, reason in found.problems]
@@ -288,11 +231,13 @@ class _Walk:
         """Return the plan. Images without a caption get the one from a document."""
         while self._waiting:
             files = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
-            if self._names_of is not None:
+            if self._documents is not None:
                 own = [file for file in files if not self._archives.contains(file)]
-                self._known = self._names_of([document_id_of(uri_of(file)) for file in own])
+                self._known = self._documents.of([document_id_of(uri_of(file)) for file in own])
             for file in files:
                 self._add_file(file)
+        if "_prefixes" in self.__dict__:
+            self._prefixes.finish()
         self._plan.items = [self._captioned(item) for item in self._plan.items]
         self._plan.unread += [
             Unread(problem.uri, problem.reason, opened=True) for problem in self._sidecars.problems
@@ -304,20 +249,3 @@ class _Walk:
         if not caption or item.caption:
             return item
         return replace(item, caption=caption)
-
-
-def fingerprints(item: Item, recipe: Mapping[str, object]) -> tuple[str, str]:
-    """Return a hash of everything that determines a file's chunks, and one for its copies.
-
-    The first covers its bytes, its metadata and the recipe, the second its bytes, its type and
-    the recipe. Raises `OSError` if the file cannot be read.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    with item.path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    content = digest.copy()
-    content.update(repr((item.media_type, sorted(recipe.items()))).encode())
-    known = (item.title, item.caption, sorted(item.metadata.items()), sorted(recipe.items()))
-    digest.update(repr(known).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest(), content.hexdigest()[:24]

@@ -7,6 +7,7 @@ occupies one thread; the files after it go on with the others.
 from __future__ import annotations
 
 import queue
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,10 +16,11 @@ from types import TracebackType
 from typing import TypeAlias
 
 from trawl.encoders import TextEncoder
-from trawl.errors import TrawlError
+from trawl.errors import ReadError, TrawlError
 from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
+from trawl.ingest.items import Item, fingerprint, fingerprints
 from trawl.ingest.moves import Origin, Origins
-from trawl.ingest.plan import Item, fingerprints
+from trawl.objects import StoredObject
 from trawl.readers import IN_PROCESS, OCR_TYPES, READERS, Limits, read
 from trawl.readers.child import Request
 from trawl.readers.ocr import load_engine
@@ -167,10 +169,14 @@ class ReadAhead:
 
     def _read(self, job: Job) -> None:
         item = job.item
-        stat = item.path.stat()
-        job.size_bytes, job.modified_ns = stat.st_size, stat.st_mtime_ns
         recipe = self._options.recipe_of(item.media_type)
-        job.content_hash, job.content = fingerprints(item, recipe)
+        if item.source is None:
+            stat = item.path.stat()
+            job.size_bytes, job.modified_ns = stat.st_size, stat.st_mtime_ns
+            job.content_hash, job.content = fingerprints(item, recipe)
+        else:
+            job.size_bytes, job.modified_ns = item.source.size_bytes, item.source.modified_ns
+            job.content_hash = fingerprint(item, recipe)
         job.origin = self._origins.of(item, job.content_hash)
         if job.origin.state != "changed":
             return
@@ -178,6 +184,28 @@ class ReadAhead:
         if row is not None and _harmed_reader(row, job) and not self._options.retry_failed:
             job.error = row.error
             return
+        if item.source is None:
+            self._draft(job)
+            return
+        with self._downloaded(job, item.source):
+            _, job.content = fingerprints(item, recipe)
+            self._draft(job)
+
+    @contextmanager
+    def _downloaded(self, job: Job, source: StoredObject) -> Iterator[None]:
+        """Have an object in its file. If it cannot be read, its document keeps its chunks."""
+        content_hash, job.content_hash = job.content_hash, ""
+        try:
+            found = source.download(job.item.path)
+            if found.tag != source.tag:
+                raise ReadError("the object changed while it was added; add it again")
+            job.content_hash = content_hash
+            yield
+        finally:
+            shutil.rmtree(job.item.path.parent, ignore_errors=True)
+
+    def _draft(self, job: Job) -> None:
+        item = job.item
         with self._opened(job) as reading:
             job.reading = reading
             drafts = draft_chunks(

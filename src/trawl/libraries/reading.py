@@ -10,8 +10,8 @@ from typing import Any, NoReturn, TypeVar
 
 from trawl.errors import NotFoundError, UsageError
 from trawl.library import inputs
-from trawl.library.contents import Original
 from trawl.library.interface import DocumentInfo, DocumentView, SearchLibrary
+from trawl.library.originals import Original
 from trawl.library.skipped import Skipped
 from trawl.search import SEPARATOR, Candidates, Liked, Question, qualified
 from trawl.types import Facet, Failure, Modality, Notice, Searched, Status, StoredChunk

@@ -1,8 +1,9 @@
 """The Python interface: open a library, add files, search."""
 
-from trawl.library.contents import DocumentContents, DocumentPage, Original
+from trawl.library.contents import DocumentContents, DocumentPage
 from trawl.library.library import Library
 from trawl.library.mapping import LibraryMap
+from trawl.library.originals import Original
 from trawl.library.views import MAX_PEAKS, MAX_WIDTH_PX, MIN_WIDTH_PX, View
 from trawl.readers.views import Peaks
 

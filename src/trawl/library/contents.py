@@ -1,26 +1,20 @@
-"""The contents of a library without a search: documents, metadata values, original files."""
+"""The contents of a library without a search: documents, metadata values."""
 
 from __future__ import annotations
 
-import datetime
-import os
-import stat
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trawl.errors import FilterError, GoneError, NotFoundError, ReadError, UsageError
-from trawl.ingest import is_file, is_file_gone, leads_to, open_member, outer_path, path_of
+from trawl.errors import FilterError, UsageError
 from trawl.library.inputs import join_filters, kind_of, names_of
 from trawl.query import Filter, OneOf, bind, to_sql
 from trawl.store import DocumentRow, Snapshot, Store, filter_column, has_name
 from trawl.types import Facet, Failure, Modality, Notice, Place, Space, Status, StoredChunk
 
 _FILE_PROPERTIES = ("added_at", "size_bytes")
-_ADD_AGAIN = "add it again, or remove the document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +36,6 @@ class DocumentPage:
 
     documents: tuple[DocumentRow, ...]
     total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """A document's file, open for reading. The caller closes `file`.
-
-    `tag` changes whenever the file does.
-    """
-
-    file: BinaryIO
-    name: str
-    media_type: str
-    size_bytes: int
-    modified_at: datetime.datetime
-    tag: str
 
 
 def read_status(store: Store, spaces: Sequence[Space]) -> Status:
@@ -193,81 +172,3 @@ def _sql(
     wanted = OneOf("modality", tuple(sorted(modality))) if modality else None
     joined = join_filters(where, wanted)
     return None if joined is None else to_sql(bind(joined, snapshot.columns), filter_column)
-
-
-def is_chunk_gone(chunk: StoredChunk) -> bool:
-    """Return whether the file of a chunk is missing."""
-    return is_file_gone(chunk.uri)
-
-
-def open_original(document: DocumentRow) -> Original:
-    """Open a document's file. Raises `GoneError` if it is missing or changed since it was added.
-
-    Raises `NotFoundError` for a record, which has no file.
-
-    Opens regular files only, and follows links only to the file that was added. Size and
-    modification time must be those recorded when the file was added.
-    """
-    if not is_file(document.uri):
-        raise NotFoundError(
-            f"document {document.document_id} was added as a record, which has no file; "
-            "its text and thumbnails are in its chunks"
-        )
-    path = path_of(document.uri)
-    if outer_path(document.uri) is not None and not os.path.lexists(path):
-        return _open_member(document)
-    if path.is_symlink() and leads_to(document.uri, document.document_id):
-        path = path.resolve()
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise GoneError(
-            f"the file of document {document.document_id} cannot be opened "
-            f"({error.strerror}); {_ADD_AGAIN}"
-        ) from error
-    file = os.fdopen(descriptor, "rb", buffering=0)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or not _is_unchanged(document, status):
-        file.close()
-        raise GoneError(
-            f"the file of document {document.document_id} changed after it was added; {_ADD_AGAIN}"
-        )
-    return _original(document, file, os.fsencode(path.name).decode("utf-8", "replace"), status)
-
-
-def _original(document: DocumentRow, file: BinaryIO, name: str, status: os.stat_result) -> Original:
-    return Original(
-        file=file,
-        name=name,
-        media_type=document.media_type,
-        size_bytes=status.st_size,
-        modified_at=datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC),
-        tag=f"{document.content_hash}-{status.st_mtime_ns:x}",
-    )
-
-
-def _open_member(document: DocumentRow) -> Original:
-    """Open a member of an archive, which must have its size and the archive's time."""
-    try:
-        file = open_member(document.uri)
-    except (ReadError, OSError) as error:
-        raise GoneError(
-            f"the file of document {document.document_id} cannot be opened ({error}); {_ADD_AGAIN}"
-        ) from error
-    status = os.fstat(file.fileno())
-    if not _is_unchanged(document, status):
-        file.close()
-        raise GoneError(
-            f"the archive of document {document.document_id} changed after it was added; "
-            f"{_ADD_AGAIN}"
-        )
-    return _original(document, file, document.uri.rpartition("/")[2], status)
-
-
-def _is_unchanged(document: DocumentRow, status: os.stat_result) -> bool:
-    if status.st_size != document.size_bytes:
-        return False
-    if document.modified_ns is not None:
-        return status.st_mtime_ns == document.modified_ns
-    # Early versions of Trawl did not record the modification time.
-    return status.st_mtime <= document.added_at.timestamp()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from trawl.encoders import Model
 from trawl.errors import NotFoundError, QueryError
-from trawl.library.contents import is_chunk_gone
 from trawl.locations import Location
 from trawl.query import Comparison, to_sql
 from trawl.search import (
@@ -19,6 +18,7 @@ from trawl.search import (
     spaces_of,
 )
 from trawl.store import Store, filter_column
+from trawl.types import StoredChunk
 
 
 class Contributing:
@@ -29,6 +29,9 @@ class Contributing:
     _models: Sequence[Model]
 
     def _open_searcher(self) -> Searcher:
+        raise NotImplementedError
+
+    def _is_gone(self, chunk: StoredChunk) -> bool:
         raise NotImplementedError
 
     def candidates(self, question: Question) -> Candidates:
@@ -46,7 +49,7 @@ class Contributing:
             request = SearchRequest(question.parts, question.where, question.options)
             return self._open_searcher().candidates(request, snapshot, deep=question.deep)
         options = question.options
-        chunks, total, facets = listed(question.where, options, snapshot, is_chunk_gone)
+        chunks, total, facets = listed(question.where, options, snapshot, self._is_gone)
         return Candidates(
             snapshot.version,
             snapshot.columns,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from trawl.errors import NotFoundError, UsageError
+from trawl.objects import is_object
 
 Signature: TypeAlias = tuple[int, int, int] | None
 """The size, time of change and inode of a file; None if it does not exist."""
@@ -20,7 +21,13 @@ def top_folders(folders: Iterable[str | Path]) -> list[Path]:
     Raises `NotFoundError` if one does not exist, and `UsageError` for a file.
     """
     found: list[Path] = []
-    for folder in map(Path, folders):
+    for name in folders:
+        if is_object(str(name)):
+            raise UsageError(
+                f"{name} is in an object store, which reports no changes; run trawl add --prune "
+                "from time to time instead"
+            )
+        folder = Path(name)
         if not folder.exists():
             raise NotFoundError(f"{folder} does not exist; name a folder to watch")
         if not folder.is_dir():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Unpack
 
-from trawl.library.contents import Original
+from trawl.library.originals import Original
 from trawl.library.skipped import Skipped
 from trawl.search import Candidates, Liked, Question, SearchKeywords
 from trawl.types import Answer, Facet, Metadata, Modality, Place, Report, Status, StoredChunk
@@ -132,6 +132,7 @@ class SearchLibrary(Protocol):
         prune: bool = False,
         retry_failed: bool = False,
         skip_duplicates: bool = False,
+        copy: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report: ...

@@ -16,21 +16,21 @@ from trawl.library import identity, inputs
 from trawl.library.contents import (
     DocumentContents,
     DocumentPage,
-    Original,
     count_values,
-    is_chunk_gone,
     list_documents,
-    open_original,
     read_status,
 )
 from trawl.library.contributing import Contributing
+from trawl.library.copies import Copies
 from trawl.library.mapped import Mapped
 from trawl.library.media import AudioInput, ImageInput
 from trawl.library.opening import open_store, work_dir_of
+from trawl.library.originals import Original
 from trawl.library.skipped import Skipped, read_skipped
 from trawl.library.views import Views
 from trawl.library.writing import Writing
 from trawl.locations import location_of
+from trawl.objects import Objects
 from trawl.query import Filter
 from trawl.readers.process import ReaderPool
 from trawl.search import (
@@ -47,7 +47,7 @@ from trawl.search import (
 )
 from trawl.settings import Settings, load_settings
 from trawl.store import DocumentRow, Snapshot
-from trawl.types import Answer, Facet, Modality, Status
+from trawl.types import Answer, Facet, Modality, Status, StoredChunk
 
 if TYPE_CHECKING:
     from trawl.encoders.cross_encoder import CrossEncoder
@@ -78,15 +78,17 @@ class Library(Contributing, Mapped, Writing):
         self.location = location_of(path, self.settings.storage_options)
         self.path = self.location.path
         self.work_dir = work_dir_of(self.location, self.settings.cache_dir)
+        self._objects = Objects(self.settings.storage_options, self.location.address)
         self._models = identity.open_models(self.location, self.settings, create=create)
         self._store = open_store(
             self.location, identity.sources_of(self._models), self.settings, self.work_dir
         )
+        self._copies = Copies(self.location, self._objects, self._store.document)
         self._searcher_lock = Lock()
         self._inputs = inputs.QueryInputs(self.settings.max_pixels, self.like)
         self._readers = ReaderPool(self.settings.reader_timeout_s, self.settings.reader_memory_mb)
         self._rerankers: dict[str, CrossEncoder] = {}
-        self.views = Views(self._store, self.settings)
+        self.views = Views(self._store, self.settings, self._copies)
 
     def __enter__(self) -> Library:
         return self
@@ -109,7 +111,7 @@ class Library(Contributing, Mapped, Writing):
 
     @cached_property
     def _searcher(self) -> Searcher:
-        return Searcher(self._models, self._reranker, is_chunk_gone)
+        return Searcher(self._models, self._reranker, self._is_gone)
 
     def _open_searcher(self) -> Searcher:
         with self._searcher_lock:
@@ -198,7 +200,7 @@ class Library(Contributing, Mapped, Writing):
             request = SearchRequest(query, where, options, within)
             answer = self._open_searcher().search(request, snapshot)
         else:
-            answer = browse(where, options, snapshot, is_chunk_gone, within)
+            answer = browse(where, options, snapshot, self._is_gone, within)
         end = options.offset + options.limit
         # A page with quotas may lack results of one modality and still not be the last.
         is_last = len(answer.hits) < (1 if options.quotas and query else options.limit)
@@ -266,7 +268,7 @@ class Library(Contributing, Mapped, Writing):
                     document,
                     tuple(chunks),
                     self._store.snapshot().copies.others(document.document_id),
-                    is_file_gone(document.uri),
+                    is_file_gone(document.uri) and not self._copies.has(document),
                 )
         raise NotFoundError(
             f"no document or chunk {str(target)!r} in {self.location}; "
@@ -280,15 +282,23 @@ class Library(Contributing, Mapped, Writing):
             raise NotFoundError(f"no picture {chunk_id!r} in this library")
         return jpeg
 
-    def original(self, chunk_id: str) -> Original:
-        """Open the file that a chunk comes from. The caller closes it.
+    def _is_gone(self, chunk: StoredChunk) -> bool:
+        """Return whether the file of a hit is missing.
 
-        Raises `NotFoundError`, and `GoneError` if the file changed since it was added.
+        False if that would take a request: for objects, and if the library has copies of files.
+        """
+        return is_file_gone(chunk.uri) and not self._copies.exist
+
+    def original(self, chunk_id: str) -> Original:
+        """Open the file that a chunk comes from, or its copy. The caller closes it.
+
+        An object of a store is read in blocks. Raises `NotFoundError`, `StorageError`, and
+        `GoneError` if the file changed since it was added and has no copy.
         """
         document = self._store.document(inputs.check_text(chunk_id, "chunk_id").partition(":")[0])
         if document is None or self._store.snapshot().chunk(chunk_id) is None:
             raise NotFoundError(f"no chunk {chunk_id!r} in this library")
-        return open_original(document)
+        return self._copies.open(document)
 
     def documents(
         self,

@@ -12,7 +12,8 @@ from typing import Any
 
 from trawl.ingest import Plan, path_of
 from trawl.locations import Location
-from trawl.readers import media_type_of, why_unread
+from trawl.objects import is_object
+from trawl.readers import media_type_of, suffix_of, why_skipped, why_unread
 from trawl.types import Failure
 
 FILE = "skipped.json"
@@ -42,10 +43,16 @@ def record_skipped(library: Location, plan: Plan) -> None:
 
 
 def read_skipped(library: Location) -> Skipped:
-    """Return the recorded files that still exist and are still not read."""
+    """Return the recorded files that still exist and are still not read.
+
+    Objects of a store are returned as they were recorded.
+    """
     uris, unlisted = _load(library)
     files = []
     for uri in uris:
+        if is_object(uri):
+            files.append(Failure(uri, why_skipped(suffix_of(uri))))
+            continue
         path = path_of(uri)
         try:
             if path.is_file() and media_type_of(path) is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from trawl.errors import NotFoundError, ReadError
-from trawl.library.contents import open_original
+from trawl.library.copies import Copies
 from trawl.readers import views
 from trawl.readers.child import Task
 from trawl.readers.formats import Limits
@@ -48,8 +48,9 @@ class View:
 class Views:
     """The views of a library's files. Thread-safe."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, copies: Copies) -> None:
         self._store = store
+        self._copies = copies
         timeout_s = min(settings.reader_timeout_s, _LONGEST_S)
         self._readers = ReaderPool(timeout_s, settings.reader_memory_mb)
         self._limits = Limits(settings.max_pixels)
@@ -74,7 +75,7 @@ class Views:
         regions = chunk.span.regions or _region(chunk)
         boxes = tuple(one.box for one in regions if one.page == number)
         draw = partial(views.page_jpeg, page=number, boxes=boxes, width_px=width_px)
-        return _view(document, f"page {number}", draw, (number, boxes, width_px))
+        return self._view(document, f"page {number}", draw, (number, boxes, width_px))
 
     def picture(self, chunk_id: str, *, width_px: int) -> View:
         """Return the view of a picture, a figure or a shot: a JPEG file.
@@ -109,7 +110,7 @@ class Views:
                 number=ids.index(chunk_id),
                 width_px=width_px,
             )
-        return _view(document, "the picture", draw, (chunk_id.rpartition(":")[2], width_px))
+        return self._view(document, "the picture", draw, (chunk_id.rpartition(":")[2], width_px))
 
     def peaks(self, chunk_id: str, *, count: int) -> View:
         """Return the view of the loudness of a chunk's whole recording: `Peaks`.
@@ -122,12 +123,12 @@ class Views:
                 f"document {document.document_id} is {document.media_type}, which has no sound"
             )
         draw = partial(views.peaks_of, media_type=document.media_type, count=count)
-        return _view(document, "the sound", draw, ("peaks", count))
+        return self._view(document, "the sound", draw, ("peaks", count))
 
     def make(self, view: View, kind: type[T]) -> T:
         """Return a view, made now. Raises `ReadError` and `GoneError`."""
-        original = open_original(view.document)
-        with original.file as file:
+        original = self._copies.open(view.document)
+        with original.on_disk() as file:
             # The file that was opened and checked, rather than what is now at its path.
             path = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
             try:
@@ -144,14 +145,15 @@ class Views:
             raise NotFoundError(f"no chunk {chunk_id!r} in this library")
         return document, chunk
 
+    def _view(
+        self, document: DocumentRow, what: str, draw: _Draw, choices: tuple[object, ...]
+    ) -> View:
+        original = self._copies.open(document)
+        original.file.close()
+        text = repr((_RECIPE, what, original.tag, document.document_id, choices))
+        return View(document, hashlib.sha256(text.encode()).hexdigest()[:32], what, draw)
+
 
 def _region(chunk: StoredChunk) -> tuple[Region, ...]:
     box: Box | None = chunk.span.box
     return (Region(chunk.span.page or 1, box),) if box is not None else ()
-
-
-def _view(document: DocumentRow, what: str, draw: _Draw, choices: tuple[object, ...]) -> View:
-    original = open_original(document)
-    original.file.close()
-    text = repr((_RECIPE, what, original.tag, document.document_id, choices))
-    return View(document, hashlib.sha256(text.encode()).hexdigest()[:32], what, draw)

@@ -13,7 +13,6 @@ from trawl.errors import NotFoundError, TrawlError, UsageError
 from trawl.ingest import (
     Ingester,
     IngestOptions,
-    NamesOf,
     OnChange,
     PagesRead,
     Plan,
@@ -22,10 +21,12 @@ from trawl.ingest import (
     text_embedding,
 )
 from trawl.library import identity, inputs
+from trawl.library.copies import Copies
 from trawl.library.edits import EditRequest, metadata_edits
 from trawl.library.records import Record, RecordKeys, batches, json_lines, numbered
 from trawl.library.skipped import record_skipped
 from trawl.locations import Location
+from trawl.objects import Objects
 from trawl.readers.process import ReaderPool
 from trawl.settings import Settings
 from trawl.store import DocumentRow, Store, Writer, write_lock
@@ -40,7 +41,9 @@ class Writing:
 
     location: Location
     settings: Settings
+    _copies: Copies
     _models: Sequence[Model]
+    _objects: Objects
     _store: Store
     _readers: ReaderPool
 
@@ -52,16 +55,20 @@ class Writing:
         prune: bool = False,
         retry_failed: bool = False,
         skip_duplicates: bool = False,
+        copy: bool = False,
         progress: Progress | None = None,
         pages: PagesRead | None = None,
     ) -> Report:
-        """Add files and directories. Skips unchanged files and replaces changed ones.
+        """Add files, directories, and objects of a store by address: ``s3://bucket/papers``.
 
+        Skips unchanged files and replaces changed ones.
         A document whose file has moved goes along with its metadata. `metadata` applies to every
         file and overrides what is found beside it. It is kept when the file is added again
         without it; a value of None takes a key back. `prune` removes documents below the given
         directories whose files are gone. `retry_failed` adds only the files that failed before.
-        `skip_duplicates` leaves out new files that nearly repeat another document.
+        `skip_duplicates` leaves out new files that nearly repeat another document. `copy` stores
+        a copy of each local file beside the library, from which its original is served when the
+        file is gone or on another machine; it is replaced and removed with the document.
         `progress` is called with (done, total, address) after each file, and `pages` with
         (address, pages done, total or None) while one is read. Unreadable files are reported and
         skipped. Raises `LibraryLockedError` while another process writes.
@@ -73,15 +80,22 @@ class Writing:
             identity.ingest_options(self.settings, self._models), skip_duplicates=skip_duplicates
         )
         with self._writer() as writer:
-            plan = make_plan(inputs.paths_of(paths), given, _names_of(writer))
+            plan = make_plan(
+                inputs.paths_of(paths), given, writer.known.version(), objects=self._objects
+            )
             if retry_failed:
                 failed = set(writer.known.version().ids("error IS NOT NULL"))
                 plan.items = [item for item in plan.items if item.document_id in failed]
                 plan.skipped.clear()
                 options = replace(options, retry_failed=True)
+            before = writer.known.version()
             ingester = self._ingester(writer, options)
             with closing(plan):
                 report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
+                uncopied = self._copies.update(
+                    before, writer.known, plan.items, ingester.earlier, copy=copy
+                )
+            report = replace(report, failed=(*report.failed, *uncopied))
             record_skipped(self.location, plan)
         self._store.refresh()
         return report
@@ -103,10 +117,15 @@ class Writing:
         given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
         options = identity.ingest_options(self.settings, self._models)
         with self._writer() as writer:
-            plan = make_plan(paths, given, _names_of(writer), asked_for=False)
+            before = writer.known.version()
+            plan = make_plan(paths, given, before, objects=self._objects, asked_for=False)
             ingester = self._ingester(writer, options)
             with closing(plan):
                 report = ingester.run(plan, prune=True, progress=progress, on_change=on_change)
+                uncopied = self._copies.update(
+                    before, writer.known, plan.items, ingester.earlier, copy=False
+                )
+            report = replace(report, failed=(*report.failed, *uncopied))
         self._store.refresh()
         return report, plan
 
@@ -204,9 +223,12 @@ class Writing:
         nothing, before anything is removed.
         """
         with self._writer() as writer:
-            ids = inputs.matching_ids(inputs.names_of(targets), writer.known.version().names())
+            before = writer.known.version()
+            ids = inputs.matching_ids(inputs.names_of(targets), before.names())
+            rows = before.of(ids)
             writer.remove(ids)
             writer.maintain()
+            self._copies.remove(rows.values(), writer.known)
         self._store.refresh()
         return len(ids)
 
@@ -266,13 +288,3 @@ def _after(done: int, progress: Progress | None) -> Progress | None:
     if progress is None:
         return None
     return lambda more, total, uri: progress(done + more, done + total, uri)
-
-
-def _names_of(writer: Writer) -> NamesOf:
-    """Return a function that returns the names of documents by id."""
-
-    def names_of(document_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        rows = writer.known.version().of(document_ids)
-        return {one: (row.uri, *row.names) for one, row in rows.items()}
-
-    return names_of

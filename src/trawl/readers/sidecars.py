@@ -32,7 +32,7 @@ MAX_TABLE_BYTES = 64 * MIB
 TABLE_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.json")
 """In increasing order of precedence."""
 
-_SUFFIXES = (".yml", ".yaml", ".json")
+SUFFIXES = (".yml", ".yaml", ".json")
 _FILE_KEYS = ("file", "file_name", "filename", "image", "path")
 _CAPTION_KEYS = ("caption", "alt")
 _CACHED_FOLDERS = 32
@@ -75,7 +75,7 @@ class Sidecars:
         """Return whether a file is metadata of other files, not a document."""
         if path.name in TABLE_NAMES:
             return True
-        return path.suffix in _SUFFIXES and path.with_suffix("").is_file()
+        return path.suffix in SUFFIXES and path.with_suffix("").is_file()
 
     def metadata_for(self, path: Path) -> Sidecar:
         """Return the merged metadata of one file. A sidecar that cannot be parsed is left out."""
@@ -125,7 +125,7 @@ def _sidecar_rows(path: Path, notices: list[str]) -> Iterator[Row]:
 
     Adds a notice for each sidecar that cannot be used.
     """
-    for suffix in _SUFFIXES:
+    for suffix in SUFFIXES:
         sidecar = path.with_name(path.name + suffix)
         if not os.path.lexists(sidecar):
             continue

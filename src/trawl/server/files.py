@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -86,6 +87,13 @@ def _content_type(media_type: str) -> str:
     return f"{media_type}; charset=utf-8" if is_plain else media_type
 
 
+def _status(original: Original) -> os.stat_result:
+    """Return what a response needs of a file's status; an object of a store has none."""
+    modified = int(original.modified_at.timestamp())
+    fields = (stat.S_IFREG, 0, 0, 1, 0, 0, original.size_bytes, modified, modified, modified)
+    return os.stat_result(fields)
+
+
 class _OriginalResponse(FileResponse):
     """Sends the file that was opened and checked, rather than what is now at its path."""
 
@@ -97,7 +105,7 @@ class _OriginalResponse(FileResponse):
             original.name,
             headers=headers,
             media_type=_content_type(original.media_type),
-            stat_result=os.fstat(original.file.fileno()),
+            stat_result=_status(original),
         )
         self._file = original.file
 

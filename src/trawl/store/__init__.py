@@ -21,7 +21,7 @@ from trawl.store.edits import (
     takes_caption,
 )
 from trawl.store.full_text import Words
-from trawl.store.known import DocumentRows, Named
+from trawl.store.known import DocumentRows, Known, Named
 from trawl.store.lease import Lease
 from trawl.store.locking import write_lock
 from trawl.store.mirror import Mirror
@@ -38,6 +38,7 @@ __all__ = [
     "DocumentRow",
     "DocumentRows",
     "EmbedTexts",
+    "Known",
     "Lease",
     "Mirror",
     "Named",

@@ -90,6 +90,16 @@ class DocumentRows:
         found = self._equal("content_hash", content_hash)
         return [row for row in found if row.error is None and row.chunks > 0]
 
+    def content_hashes(self) -> set[str]:
+        """Return the content hashes of all documents."""
+        return set(self._dataset.to_table(columns=["content_hash"])["content_hash"].to_pylist())
+
+    def with_contents(self, content_hashes: Iterable[str]) -> Iterator[DocumentRow]:
+        """Yield the documents that have one of some content hashes."""
+        wanted = list(content_hashes)
+        for start in range(0, len(wanted), _IDS_PER_QUERY):
+            yield from self.where(one_of("content_hash", wanted[start : start + _IDS_PER_QUERY]))
+
     def at(self, uri: str) -> DocumentRow | None:
         """Return the document at an address, or None."""
         return next(iter(self._equal("uri", uri)), None)
