@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two processes: the tests of one file share servers and libraries, so they stay together.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help demo serve test test-bucket stress-store parity check unit format bench lock fuzz image-check clean
+.PHONY: help demo serve test test-bucket stress-store parity check unit format bench lock fuzz image image-test image-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -63,6 +63,12 @@ bench: $(VENV)/.dev  ## run the benchmarks; see docs/benchmarks.md
 
 fuzz: $(VENV)/.dev  ## send thousands of random requests generated from the OpenAPI document: minutes
 	$(BIN)/python -m benchmarks.fuzz
+
+image:  ## build the container image with docker, buildah or podman: see docs/deployment.md
+	$(PYTHON) deploy/image.py build
+
+image-test:  ## run the built image hardened, with docker or podman, and check it
+	$(PYTHON) deploy/image.py test
 
 image-check: $(VENV)/.dev  ## run the Dockerfile without a container engine: minutes
 	$(BIN)/python deploy/replay.py

@@ -21,10 +21,11 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.request import Request, urlopen
+
+from serving import results, upload, wait
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDS_ROOT = re.compile(r"^(groupadd|useradd)\b")
+NEEDS_ROOT = re.compile(r"^(groupadd|useradd|apt-get)\b")
 
 
 @dataclass
@@ -101,6 +102,11 @@ class Replay:
             key, _, value = pair.partition("=")
             self.stage.environment[key] = value
 
+    def do_arg(self, rest: str) -> None:
+        """Set a build argument to its default."""
+        if self.stage is not None:
+            self.do_env(rest)
+
     def do_workdir(self, rest: str) -> None:
         """Create and enter a directory."""
         assert self.stage is not None
@@ -165,7 +171,7 @@ class Replay:
     def _pass(self, rest: str) -> None:
         """Ignore an instruction that only concerns a container engine."""
 
-    do_arg = do_label = do_user = do_volume = do_expose = do_stopsignal = _pass
+    do_label = do_user = do_volume = do_expose = do_stopsignal = _pass
 
     def _environment(self) -> dict[str, str]:
         assert self.stage is not None
@@ -198,25 +204,17 @@ def start(replay: Replay, stage: Stage) -> None:
     process = subprocess.Popen(replay.entry, env=environment, cwd="/")
     try:
         health_check = [str(installed / "bin" / "python"), str(bin_folder / replay.check[0])]
-        until = time.monotonic() + 60
-        while subprocess.run(health_check, env=environment, capture_output=True).returncode != 0:
+
+        def healthy() -> bool:
             assert process.poll() is None, "the server exited"
-            assert time.monotonic() < until, "the health check fails"
-            time.sleep(0.2)
-        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="muon.txt"\r\n\r\n'
-        body += b"The muon decays into an electron and two neutrinos.\r\n--x--\r\n"
-        request = Request(
-            f"http://127.0.0.1:{port}/v1/documents",
-            body,
-            {"Content-Type": "multipart/form-data; boundary=x"},
-        )
-        assert urlopen(request).status == 202
-        results: list[object] = []
-        while not results:
-            assert time.monotonic() < until, "the added document was not found"
-            time.sleep(0.5)
-            with urlopen(f"http://127.0.0.1:{port}/search?query=muon") as response:
-                results = json.load(response)["results"]
+            return (
+                subprocess.run(health_check, env=environment, capture_output=True).returncode == 0
+            )
+
+        wait("the health check", healthy)
+        url = f"http://127.0.0.1:{port}"
+        upload(url)
+        wait("a search for the added document", lambda: results(url))
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0, "the server exited with an error"
