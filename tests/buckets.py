@@ -72,7 +72,8 @@ class Gateway(ThreadingHTTPServer):
 
     `requests` counts the methods, and LIST apart from GET; `GET /-/counts` returns them as JSON
     and starts anew. Each request takes `delay_s` longer. Every `failing`-th is
-    answered 503, all of them if it is 1 and none if it is 0.
+    answered 503, all of them if it is 1 and none if it is 0. With `read_only`, those that change
+    something are answered 403.
     """
 
     daemon_threads = True
@@ -83,6 +84,7 @@ class Gateway(ThreadingHTTPServer):
         self.options = {**options, "aws_endpoint": f"http://127.0.0.1:{self.server_port}"}
         self.delay_s = delay_s
         self.failing = 0
+        self.read_only = False
         self.requests: Counter[str] = Counter()
         self._local = threading.local()
         self._count = 0
@@ -130,6 +132,9 @@ class _Forward(BaseHTTPRequestHandler):
         time.sleep(self.server.delay_s)
         if refused:
             self._answer(503, {}, b"")
+            return
+        if self.server.read_only and self.command not in ("GET", "HEAD"):
+            self._answer(403, {}, b"")
             return
         connection = self.server.upstream()
         connection.request(self.command, self.path, body, dict(self.headers))

@@ -17,7 +17,7 @@ from buckets import Gateway, new_bucket
 from conftest import table
 from trawl import Library
 from trawl.errors import LeaseLostError, LibraryLockedError, LibraryReadOnlyError
-from trawl.locations import Bucket, Location, location_of
+from trawl.locations import Location, location_of
 from trawl.store import lease as leases
 from trawl.store import writer as writers
 from trawl.store.lease import Lease
@@ -58,6 +58,7 @@ def test_a_writer_that_failed_leaves_the_library_unfinished(location: Location) 
         raise ZeroDivisionError
     with Lease(location) as second:
         assert second.unfinished
+        second.fence(())
     with Lease(location) as third:
         assert not third.unfinished
 
@@ -73,6 +74,7 @@ def test_a_lease_that_is_not_renewed_is_taken_over(location: Location) -> None:
         except LibraryLockedError:
             time.sleep(0.05)
     assert second.unfinished
+    second.fence(())
     second.__exit__(None, None, None)
     first._renew_again = threading.Thread(target=first._renew)
     first._done.clear()
@@ -109,15 +111,12 @@ def test_a_holder_that_cannot_renew_stops(storage_options: dict[str, str]) -> No
         lease.__exit__(None, None, None)
 
 
-def test_a_bucket_that_may_only_be_read(
-    location: Location, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(*_: object) -> None:
-        raise LibraryReadOnlyError("may not write")
-
-    monkeypatch.setattr(Bucket, "create", refused)
-    with pytest.raises(LibraryReadOnlyError):
-        Lease(location).__enter__()
+def test_a_bucket_that_may_only_be_read(storage_options: dict[str, str]) -> None:
+    with Gateway(storage_options) as gateway:
+        gateway.read_only = True
+        location = location_of(new_bucket(storage_options), gateway.options)
+        with pytest.raises(LibraryReadOnlyError, match=r"may not write \.leases/00000001"):
+            Lease(location).__enter__()
 
 
 # --- the fence ---------------------------------------------------------------------------
@@ -181,6 +180,87 @@ def test_the_engine_refuses_commits_from_before_a_restore(commit: str, tmp_path:
     with pytest.raises(Exception, match="Incompatible transaction"):
         COMMITS[commit](stale)
     assert lance.dataset(place).version == taken.version
+
+
+@pytest.fixture
+def tables(location: Location) -> Callable[[], lance.LanceDataset]:
+    """Open one table, which has five rows at first."""
+    options = location.storage_options
+    lance.write_dataset(rows(5), location.table("one"), storage_options=options)
+    return lambda: lance.dataset(location.table("one"), storage_options=options)
+
+
+def take_over(location: Location) -> Lease:
+    """Take the lease from a holder that does not renew it."""
+    return Lease(location, wait_s=10).__enter__()
+
+
+def test_a_commit_during_the_fence_is_kept(
+    location: Location,
+    tables: Callable[[], lance.LanceDataset],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paused, stale = Lease(location).__enter__(), tables()
+    pause(paused)
+    restore, late = lance.LanceDataset.restore, [rows(3, "late")]
+
+    def commit_first(dataset: lance.LanceDataset) -> None:
+        if late:
+            stale.insert(late.pop())
+        restore(dataset)
+
+    monkeypatch.setattr(lance.LanceDataset, "restore", commit_first)
+    second, taken = take_over(location), tables()
+    second.fence([taken])
+    second.check([taken])
+    assert taken.count_rows() == 8
+    assert tables().count_rows() == 8
+    with pytest.raises(Exception, match="Incompatible transaction"):
+        stale.delete("number = 1")
+    stale.checkout_latest()
+    with pytest.raises(LeaseLostError):
+        paused.check([stale])
+    second.__exit__(None, None, None)
+
+
+def test_a_fence_that_was_not_finished_is_left_to_the_next(
+    location: Location, tables: Callable[[], lance.LanceDataset]
+) -> None:
+    first, stale = Lease(location).__enter__(), tables()
+    pause(first)
+    take_over(location).__exit__(None, None, None)  # ends before it has opened the tables
+    with Lease(location) as third:
+        third.fence([tables()])
+    with pytest.raises(Exception, match="Incompatible transaction"):
+        stale.delete("number = 1")
+
+
+def test_a_table_that_was_restored_under_its_writer_stops_it(
+    location: Location, tables: Callable[[], lance.LanceDataset]
+) -> None:
+    first = Lease(location).__enter__()
+    pause(first)
+    earlier = tables()
+    second, taken = take_over(location), tables()
+    second.fence([taken])
+    earlier.restore()  # by a holder that was paused while it fenced
+    taken.checkout_latest()
+    with pytest.raises(LeaseLostError):
+        second.check([taken])
+    second.__exit__(None, None, None)
+
+
+def test_a_holder_that_slept_stops_though_many_leases_have_passed(location: Location) -> None:
+    first = Lease(location).__enter__()
+    pause(first)
+    for _ in range(2):
+        take_over(location).__exit__(None, None, None)
+    first._done.clear()
+    first._renew()
+    with pytest.raises(LeaseLostError):
+        first.check(())
+    assert [entry.name for entry in location.entries(".leases/")] == [".leases/00000003"]
+    first.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 A lease is an object with a number, `.leases/00000012`, which only one writer can create. Its
 holder overwrites it every few seconds. A lease that a contender has seen unchanged for
 `TTL_S`, by its own clock, is taken over: the contender creates the next number. A holder that was
-only paused may continue then, so safety does not rest on clocks. Whoever takes over restores
-each table at its newest version, and the engine refuses every commit that was prepared before a
-restore (`tests/integration/test_lease.py` has the list). It also writes its number into the
-tables' configuration, since a writer that reads the newest version has walked past the fence.
+only paused may continue then, so safety does not rest on clocks. Whoever takes over writes its
+number into the configuration of each table and then restores the table at its newest version.
+The engine refuses every commit that was prepared before a restore; the list of them is in
+`tests/integration/test_lease.py`. A writer that reads the newest version has walked past this
+fence, and finds the number.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Lease(WriteLock):
         self._location = location
         self._wait_s = wait_s
         self._number = 0
-        self._took_over = False
+        self._needs_fence = False
+        self._fenced = False
         self._lost = threading.Event()
         self._done = threading.Event()
         self._renewing: threading.Thread | None = None
@@ -91,8 +93,9 @@ class Lease(WriteLock):
             if isinstance(error, Exception) and not isinstance(error, LeaseLostError):
                 raise self._lost_error() from error
             return
-        # An interrupted writer may leave half of a batch, like a killed one.
-        state = "released" if kind is None else "unfinished"
+        # An interrupted writer may leave half of a batch, like a killed one. One that ends before
+        # its fence stands leaves that to the next.
+        state = "released" if kind is None and not self._needs_fence else "unfinished"
         try:
             self._write(state, 0)
         except StorageError as failure:
@@ -100,19 +103,30 @@ class Lease(WriteLock):
             logger.warning("the lease of %s was not released: %s", self._location, failure)
 
     def fence(self, tables: Collection[lance.LanceDataset]) -> None:
-        """Restore the tables at their newest versions if the lease was taken over."""
-        if not self._took_over:
+        """Restore the tables at their newest versions, unless the last writer released its lease.
+
+        No commit of that writer is lost: one that comes between the look at the newest version
+        and the restore is restored too.
+        """
+        if not self._needs_fence:
             return
         for table in tables:
-            table.checkout_latest()
-            table.restore()
             table.update_config({_CONFIG: str(self._number)})
-            table.checkout_latest()
+            if self._lost.is_set():  # a restore now could undo what the next holder has committed
+                raise self._lost_error()
+            _restore(table)
+        self._needs_fence = False
+        self._fenced = True
 
     def check(self, tables: Collection[lance.LanceDataset]) -> None:
         """Raise `LeaseLostError` if another writer has taken the lease."""
-        newest = max((int(table.config().get(_CONFIG, 0)) for table in tables), default=0)
-        if self._lost.is_set() or newest > self._number:
+        numbers = [int(table.config().get(_CONFIG, 0)) for table in tables]
+        if (
+            self._lost.is_set()
+            or any(number > self._number for number in numbers)
+            # An earlier holder, paused while it fenced, has restored a version before this one.
+            or (self._fenced and any(number < self._number for number in numbers))
+        ):
             raise self._lost_error()
 
     def _lost_error(self) -> LeaseLostError:
@@ -138,7 +152,7 @@ class Lease(WriteLock):
         if newest > self._number:  # this contender was late: the number had been used and deleted
             self._location.delete(self._name(self._number))
             return False
-        self._took_over = state == "held"
+        self._needs_fence = state != "released"
         self.unfinished = state != "released"
         for entry in list(self._location.entries(_FOLDER)):
             if entry.name < self._name(self._number):
@@ -173,18 +187,19 @@ class Lease(WriteLock):
         renewed, beat = time.monotonic(), 0
         while not self._done.wait(_RENEW_S):
             beat += 1
+            if time.monotonic() - renewed > TTL_S:  # paused, or cut off from the store
+                self._lost.set()
+                return
             try:
-                if self._location.exists(self._name(self._number + 1)):
+                newest, _ = self._last()
+                if newest != self._number:
                     self._lost.set()
-                else:
-                    self._write("held", beat)
-                    renewed = time.monotonic()
+                    return
+                asked = time.monotonic()
+                self._write("held", beat)
+                renewed = asked
             except (StorageError, OSError) as error:
                 logger.warning("cannot renew the lease of %s: %s", self._location, error)
-            if time.monotonic() - renewed > TTL_S:
-                self._lost.set()
-            if self._lost.is_set():
-                return
 
     def _write(self, state: str, beat: int) -> None:
         self._location.write(self._name(self._number), self._content(state, beat))
@@ -195,6 +210,19 @@ class Lease(WriteLock):
     @staticmethod
     def _name(number: int) -> str:
         return f"{_FOLDER}{number:08d}"
+
+
+def _restore(table: lance.LanceDataset) -> None:
+    """Restore a table at its newest version, with the commits that come in meanwhile."""
+    table.checkout_latest()
+    known = table.version
+    table.restore()
+    restored = table.version
+    if restored > known + 1:
+        # Commits came between, and the restore has undone them. It has also ended them, so the
+        # version before it is complete.
+        table.checkout_version(restored - 1).restore()
+        table.checkout_latest()
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
