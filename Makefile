@@ -35,7 +35,7 @@ check: $(VENV)/.dev  ## lint, types, layers and unit tests: about two minutes
 	$(PYTEST) tests/unit tests/property
 
 test: check $(VENV)/.parity  ## all tests, with `check`: about fifteen minutes on two cores
-	$(PYTEST) --ignore=tests/unit --ignore=tests/property --ignore=tests/parity --ignore=tests/quality/test_minilm.py
+	$(PYTEST) --ignore=tests/unit --ignore=tests/property --ignore=tests/stress --ignore=tests/parity --ignore=tests/quality/test_minilm.py
 	$(BIN)/pytest tests/parity -k "not full and not int8 and not wrong"
 
 $(VENV)/.parity: $(VENV)/.dev requirements-parity.lock
@@ -47,6 +47,10 @@ parity: $(VENV)/.parity  ## compare all model families with transformers, and ru
 
 test-bucket: $(VENV)/.dev  ## tests of the library on one in an object store: minutes
 	$(PYTEST) --in-bucket $(addprefix tests/integration/test_,library.py metadata_edits.py moves.py records.py browsing.py)
+
+.PHONY: stress-store
+stress-store: $(VENV)/.dev  ## kill and stop four writers of a library in Ceph, if it is installed: minutes
+	$(BIN)/pytest -rsP tests/stress
 
 unit: $(VENV)/.dev  ## unit tests only
 	$(PYTEST) tests/unit

@@ -73,7 +73,7 @@ class Gateway(ThreadingHTTPServer):
     `requests` counts the methods, and LIST apart from GET; `GET /-/counts` returns them as JSON
     and starts anew. Each request takes `delay_s` longer. Every `failing`-th is
     answered 503, all of them if it is 1 and none if it is 0. With `read_only`, those that change
-    something are answered 403.
+    something are answered 403. Headers that are `ignored` do not reach the store.
     """
 
     daemon_threads = True
@@ -85,6 +85,7 @@ class Gateway(ThreadingHTTPServer):
         self.delay_s = delay_s
         self.failing = 0
         self.read_only = False
+        self.ignored: tuple[str, ...] = ()
         self.requests: Counter[str] = Counter()
         self._local = threading.local()
         self._count = 0
@@ -137,7 +138,8 @@ class _Forward(BaseHTTPRequestHandler):
             self._answer(403, {}, b"")
             return
         connection = self.server.upstream()
-        connection.request(self.command, self.path, body, dict(self.headers))
+        headers = {k: v for k, v in self.headers.items() if k.title() not in self.server.ignored}
+        connection.request(self.command, self.path, body, headers)
         found = connection.getresponse()
         content = found.read()
         self._answer(found.status, dict(found.headers), content)

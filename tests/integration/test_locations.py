@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from buckets import new_bucket
+from buckets import Gateway, new_bucket
 from trawl.errors import LibraryError, StorageError, UsageError
-from trawl.locations import Bucket, Directory, Location, location_of, prove_exclusive
+from trawl.locations import Directory, Location, location_of, prove_exclusive
 
 
 @pytest.fixture(params=["directory", "bucket"])
@@ -56,18 +56,13 @@ def test_a_store_that_keeps_creates_is_accepted_and_left_clean(location: Locatio
     assert list(location.entries()) == []
 
 
-class Careless(Bucket):
-    """A store that ignores the condition of a create."""
-
-    def create(self, name: str, content: bytes) -> None:
-        """Overwrite what is there."""
-        self.write(name, content)
-
-
 def test_a_store_that_ignores_the_condition_is_refused(storage_options: dict[str, str]) -> None:
-    location = Careless(new_bucket(storage_options), storage_options)
-    with pytest.raises(LibraryError, match="If-None-Match"):
-        prove_exclusive(location)
+    with Gateway(storage_options) as gateway:
+        gateway.ignored = ("If-None-Match",)
+        location = location_of(new_bucket(storage_options), gateway.options)
+        with pytest.raises(LibraryError, match="If-None-Match"):
+            prove_exclusive(location)
+        assert list(location.entries()) == []
 
 
 def test_a_missing_bucket_is_named(storage_options: dict[str, str]) -> None:
