@@ -30,7 +30,7 @@ def location(storage_options: dict[str, str]) -> Location:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "TTL_S", 0.4)
+    monkeypatch.setattr(leases, "TTL_S", 1.5)
     monkeypatch.setattr(leases, "_RENEW_S", 0.1)
     monkeypatch.setattr(leases, "_PAUSE_S", 0.05)
 
@@ -42,12 +42,14 @@ def pause(lease: Lease) -> None:
     lease._renewing.join()
 
 
-def test_one_holder_at_a_time_which_is_named(location: Location) -> None:
+def test_one_holder_at_a_time_which_is_named(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "TTL_S", 3.0)  # many renewals, on a busy machine too
     with Lease(location) as first:
         assert not first.unfinished
-        time.sleep(0.6)  # longer than the time to live: it is renewed
         with pytest.raises(LibraryLockedError, match=r"\(process \d+ on .+\)"):
-            Lease(location, wait_s=0.6).__enter__()
+            Lease(location, wait_s=4).__enter__()  # longer than the time to live: it is renewed
     with Lease(location) as second:
         assert not second.unfinished
     assert [entry.name for entry in location.entries(".leases/")] == [".leases/00000002"]
@@ -67,7 +69,7 @@ def test_a_lease_that_is_not_renewed_is_taken_over(location: Location) -> None:
     first = Lease(location)
     first.__enter__()
     pause(first)
-    for _ in range(20):  # attempts that are shorter than the time to live
+    for _ in range(200):  # attempts that are shorter than the time to live
         try:
             second = Lease(location, wait_s=0).__enter__()
             break
