@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,9 @@ import typer
 
 from trawl.cli.options import (
     DEFAULT_LIBRARY,
+    AddressOption,
+    EngineOption,
+    GpusOption,
     JsonOption,
     LibraryOption,
     MetaOption,
@@ -25,12 +27,14 @@ from trawl.cli.options import (
     full_address,
     library_name,
     open_library,
+    use_one_blas_thread,
 )
 from trawl.cli.output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trawl.library import RayCluster
     from trawl.types import Report
 
 
@@ -79,6 +83,9 @@ def add(
     retry_failed: RetryFailedOption = False,
     skip_duplicates: SkipDuplicatesOption = False,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
+    gpus: GpusOption = None,
     uri_key: UriKeyOption = "uri",
     text_key: TextKeyOption = "text",
     json: JsonOption = False,
@@ -99,22 +106,30 @@ def add(
       trawl add papers/ photos/
       trawl add talk.mp3 --meta year=2024 --meta speaker="Marie Curie"
       trawl add papers/ --prune
+      trawl add scans/ --engine ray --workers 8
       TRAWL_READER_TIMEOUT_S=600 trawl add papers/ --retry-failed
       echo '{"uri": "note:1", "text": "A muon decays.", "year": 2019}' | trawl add -
       trawl add - --uri-key recid --text-key abstract < records.jsonl
     """
+    use_one_blas_thread()
     from trawl.errors import UsageError
     from trawl.readers.values import coerce_option
 
     given = dict(coerce_option(option) for option in meta or ())
     metadata = {key: None if value == "" else value for key, value in given.items()}
-    if Path("-") in paths and (len(paths) > 1 or prune or retry_failed or skip_duplicates):
+    on_ray = engine == "ray"
+    if Path("-") in paths and (
+        len(paths) > 1 or prune or retry_failed or skip_duplicates or on_ray
+    ):
         raise UsageError(
-            "- reads records from stdin; it stands alone, without --prune, --retry-failed and "
-            "--skip-duplicates"
+            "- reads records from stdin; it stands alone, without --prune, --retry-failed, "
+            "--skip-duplicates and --engine ray"
         )
+    if not on_ray and (address is not None or gpus is not None):
+        raise UsageError("--address and --gpus require --engine ray")
 
-    with open_library(library, create=True, reader_workers=workers) as opened:
+    readers = None if on_ray else workers
+    with open_library(library, create=True, reader_workers=readers) as opened:
         if paths == [Path("-")]:
             work = partial(
                 opened.add_json_lines,
@@ -131,9 +146,16 @@ def add(
                 prune=prune,
                 retry_failed=retry_failed,
                 skip_duplicates=skip_duplicates,
+                engine=_ray_cluster(address, workers, gpus) if on_ray else "local",
             )
         report = _with_progress(work, json=json)
     _print_report(report, json=json)
+
+
+def _ray_cluster(address: str | None, workers: int | None, gpus: float | None) -> RayCluster:
+    from trawl.library import RayCluster
+
+    return RayCluster(address, workers, gpus=gpus or 0)
 
 
 def _with_progress(work: Callable[..., Report], *, json: bool) -> Report:
@@ -301,9 +323,7 @@ def serve(
       trawl serve
       trawl serve --library ~/papers.trawl --port 8080 --workers 2
     """
-    # Set before NumPy is imported. Requests run in parallel already; threads within each
-    # matrix product tripled the CPU time of a search (docs/benchmarks.md).
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_blas_thread()
     from trawl.server import run
 
     def announce(address: str) -> None:

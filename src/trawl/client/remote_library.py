@@ -191,6 +191,7 @@ class RemoteLibrary:
         prune: bool = False,
         retry_failed: bool = False,
         skip_duplicates: bool = False,
+        engine: Any = "local",
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report:
@@ -203,6 +204,7 @@ class RemoteLibrary:
             "--prune": prune,
             "--retry-failed": retry_failed,
             "--skip-duplicates": skip_duplicates,
+            "--engine": engine != "local",
         }
         for name, given in local.items():
             if given:

@@ -2,6 +2,7 @@
 
 from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.embedding import text_embedding
+from trawl.ingest.engine import Engine, LocalEngine
 from trawl.ingest.members import open_member
 from trawl.ingest.names import (
     MEMBER,
@@ -26,9 +27,11 @@ __all__ = [
     "MEMBER",
     "RECIPE_VERSION",
     "ChunkingOptions",
+    "Engine",
     "IngestOptions",
     "Ingester",
     "Item",
+    "LocalEngine",
     "OnChange",
     "PagesRead",
     "Plan",

@@ -1,5 +1,6 @@
 """The Python interface: open a library, add files, search."""
 
+from trawl.ingest.on_ray import RayCluster
 from trawl.library.contents import DocumentContents, DocumentPage, Original
 from trawl.library.library import Library
 from trawl.library.mapping import LibraryMap
@@ -16,5 +17,6 @@ __all__ = [
     "LibraryMap",
     "Original",
     "Peaks",
+    "RayCluster",
     "View",
 ]

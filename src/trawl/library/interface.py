@@ -121,6 +121,7 @@ class SearchLibrary(Protocol):
         prune: bool = False,
         retry_failed: bool = False,
         skip_duplicates: bool = False,
+        engine: Any = "local",
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report: ...
