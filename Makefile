@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two processes: the tests of one file share servers and libraries, so they stay together.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help demo serve test test-bucket stress-store parity check unit format bench lock fuzz image image-test image-check clean
+.PHONY: help demo serve test test-bucket stress-store parity ray check unit format bench lock fuzz image image-test image-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,8 +34,9 @@ check: $(VENV)/.dev  ## lint, types, layers and unit tests: about two minutes
 	$(BIN)/lint-imports --no-cache
 	$(PYTEST) tests/unit tests/property
 
-test: check $(VENV)/.parity  ## all tests, with `check`: about fifteen minutes on two cores
-	$(PYTEST) --ignore=tests/unit --ignore=tests/property --ignore=tests/stress --ignore=tests/parity --ignore=tests/quality/test_minilm.py
+test: check $(VENV)/.parity $(VENV)/.ray  ## all tests, with `check`: about fifteen minutes on two cores
+	$(PYTEST) --ignore=tests/unit --ignore=tests/property --ignore=tests/stress --ignore=tests/parity --ignore=tests/on_ray --ignore=tests/quality/test_minilm.py
+	$(BIN)/pytest tests/on_ray
 	$(BIN)/pytest tests/parity -k "not full and not int8 and not wrong"
 
 $(VENV)/.parity: $(VENV)/.dev requirements-parity.lock
@@ -50,6 +51,13 @@ test-bucket: $(VENV)/.dev  ## tests of the library on one in an object store: mi
 
 stress-store: $(VENV)/.dev  ## kill and stop four writers of a library in Ceph, if it is installed: minutes
 	$(BIN)/pytest -rsP tests/stress
+
+$(VENV)/.ray: $(VENV)/.dev requirements-ray.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-ray.lock
+	@touch $@
+
+ray: $(VENV)/.ray  ## add files with the workers of a Ray cluster: about a minute
+	$(BIN)/pytest tests/on_ray
 
 unit: $(VENV)/.dev  ## unit tests only
 	$(PYTEST) tests/unit

@@ -18,6 +18,7 @@
     │   ├── LibraryLockedError     another process is writing          exit 1, HTTP 409
     │   │   └── LeaseLostError     another process took over writing   exit 1, HTTP 409
     │   └── SpaceMismatchError     made with another model             exit 1, HTTP 409
+    ├── EngineError            a cluster cannot be used for adding     exit 1, HTTP 503
     ├── ModelError                 model files missing or damaged      exit 1, HTTP 503
     └── OverloadedError            too many requests; retry later      exit 1, HTTP 503
 
@@ -115,6 +116,12 @@ class SpaceMismatchError(LibraryError):
     """The library was made with another model, whose vectors cannot be compared."""
 
     http_status = 409
+
+
+class EngineError(TrawlError):
+    """The cluster that adds files cannot be used, or its workers keep ending."""
+
+    http_status = 503
 
 
 class ModelError(TrawlError):

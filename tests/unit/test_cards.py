@@ -57,6 +57,18 @@ def test_the_fingerprint_covers_everything_that_determines_vectors(card_file: Pa
         assert load_card(card_file).space.fingerprint != before
 
 
+def test_a_batch_size_changes_no_vectors(card_file: Path) -> None:
+    before = load_card(card_file)
+    text = card_file.read_text("utf-8")
+    card_file.write_text(text.replace("max_tokens = 0", "max_tokens = 0\nbatch = 128"))
+    after = load_card(card_file)
+    assert (before.towers["text"].batch, after.towers["text"].batch) == (None, 128)
+    assert after.space.fingerprint == before.space.fingerprint
+    card_file.write_text(text.replace("max_tokens = 0", "max_tokens = 0\nbatch = 0"))
+    with pytest.raises(ModelError, match="expected a whole number above 0"):
+        load_card(card_file)
+
+
 def test_damaged_and_missing_weights(card_file: Path) -> None:
     tower = load_card(card_file).towers["text"]
     (card_file.parent / "weights.npz").write_bytes(b"others")

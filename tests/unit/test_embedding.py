@@ -23,6 +23,7 @@ class Whole:
 
     modality: Modality = "text"
     space = SPACE
+    batch = 0
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -113,3 +114,14 @@ def _until(condition: Any, limit_s: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not come about"
         time.sleep(0.001)
+
+
+def test_a_batch_is_as_large_as_the_encoder_asks_for() -> None:
+    encoder = Staged()
+    encoder.batch = 100
+    with Embedder({"text": [("angles", encoder)]}) as embedder:
+        document = _pending("many")
+        for _ in range(150):
+            embedder.add(document, _draft("0.5"))
+        embedder.flush()
+    assert encoder.batches == [100, 50]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,10 @@ import typer
 from trawl.cli.options import (
     DEFAULT_LIBRARIES,
     DEFAULT_LIBRARY,
+    AddressOption,
     CopyOption,
+    EngineOption,
+    GpusOption,
     JsonOption,
     LibrariesOption,
     LibraryOption,
@@ -28,12 +30,14 @@ from trawl.cli.options import (
     library_name,
     open_libraries,
     open_library,
+    use_one_blas_thread,
 )
 from trawl.cli.output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trawl.library import RayCluster
     from trawl.types import Report
 
 
@@ -85,6 +89,9 @@ def add(
     skip_duplicates: SkipDuplicatesOption = False,
     copy: CopyOption = False,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
+    gpus: GpusOption = None,
     uri_key: UriKeyOption = "uri",
     text_key: TextKeyOption = "text",
     json: JsonOption = False,
@@ -110,22 +117,29 @@ def add(
       trawl add papers/ --prune
       trawl add s3://my-bucket/papers
       trawl add papers/ --copy --library s3://my-bucket/library
+      trawl add scans/ --engine ray --workers 8
       TRAWL_READER_TIMEOUT_S=600 trawl add papers/ --retry-failed
       echo '{"uri": "note:1", "text": "A muon decays.", "year": 2019}' | trawl add -
       trawl add - --uri-key recid --text-key abstract < records.jsonl
     """
+    use_one_blas_thread()
     from trawl.errors import UsageError
     from trawl.readers.values import coerce_option
 
     given = dict(coerce_option(option) for option in meta or ())
     metadata = {key: None if value == "" else value for key, value in given.items()}
-    if "-" in paths and (len(paths) > 1 or prune or retry_failed or skip_duplicates or copy):
+    on_ray = engine == "ray"
+    alone = len(paths) == 1 and not (prune or retry_failed or skip_duplicates or copy or on_ray)
+    if "-" in paths and not alone:
         raise UsageError(
             "- reads records from stdin; it stands alone, without --prune, --retry-failed, "
-            "--skip-duplicates and --copy"
+            "--skip-duplicates, --copy and --engine ray"
         )
+    if not on_ray and (address is not None or gpus is not None):
+        raise UsageError("--address and --gpus require --engine ray")
 
-    with open_library(library, create=True, reader_workers=workers) as opened:
+    readers = None if on_ray else workers
+    with open_library(library, create=True, reader_workers=readers) as opened:
         if paths == ["-"]:
             work = partial(
                 opened.add_json_lines,
@@ -143,9 +157,16 @@ def add(
                 retry_failed=retry_failed,
                 skip_duplicates=skip_duplicates,
                 copy=copy,
+                engine=_ray_cluster(address, workers, gpus) if on_ray else "local",
             )
         report = _with_progress(work, json=json)
     _print_report(report, json=json)
+
+
+def _ray_cluster(address: str | None, workers: int | None, gpus: float | None) -> RayCluster:
+    from trawl.library import RayCluster
+
+    return RayCluster(address, workers, gpus=gpus or 0)
 
 
 def _with_progress(work: Callable[..., Report], *, json: bool) -> Report:
@@ -328,9 +349,7 @@ def serve(
       trawl serve --library ~/papers.trawl --port 8080 --workers 2
       trawl serve --library ~/papers.trawl --library http://photos:8000
     """
-    # Set before NumPy is imported. Requests run in parallel already; threads within each
-    # matrix product tripled the CPU time of a search (docs/benchmarks.md).
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_blas_thread()
     from trawl.server import run
 
     def announce(address: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 from typer.core import TyperArgument, TyperCommand
@@ -118,7 +118,31 @@ WorkersOption: TypeAlias = Annotated[
     typer.Option(
         "--workers",
         metavar="N",
-        help="Files to read at the same time.  [default: number of processors, at most 8]",
+        help="Files to read at the same time.  [default: number of processors, at most 8] With "
+        "--engine ray: number of workers.  [default: one per processor]",
+    ),
+]
+EngineOption: TypeAlias = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine", help="What reads and embeds the files: this process, or a Ray cluster."
+    ),
+]
+AddressOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="With --engine ray: the cluster to join, auto for the one of this machine; a new one "
+        "on this machine if unset.",
+    ),
+]
+GpusOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus",
+        metavar="N",
+        help="With --engine ray: GPUs per worker, such as 0.25.  [default: 0]",
     ),
 ]
 UriKeyOption: TypeAlias = Annotated[
@@ -172,6 +196,16 @@ def select_server(server: str | None, command: str, *, is_explicit: bool) -> Non
             raise UsageError(f"trawl {command} works on this machine only; omit --server")
         server = None
     _server = server
+
+
+def use_one_blas_thread() -> None:
+    """Limit matrix products to one thread each, unless set. Call it before NumPy loads.
+
+    Files and requests are worked on in parallel already; threads within each matrix product
+    tripled the CPU time of a search (docs/benchmarks.md). With another number, the last bits of
+    vectors differ.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def library_name(libraries: Sequence[str]) -> str:

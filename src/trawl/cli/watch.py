@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trawl.cli.options import DEFAULT_LIBRARY, JsonOption, LibraryOption, open_local_library
+from trawl.cli.options import (
+    DEFAULT_LIBRARY,
+    JsonOption,
+    LibraryOption,
+    open_local_library,
+    use_one_blas_thread,
+)
 
 if TYPE_CHECKING:
     from trawl.types import Change
@@ -56,6 +62,7 @@ def watch(
       trawl watch ~/papers ~/photos
       trawl watch /mnt/share/scans --poll --meta source=scanner
     """
+    use_one_blas_thread()
     from trawl.library.watching import Watcher
     from trawl.readers.values import coerce_option
 

@@ -214,6 +214,7 @@ class RemoteLibrary:
         retry_failed: bool = False,
         skip_duplicates: bool = False,
         copy: bool = False,
+        engine: Any = "local",
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report:
@@ -227,6 +228,7 @@ class RemoteLibrary:
             "--retry-failed": retry_failed,
             "--skip-duplicates": skip_duplicates,
             "--copy": copy,
+            "--engine": engine != "local",
         }
         for name, given in local.items():
             if given:

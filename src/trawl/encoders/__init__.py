@@ -6,6 +6,7 @@ from trawl.encoders.base import (
     TextEncoder,
     encode_queries,
     encode_query,
+    limit_threads,
     tokens_cut,
 )
 from trawl.encoders.batcher import prepare_soon
@@ -14,6 +15,7 @@ from trawl.encoders.registry import (
     PROFILES,
     Model,
     canonical_profile,
+    encoders_of,
     listing_of,
     listings,
     load_model,
@@ -34,6 +36,8 @@ __all__ = [
     "canonical_profile",
     "encode_queries",
     "encode_query",
+    "encoders_of",
+    "limit_threads",
     "listing_of",
     "listings",
     "load_model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,8 @@ from trawl.telemetry import events
 from trawl.types import Media, Modality, Space, Vectors
 
 _T = TypeVar("_T")
+
+_threads = min(8, os.cpu_count() or 1)
 
 
 @runtime_checkable
@@ -97,6 +100,17 @@ def tokens_cut(encoder: Encoder, text: str) -> int:
     """Return the number of tokens that the encoder truncates from a text query."""
     count: Callable[[str], int] | None = getattr(encoder, "tokens_cut", None)
     return count(text) if count is not None else 0
+
+
+def threads() -> int:
+    """Return the number of threads that a network, or the preparation of media, uses."""
+    return _threads
+
+
+def limit_threads(count: int) -> None:
+    """Use at most `count` threads in the networks that are loaded from now on."""
+    global _threads
+    _threads = max(1, min(_threads, count))
 
 
 class Lazy(Generic[_T]):

@@ -12,7 +12,6 @@ every exception and exits when idle; the next request starts another.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -24,7 +23,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from trawl.encoders.base import Encoder, Lazy, StagedEncoder, TextEncoder, tokens_cut
+from trawl.encoders.base import Encoder, Lazy, StagedEncoder, TextEncoder, threads, tokens_cut
 from trawl.errors import OverloadedError
 from trawl.telemetry import Kind, events
 from trawl.types import Modality, Space, Vectors
@@ -38,7 +37,7 @@ _DOCUMENTS_PER_CALL = 16
 # One batch is encoded while the next is prepared; more would only use memory.
 _BATCHES_AHEAD = 2
 
-_pool = Lazy(lambda: ThreadPoolExecutor(min(8, os.cpu_count() or 1), "trawl-prepare"))
+_pool = Lazy(lambda: ThreadPoolExecutor(threads(), "trawl-prepare"))
 
 
 def prepare_soon(encoder: StagedEncoder, item: Any) -> Future[Any]:
@@ -146,13 +145,19 @@ _StagedT_co = TypeVar("_StagedT_co", bound=StagedEncoder, covariant=True)
 class Batcher(_Wrapper[_StagedT_co]):
     """An encoder behind a bounded queue. Thread-safe.
 
-    At most `max_waiting` queries wait; a further one raises `OverloadedError`. Documents
-    are never refused: their callers block. Calls, queue lengths and refusals are reported
-    to `trawl.telemetry.events`.
+    A call encodes up to `batch` documents. At most `max_waiting` queries wait; a further one
+    raises `OverloadedError`. Documents are never refused: their callers block. Calls, queue
+    lengths and refusals are reported to `trawl.telemetry.events`.
     """
 
-    def __init__(self, encoder: _StagedT_co, max_waiting: int = _MAX_WAITING) -> None:
+    def __init__(
+        self,
+        encoder: _StagedT_co,
+        max_waiting: int = _MAX_WAITING,
+        batch: int = _DOCUMENTS_PER_CALL,
+    ) -> None:
         super().__init__(encoder)
+        self.batch = batch
         self._max_waiting = max_waiting
         self._waiting: dict[Kind, deque[_Request]] = {"query": deque(), "document": deque()}
         self._changed = threading.Condition()
@@ -170,16 +175,16 @@ class Batcher(_Wrapper[_StagedT_co]):
     def run(self, prepared: Sequence[Any]) -> Vectors:
         """Return float32 [len(prepared), D] unit vectors of documents, after all queries."""
         batches = [
-            self._submit("document", prepared[start : start + _DOCUMENTS_PER_CALL])
-            for start in range(0, len(prepared), _DOCUMENTS_PER_CALL)
+            self._submit("document", prepared[start : start + self.batch])
+            for start in range(0, len(prepared), self.batch)
         ]
         return self._concatenated(batches)
 
     def encode(self, items: Sequence[Any]) -> Vectors:
         """Return float32 [len(items), D] unit vectors of documents, after all queries."""
         batches: list[Future[Vectors]] = []
-        for start in range(0, len(items), _DOCUMENTS_PER_CALL):
-            part = items[start : start + _DOCUMENTS_PER_CALL]
+        for start in range(0, len(items), self.batch):
+            part = items[start : start + self.batch]
             preparing = [prepare_soon(self.encoder, item) for item in part]
             prepared = [task.result() for task in preparing]
             if len(batches) >= _BATCHES_AHEAD:
@@ -269,8 +274,9 @@ class TextBatcher(_TextWrapper[StagedTextEncoder], Batcher[StagedTextEncoder]):
     """A text encoder behind a bounded queue."""
 
 
-def queued(encoder: StagedEncoder) -> Encoder:
-    """Put an encoder behind a queue."""
+def queued(encoder: StagedEncoder, batch: int | None = None) -> Encoder:
+    """Put an encoder behind a queue. A call encodes up to `batch` documents."""
+    size = batch or _DOCUMENTS_PER_CALL
     if isinstance(encoder, StagedTextEncoder):
-        return TextBatcher(encoder)
-    return Batcher(encoder)
+        return TextBatcher(encoder, batch=size)
+    return Batcher(encoder, batch=size)

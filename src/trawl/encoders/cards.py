@@ -22,6 +22,7 @@
     [text]                        # one table per tower: the options of its family
     graph = "onnx/text_model.onnx"
     max_tokens = 77               # special tokens included; no limit (0) in mini
+    batch = 64                    # items per call while files are added; 16 if absent
     [text.files]
     "onnx/text_model.onnx" = ""   # SHA-256; "": recorded at the first download
     "tokenizer.json" = "<sha-256>"
@@ -59,12 +60,16 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """One encoder of a model: the SHA-256 of each file, and the options of the card's table."""
+    """One encoder of a model: the SHA-256 of each file, and the options of the card's table.
+
+    `batch` is the number of documents' items per call; None for the default.
+    """
 
     modality: Modality
     directory: Path
     files: Mapping[str, str]
     options: Mapping[str, Any]
+    batch: int | None = None
 
     def path(self, name: str) -> Path:
         """Return the path of a file after verifying its SHA-256. Raises `ModelError`."""
@@ -179,7 +184,10 @@ def _card(text: str, path: Path, models: Path | None) -> Card:
             files={
                 file: digest or downloaded[file] for file, digest in raw[modality]["files"].items()
             },
-            options={key: value for key, value in raw[modality].items() if key != "files"},
+            options={
+                key: value for key, value in raw[modality].items() if key not in ("files", "batch")
+            },
+            batch=_batch(raw[modality]),
         )
         for modality in MODALITIES
         if modality in raw
@@ -224,6 +232,13 @@ def _space_table(raw: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"name": raw["name"], "dimension": 0}
     table: Mapping[str, Any] = raw["space"]
     return table
+
+
+def _batch(table: Mapping[str, Any]) -> int | None:
+    batch = table.get("batch")
+    if batch is not None and (type(batch) is not int or batch < 1):
+        raise ValueError(f"batch = {batch!r}: expected a whole number above 0")
+    return batch
 
 
 def _installed(directory: Path, name: str, size_mb: float) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trawl.encoders import base
 from trawl.encoders.base import Lazy
 from trawl.errors import ModelError
 
@@ -96,7 +96,7 @@ def _load(path: Path, threads: int | None) -> InferenceSession:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or min(8, os.cpu_count() or 1)
+    options.intra_op_num_threads = threads or base.threads()
     options.inter_op_num_threads = 1
     # The arena and the memory patterns would hold the largest batch of every shape forever.
     options.enable_cpu_mem_arena = False

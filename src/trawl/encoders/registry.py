@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,7 +78,10 @@ class Model:
             return {modality: direct(tower) for modality, tower in mini_towers(self.card).items()}
         from trawl.encoders.towers import load_towers
 
-        return {modality: queued(tower) for modality, tower in load_towers(self.card).items()}
+        return {
+            modality: queued(tower, self.card.towers[modality].batch)
+            for modality, tower in load_towers(self.card).items()
+        }
 
     @property
     def text(self) -> TextEncoder:
@@ -166,6 +169,15 @@ def load_profile(name: str, directory: Path | None = None) -> list[Model]:
         if part not in known and not _is_model_folder(Path(part).expanduser()):
             raise ModelError(f"no profile or model {part!r}; {_suggest(part, known)}")
     return [load_model(part, directory) for part in names]
+
+
+def encoders_of(models: Iterable[Model]) -> Mapping[Modality, list[tuple[str, Encoder]]]:
+    """Return the encoders of each modality, each with the name of its source."""
+    encoders: dict[Modality, list[tuple[str, Encoder]]] = {}
+    for model in models:
+        for modality, encoder in model.encoders.items():
+            encoders.setdefault(modality, []).append((model.source(modality), encoder))
+    return encoders
 
 
 def canonical_profile(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from trawl.ingest.drafts import ChunkingOptions
 from trawl.ingest.embedding import text_embedding
+from trawl.ingest.engine import Engine, LocalEngine
 from trawl.ingest.items import Item, Plan
 from trawl.ingest.members import open_member
 from trawl.ingest.names import (
@@ -28,10 +29,11 @@ __all__ = [
     "MEMBER",
     "RECIPE_VERSION",
     "ChunkingOptions",
+    "Engine",
     "IngestOptions",
     "Ingester",
     "Item",
-    "NamesOf",
+    "LocalEngine",
     "OnChange",
     "PagesRead",
     "Plan",

@@ -74,6 +74,10 @@ class Embedder:
             ]
             for modality, pairs in encoders.items()
         }
+        self._batch = {
+            modality: max([_BATCH[modality], *(getattr(one, "batch", 0) for _, one in pairs)])
+            for modality, pairs in encoders.items()
+        }
         self._waiting: dict[Modality, list[_Slot]] = defaultdict(list)
         self._worker = ThreadPoolExecutor(1, "trawl-embed")
         self._running: deque[Future[None]] = deque()
@@ -103,7 +107,7 @@ class Embedder:
                 with self._counting:
                     pending.unembedded += 1
         draft.media = {}
-        for modality in [m for m, slots in self._waiting.items() if len(slots) >= _BATCH[m]]:
+        for modality in [m for m, slots in self._waiting.items() if len(slots) >= self._batch[m]]:
             self._start(modality)
 
     def _input(self, staged: StagedEncoder | None, media: Media) -> Any:

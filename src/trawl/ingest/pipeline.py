@@ -1,8 +1,6 @@
-"""The `add` pipeline: read files ahead on threads, embed them in batches, and commit.
+"""The `add` pipeline: an engine reads and embeds the files, and one thread here commits.
 
-Reading, preparing, embedding and committing run in parallel, and wait for each other at bounded
-queues: `trawl.ingest.reading` reads, `trawl.ingest.embedding` prepares and embeds, and one thread
-here commits.
+`trawl.ingest.engine` is the engine of this machine, `trawl.ingest.on_ray` that of a cluster.
 """
 
 from __future__ import annotations
@@ -10,22 +8,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePath
 
-from trawl.encoders import Encoder, TextEncoder
 from trawl.ingest.citations import links
-from trawl.ingest.drafts import Draft
 from trawl.ingest.duplicates import Originals
-from trawl.ingest.embedding import Embedder, Pending
+from trawl.ingest.embedding import Pending
+from trawl.ingest.engine import Engine, document_of
 from trawl.ingest.items import Item, Plan, Unread, fingerprint
 from trawl.ingest.moves import Origin, Origins
 from trawl.ingest.names import document_id_of, leads_to
-from trawl.ingest.reading import IngestOptions, Job, Pages, ReadAhead
-from trawl.readers.process import ReaderPool
+from trawl.ingest.reading import IngestOptions, Job, Pages
 from trawl.store import DocumentRow, Named, Writer
-from trawl.types import Change, Chunk, Document, Failure, Modality, Notice, Repeat, Report
+from trawl.types import Change, Chunk, Document, Failure, Notice, Repeat, Report
 
 # A commit pays off from about a thousand rows. A slow run that is interrupted should lose only
 # a few seconds of work.
@@ -57,23 +54,13 @@ class _Counts:
 class Ingester:
     """One run of `add`. The outcome of every file is in the report and in the library."""
 
-    def __init__(
-        self,
-        writer: Writer,
-        encoders: Mapping[Modality, Sequence[tuple[str, Encoder]]],
-        sentence_encoder: TextEncoder,
-        options: IngestOptions,
-        pool: ReaderPool,
-    ) -> None:
+    def __init__(self, writer: Writer, options: IngestOptions, engine: Engine) -> None:
         self._writer = writer
-        self._sentence_encoder = sentence_encoder
         self._options = options
-        self._pool = pool
-        self._embedder = Embedder(encoders)
+        self._engine = engine
         self._committer = ThreadPoolExecutor(1, "trawl-commit")
         self._committing: Future[None] | None = None
         self._is_broken = False
-        self._pending: dict[int, Pending] = {}
         self._ended: dict[int, Pending] = {}
         self._rows: list[DocumentRow] = []
         self._renamed: dict[str, DocumentRow] = {}
@@ -101,13 +88,13 @@ class Ingester:
         self._origins = Origins(plan, self._writer.known.version(), self._fingerprint)
         for unread in plan.unread:
             self._fail_unread(unread)
-        with self._committer, self._embedder:
+        with self._committer, self._engine:
             try:
                 self._add_all(plan, progress, pages)
             finally:
                 # Also after Ctrl-C, unless a commit failed or was interrupted itself.
                 if not self._is_broken:
-                    self._embedder.flush()
+                    self._engine.flush()
                     self._commit()
                     self._wait_for_commit()
         self._remove_old_failures(plan)
@@ -144,45 +131,34 @@ class Ingester:
 
     def _add_all(self, plan: Plan, progress: Progress | None, pages: PagesRead | None) -> None:
         done = 0
-        with ReadAhead(
-            plan.items, self._options, self._sentence_encoder, self._origins, self._pool
-        ) as ahead:
-            for step in ahead.steps(_COMMIT_S):
+        steps = self._engine.steps(plan.items, self._options, self._origins, _COMMIT_S)
+        with closing(steps):
+            for step in steps:
                 match step:
-                    case (job, Draft() as draft):
-                        self._embedder.add(self._pending_of(job), draft)
                     case (job, Pages() as read):
                         if pages is not None:
                             pages(job.item.uri, read.done, read.total)
-                    case (job, None):
-                        self._end(job)
+                        self._commit_if_due(has_ended=False)
+                    case (job, pending):
+                        self._end(job, pending)
                         done += 1
                         if progress is not None:
                             progress(done, len(plan.items), job.item.uri)
-                self._commit_if_due(has_ended=step is not None and step[1] is None)
+                        self._commit_if_due(has_ended=True)
+                    case None:
+                        self._commit_if_due(has_ended=False)
 
-    def _pending_of(self, job: Job) -> Pending:
-        if job.number not in self._pending:
-            self._pending[job.number] = Pending(_document(job))
-        return self._pending[job.number]
-
-    def _end(self, job: Job) -> None:
+    def _end(self, job: Job, pending: Pending | None) -> None:
         """Take note that a file has been read completely, or has failed."""
         if job.origin.state == "unchanged":
             self._counts.unchanged += 1
             self._update_modified(job)
         elif job.origin.state == "renamed":
             self._rename(job, job.origin)
-        elif job.reading is None:
-            self._rows.append(self._fail(_document(job), job.error or "unreadable"))
+        elif pending is None:
+            self._rows.append(self._fail(document_of(job), job.error or "unreadable"))
         else:
-            pending = self._pending_of(job)
-            pending.error = job.error or pending.error
-            late = job.reading.late_notices
-            if late:
-                notices = (*pending.document.notices, *late)
-                pending.document = replace(pending.document, notices=notices)
-            self._ended[job.number] = self._pending.pop(job.number)
+            self._ended[job.number] = pending
 
     def _update_modified(self, job: Job) -> None:
         """Store the new modification time of a file whose content is unchanged."""
@@ -209,7 +185,7 @@ class Ingester:
         if time.monotonic() - self._committed_at > _COMMIT_S and (
             self._ended or self._rows or self._renamed
         ):
-            self._embedder.start()
+            self._engine.start()
             self._commit()
         elif has_ended:
             complete = (one for one in self._ended.values() if one.unembedded == 0)
@@ -373,26 +349,6 @@ def _is_gone(row: Named, plan: Plan) -> bool:
         any(plan.covers(name) for name in names)
         and not any(plan.is_unreadable(name) for name in names)
         and not any(leads_to(name, row.document_id) for name in row.names if not plan.covers(name))
-    )
-
-
-def _document(job: Job) -> Document:
-    item, reading = job.item, job.reading
-    metadata = dict(reading.metadata) if reading else {}
-    return Document(
-        document_id=item.document_id,
-        uri=item.uri,
-        content_hash=job.content_hash,
-        media_type=item.media_type,
-        title=item.title or (reading.title if reading else item.path.stem),
-        metadata={**metadata, **item.metadata, **job.origin.given},
-        size_bytes=job.size_bytes,
-        modified_ns=job.modified_ns,
-        notices=(*item.notices, *(reading.notices if reading else ())),
-        names=item.names,
-        given=job.origin.given,
-        edits=job.origin.edits,
-        content=job.content,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event, Lock, Thread
@@ -19,7 +19,7 @@ from trawl.encoders import TextEncoder
 from trawl.errors import ReadError, TrawlError
 from trawl.ingest.drafts import ChunkingOptions, Draft, draft_chunks
 from trawl.ingest.items import Item, fingerprint, fingerprints
-from trawl.ingest.moves import Origin, Origins
+from trawl.ingest.moves import Origin
 from trawl.objects import StoredObject
 from trawl.readers import IN_PROCESS, OCR_TYPES, READERS, Limits, read
 from trawl.readers.child import Request
@@ -86,30 +86,62 @@ class Pages:
     total: int | None
 
 
-Step: TypeAlias = "tuple[Job, Draft | Pages | None]"
+ReadStep: TypeAlias = "tuple[Job, Draft | Pages | None]"
 """A draft of a file, its progress, or None once the file has been read or has failed."""
+
+CANNOT_BE_OPENED = "cannot be opened: "
+"""The beginning of the message if the system cannot open a file."""
+
+
+@contextmanager
+def noting_failure(job: Job) -> Iterator[None]:
+    """Store an exception in `Job.error`, so that it fails one file only."""
+    try:
+        yield
+    except OSError as error:
+        job.error = f"{CANNOT_BE_OPENED}{error.strerror or error}"
+    except TrawlError as error:
+        job.error = str(error)
+    except Exception as error:  # a bug in a reader
+        job.error = f"cannot be read: {type(error).__name__}: {error}"
+
+
+def measure(job: Job, options: IngestOptions) -> None:
+    """Determine the size, the time and the content hashes of a file. Raises `OSError`."""
+    item, recipe = job.item, options.recipe_of(job.item.media_type)
+    if item.source is None:
+        stat = item.path.stat()
+        job.size_bytes, job.modified_ns = stat.st_size, stat.st_mtime_ns
+        job.content_hash, job.content = fingerprints(item, recipe)
+    else:
+        job.size_bytes, job.modified_ns = item.source.size_bytes, item.source.modified_ns
+        job.content_hash = fingerprint(item, recipe)
 
 
 class ReadAhead:
-    """Reads the files of a plan in threads while it is open, and yields what they read."""
+    """Reads files in threads while it is open, and yields what they read.
+
+    `identify` is called in the threads. It measures a file and determines its origin, unless
+    that is known.
+    """
 
     def __init__(
         self,
-        items: Sequence[Item],
+        jobs: Sequence[Job],
         options: IngestOptions,
         encoder: TextEncoder,
-        origins: Origins,
+        identify: Callable[[Job], None],
         pool: ReaderPool,
     ) -> None:
         self._options = options
         self._encoder = encoder
-        self._origins = origins
+        self._identify = identify
         self._pool = pool
-        self._jobs = iter([Job(item, number) for number, item in enumerate(items)])
+        self._jobs = iter(jobs)
         self._jobs_lock = Lock()
-        self._steps: queue.Queue[Step] = queue.Queue(_DRAFTS_AHEAD)
+        self._steps: queue.Queue[ReadStep] = queue.Queue(_DRAFTS_AHEAD)
         self._stopped = Event()
-        workers = min(options.workers, len(items))
+        workers = min(options.workers, len(jobs))
         self._threads = [
             Thread(target=self._work, name="trawl-read", daemon=True) for _ in range(workers)
         ]
@@ -133,7 +165,7 @@ class ReadAhead:
             while thread.is_alive():
                 self._take(0.01)  # a thread may wait for room in the queue
 
-    def steps(self, idle_s: float) -> Iterator[Step | None]:
+    def steps(self, idle_s: float) -> Iterator[ReadStep | None]:
         """Yield the steps of all files, and None whenever there was none for `idle_s`."""
         while True:
             alive = any(thread.is_alive() for thread in self._threads)
@@ -142,7 +174,7 @@ class ReadAhead:
                 return
             yield step
 
-    def _take(self, within_s: float) -> Step | None:
+    def _take(self, within_s: float) -> ReadStep | None:
         try:
             return self._steps.get(within_s > 0, within_s or None)
         except queue.Empty:
@@ -156,28 +188,13 @@ class ReadAhead:
                 job = next(self._jobs, None)
             if job is None:
                 return
-            try:
+            with noting_failure(job):
                 self._read(job)
-            except OSError as error:
-                job.error = f"cannot be opened: {error.strerror or error}"
-            except TrawlError as error:
-                job.error = str(error)
-            except Exception as error:
-                # A bug in a reader must fail one file only.
-                job.error = f"cannot be read: {type(error).__name__}: {error}"
             self._steps.put((job, None))
 
     def _read(self, job: Job) -> None:
         item = job.item
-        recipe = self._options.recipe_of(item.media_type)
-        if item.source is None:
-            stat = item.path.stat()
-            job.size_bytes, job.modified_ns = stat.st_size, stat.st_mtime_ns
-            job.content_hash, job.content = fingerprints(item, recipe)
-        else:
-            job.size_bytes, job.modified_ns = item.source.size_bytes, item.source.modified_ns
-            job.content_hash = fingerprint(item, recipe)
-        job.origin = self._origins.of(item, job.content_hash)
+        self._identify(job)
         if job.origin.state != "changed":
             return
         row = job.origin.row
@@ -188,6 +205,7 @@ class ReadAhead:
             self._draft(job)
             return
         with self._downloaded(job, item.source):
+            recipe = self._options.recipe_of(item.media_type)
             _, job.content = fingerprints(item, recipe)
             self._draft(job)
 

@@ -1,5 +1,6 @@
 """The Python interface: open a library, add files, search."""
 
+from trawl.ingest.on_ray import RayCluster
 from trawl.library.contents import DocumentContents, DocumentPage
 from trawl.library.library import Library
 from trawl.library.mapping import LibraryMap
@@ -17,5 +18,6 @@ __all__ = [
     "LibraryMap",
     "Original",
     "Peaks",
+    "RayCluster",
     "View",
 ]

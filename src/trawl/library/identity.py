@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from trawl.encoders import Encoder, Model, canonical_profile, load_profile
+from trawl.encoders import Model, canonical_profile, load_profile
 from trawl.errors import LibraryError, LibraryMissingError, SpaceMismatchError
 from trawl.ingest import RECIPE_VERSION, ChunkingOptions, IngestOptions
 from trawl.library import skipped
@@ -17,7 +17,7 @@ from trawl.readers.ocr import load_engine
 from trawl.readers.speech import check_speech_model
 from trawl.settings import Settings
 from trawl.store import Store, write_lock
-from trawl.types import Modality, Space
+from trawl.types import Space
 
 _IDENTITY = "library.json"
 _FORMAT = 3
@@ -125,15 +125,6 @@ def _read(location: Location) -> dict[str, Any]:
 def sources_of(models: Iterable[Model]) -> dict[str, Space]:
     """Return the space of each source, by the source's name."""
     return {model.source(modality): model.space for model in models for modality in model.encoders}
-
-
-def encoders_of(models: Iterable[Model]) -> Mapping[Modality, list[tuple[str, Encoder]]]:
-    """Return the encoders of each modality, each with the name of its source."""
-    encoders: dict[Modality, list[tuple[str, Encoder]]] = {}
-    for model in models:
-        for modality, encoder in model.encoders.items():
-            encoders.setdefault(modality, []).append((model.source(modality), encoder))
-    return encoders
 
 
 def ingest_options(settings: Settings, models: Sequence[Model]) -> IngestOptions:

@@ -133,6 +133,7 @@ class SearchLibrary(Protocol):
         retry_failed: bool = False,
         skip_duplicates: bool = False,
         copy: bool = False,
+        engine: Any = "local",
         progress: Callable[[int, int, str], None] | None = None,
         pages: Callable[[str, int, int | None], None] | None = None,
     ) -> Report: ...

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from trawl.encoders import Model
+from trawl.encoders import Model, encoders_of
 from trawl.errors import NotFoundError, TrawlError, UsageError
 from trawl.ingest import (
+    Engine,
     Ingester,
     IngestOptions,
+    LocalEngine,
     OnChange,
     PagesRead,
     Plan,
@@ -31,6 +33,9 @@ from trawl.readers.process import ReaderPool
 from trawl.settings import Settings
 from trawl.store import DocumentRow, Store, Writer, write_lock
 from trawl.types import Report
+
+if TYPE_CHECKING:
+    from trawl.ingest.on_ray import RayCluster
 
 
 class Writing:
@@ -56,6 +61,7 @@ class Writing:
         retry_failed: bool = False,
         skip_duplicates: bool = False,
         copy: bool = False,
+        engine: Literal["local", "ray"] | RayCluster = "local",
         progress: Progress | None = None,
         pages: PagesRead | None = None,
     ) -> Report:
@@ -69,9 +75,13 @@ class Writing:
         `skip_duplicates` leaves out new files that nearly repeat another document. `copy` stores
         a copy of each local file beside the library, from which its original is served when the
         file is gone or on another machine; it is replaced and removed with the document.
+        `engine` is what reads and embeds the files: this process, or workers of a Ray cluster,
+        which a `RayCluster` describes (the extra ``ray``); this process commits. The results are
+        the same.
         `progress` is called with (done, total, address) after each file, and `pages` with
         (address, pages done, total or None) while one is read. Unreadable files are reported and
-        skipped. Raises `LibraryLockedError` while another process writes.
+        skipped. Raises `LibraryLockedError` while another process writes, and `EngineError` if
+        the cluster cannot be used.
         """
         if retry_failed and prune:
             raise UsageError("retry_failed adds only some files, so prune cannot be used with it")
@@ -89,7 +99,7 @@ class Writing:
                 plan.skipped.clear()
                 options = replace(options, retry_failed=True)
             before = writer.known.version()
-            ingester = self._ingester(writer, options)
+            ingester = self._ingester(writer, options, engine)
             with closing(plan):
                 report = ingester.run(plan, prune=prune, progress=progress, pages=pages)
                 uncopied = self._copies.update(
@@ -207,14 +217,28 @@ class Writing:
         self._store.refresh()
         return total
 
-    def _ingester(self, writer: Writer, options: IngestOptions) -> Ingester:
-        return Ingester(
-            writer,
-            identity.encoders_of(self._models),
-            self._models[0].text,
-            options,
-            self._readers,
+    def _ingester(
+        self, writer: Writer, options: IngestOptions, engine: str | RayCluster = "local"
+    ) -> Ingester:
+        return Ingester(writer, options, self._engine(engine))
+
+    def _engine(self, engine: str | RayCluster) -> Engine:
+        if engine == "local":
+            return LocalEngine(encoders_of(self._models), self._models[0].text, self._readers)
+        from trawl.ingest.on_ray import RayCluster, RayEngine, Setup
+
+        if engine == "ray":
+            engine = RayCluster()
+        if not isinstance(engine, RayCluster):
+            raise UsageError(f"no engine {engine!r}; there are: local, ray, or a RayCluster")
+        settings = self.settings
+        setup = Setup.of(
+            self._models,
+            settings.model_dir,
+            settings.reader_timeout_s,
+            settings.reader_memory_mb,
         )
+        return RayEngine(engine, setup)
 
     def remove(self, targets: str | Path | Iterable[str | Path]) -> int:
         """Remove documents by id or path; a directory stands for every document below it.
@@ -280,7 +304,7 @@ class Writing:
     def _writer(self) -> Iterator[Writer]:
         """Hold the lock of the one writer, and yield it."""
         with write_lock(self.location, self.settings.lock_wait_s) as lock:
-            yield self._store.writer(lock, text_embedding(identity.encoders_of(self._models)))
+            yield self._store.writer(lock, text_embedding(encoders_of(self._models)))
 
 
 def _after(done: int, progress: Progress | None) -> Progress | None:

@@ -227,19 +227,6 @@ def _restore(table: lance.LanceDataset) -> None:
         table.checkout_latest()
 
 
-def _restore(table: lance.LanceDataset) -> None:
-    """Restore a table at its newest version, with the commits that come in meanwhile."""
-    table.checkout_latest()
-    known = table.version
-    table.restore()
-    restored = table.version
-    if restored > known + 1:
-        # Commits came between, and the restore has undone them. It has also ended them, so the
-        # version before it is complete.
-        table.checkout_version(restored - 1).restore()
-        table.checkout_latest()
-
-
 def _parsed(content: bytes) -> dict[str, Any]:
     try:
         return dict(json.loads(content))
