@@ -51,7 +51,7 @@ def over_http(app: FastAPI) -> Iterator[str]:
 
 
 @contextmanager
-def serving(library: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(library: Path | str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `trawl serve`, on a free port unless an option names one; yield it and its address."""
     command = [str(TRAWL), "serve", "--library", str(library), "--port", "0", *options]
     # Into a file: a pipe that nobody reads stops the server once it is full.
