@@ -107,6 +107,7 @@ _FIXED = {
     "gone": "bool_",
     "duplicate_of": "string",
     "duplicates": "strings",
+    "library": "string",
 }
 """The columns that every answer has, with their Arrow types; a plural is a list."""
 

@@ -25,6 +25,7 @@ from trawl.errors import (
     UsageError,
 )
 from trawl.library import Library
+from trawl.search import Question, SearchOptions
 from trawl.server import create_app
 from trawl.server.auth import hash_key, new_key
 from trawl.settings import load_settings
@@ -142,7 +143,8 @@ def test_every_route_has_its_method(address: str) -> None:
         "add": ([],), "submit": ([],), "wait": ("ID",), "job": ("ID",), "cancel": ("ID",),
         "show": ("ID",), "chunk": ("ID",), "set_metadata": ("ID", {}), "remove": ("ID",),
         "thumbnail": ("ID",), "media": ("ID",), "similar": ("ID",), "query": ("muon",),
-        "facets": (["year"],), "watch": ("ID",), "submit_lines": ([],),
+        "facets": (["year"],), "watch": ("ID",), "submit_lines": ([],), "liked": ("ID",),
+        "candidates": (Question((), None, SearchOptions()),),
     }  # fmt: skip
     with Client("http://trawl", transport=httpx.MockTransport(noted)) as client:
         methods = [name for name in dir(client) if not name.startswith("_") and name != "close"]

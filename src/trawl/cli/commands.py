@@ -96,8 +96,9 @@ def add(
     text_key: TextKeyOption = "text",
     json: JsonOption = False,
 ) -> None:
-    """Add or update files, directories and objects of a store, or records from stdin.
+    """Add or update files, folders, objects or records.
 
+    Objects are those of a store, such as s3://my-bucket/papers; records come from stdin (-).
     Skips unchanged files, replaces changed ones, and keeps the documents of moved ones. Creates
     the library if it does not exist. Unreadable files are reported and skipped; the exit code is
     then 3. A file that crashed its reader, or took too long, is read again only if it changes,

@@ -125,7 +125,9 @@ WorkersOption: TypeAlias = Annotated[
 EngineOption: TypeAlias = Annotated[
     Literal["local", "ray"],
     typer.Option(
-        "--engine", help="What reads and embeds the files: this process, or a Ray cluster."
+        "--engine",
+        metavar="ENGINE",
+        help="What reads and embeds the files: this process, or a Ray cluster.",
     ),
 ]
 AddressOption: TypeAlias = Annotated[

@@ -30,7 +30,7 @@ class Turn(ABC):
 
     @abstractmethod
     def end(self) -> None:
-        """Let another process run the jobs."""
+        """Leave the jobs to another process."""
 
 
 class FileTurn(Turn):
