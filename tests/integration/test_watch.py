@@ -20,8 +20,10 @@ import pytest
 
 from conftest import Contents, picture, write_collection
 from trawl import Library
+from trawl.library.watching import Watcher
 from trawl.locations import location_of
 from trawl.store import write_lock
+from trawl.types import Change
 
 TRAWL = Path(sys.executable).parent / "trawl"
 
@@ -210,6 +212,29 @@ def test_a_folder_that_goes_and_comes_back_keeps_its_documents(
         watch.stop()
     with Library(tmp_path / "l") as library:
         assert library.status().documents == 4
+
+
+def test_what_changes_while_the_watching_begins_anew_is_added(tmp_path: Path) -> None:
+    class EnoughError(Exception):
+        pass
+
+    folder, other = tmp_path / "files", tmp_path / "others"
+    for one in (folder, other):
+        one.mkdir()
+        (one / "note.txt").write_text(f"A note on tides in {one.name}.", "utf-8")
+
+    def changed(change: Change) -> None:
+        if change.uri.endswith("more.txt"):
+            raise EnoughError
+
+    def told(message: str) -> None:
+        if "is gone" in message:  # the watching of both folders has ended
+            (other / "more.txt").write_text("The other folder goes on.", "utf-8")
+
+    with Library(tmp_path / "l", create=True) as library:
+        watcher = Watcher(library, [folder, other], changed, told)
+        with pytest.raises(EnoughError):
+            watcher.run(lambda _: shutil.rmtree(folder))
 
 
 def test_polling_and_a_library_inside_the_folder(

@@ -66,6 +66,10 @@ class _Root:
     path: Path
     identity: tuple[int, int] | None
 
+    def is_present(self) -> bool:
+        """Return whether the folder is there, and the same one as when it was looked for."""
+        return self.identity is not None and self.identity == identity(self.path)
+
 
 @dataclass(slots=True)
 class _Failure:
@@ -120,7 +124,7 @@ class Watcher:
         `on_ready` is called with the number of files after the first scan.
         """
         unscanned = [root.path for root in self._roots]
-        is_ready = False
+        is_ready = was_watching = False
         while True:
             present = [root.path for root in self._roots if root.identity is not None]
             if not present:
@@ -134,6 +138,9 @@ class Watcher:
                     while unscanned:
                         self._scan(unscanned[0])
                         del unscanned[0]
+                    if was_watching:  # nobody reported what changed in between
+                        self._rescan()
+                    was_watching = True
                     if not is_ready:
                         is_ready = True
                         on_ready(len(self._seen))
@@ -175,7 +182,6 @@ class Watcher:
             raise LibraryError(f"watching failed repeatedly: {lost}; try --poll") from lost
         else:  # such as a folder that was deleted before it could be watched
             time.sleep(0.2)
-        self._rescan_at = 0.0
         return self._check_roots()
 
     def _concerns(self, path: Path) -> bool:
@@ -301,7 +307,7 @@ class Watcher:
         )
 
     def _apply(self, settled: list[Path]) -> None:
-        present = [root.path for root in self._roots if root.identity == identity(root.path)]
+        present = [root.path for root in self._roots if root.is_present()]
         changed = [path for path in settled if any(map(path.is_relative_to, present))]
         if not changed:
             return
