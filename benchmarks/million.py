@@ -34,7 +34,7 @@ TOPICS = 2_000
 Pair = tuple[Document, list[Chunk]]
 
 READER = """
-import resource, sys, time
+import sys, time
 import numpy as np
 from trawl import Library
 
@@ -80,9 +80,11 @@ timed("status", library.status)
 timed("status again", library.status)
 timed("facets of three keys", lambda: library.facets(["year", "kind", "author"]))
 timed("facets again", lambda: library.facets(["year", "kind", "author"]))
-print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB", end=" ")
-status = open("/proc/self/status").read()
-print("of which now anonymous", int(status.split("RssAnon:")[1].split()[0]) // 1024, "MB")
+def megabytes(name):
+    return int(open("/proc/self/status").read().split(name + ":")[1].split()[0]) // 1024
+
+print(f"peak memory {megabytes('VmHWM'):,} MB; now {megabytes('RssAnon'):,} MB of its own and "
+      f"{megabytes('RssFile'):,} MB of files")
 
 exact = np.zeros(0)
 hits = {10: 0, 100: 0}
@@ -103,7 +105,7 @@ print("recall", {depth: round(hit / depth / len(probes), 4) for depth, hit in hi
 """
 
 WRITER = """
-import resource, sys, tempfile, time
+import sys, tempfile, time
 from pathlib import Path
 from trawl import Library
 
@@ -126,8 +128,8 @@ with tempfile.TemporaryDirectory() as folder, Library(sys.argv[1]) as library:
         timed(f"edit a document's metadata ({number + 1})",
               lambda: library.set_metadata(document, edit))
     timed("remove the file", lambda: library.remove(file))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"peak memory of the writer {peak:,.0f} MB")
+peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) // 1024
+print(f"peak memory of the writer {peak:,} MB")
 """
 
 

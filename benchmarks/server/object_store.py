@@ -142,7 +142,7 @@ def main() -> None:
         for memory in (0, MEMORY):
             kind = "memory tier" if memory else "engine"
             with Library(source) as library:
-                library._store.hold(memory)
+                library._store.hold(memory, Path(folder))
                 library._store.settle()
                 local[memory] = timed(library)
             report(f"directory, {kind}", local[memory], local[memory], {})
@@ -153,7 +153,7 @@ def main() -> None:
                 with Library(
                     address, storage_options=far, cache_dir=cache, mirror_bytes=size
                 ) as library:
-                    library._store.hold(memory)
+                    library._store.hold(memory, Path(folder))
                     library.search("the first search")
                     took = wait_for_copy(library) if size else 0.0
                     library._store.settle()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from trawl.encoders import base
 from trawl.encoders.base import Lazy
 from trawl.errors import ModelError
+from trawl.native import return_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,16 +112,5 @@ def _load(path: Path, threads: int | None) -> InferenceSession:
         raise ModelError(
             f"ONNX Runtime cannot load the graph {path}: {error}; install the model again"
         ) from error
-    _return_freed_memory()
+    return_freed_memory()  # opening a graph frees twice its size and more
     return session
-
-
-def _return_freed_memory() -> None:
-    """Return to the system what opening a graph freed: twice the graph's size and more.
-
-    glibc keeps it for later otherwise. Other C libraries have no such call.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)

@@ -398,5 +398,5 @@ class Library(Contributing, Mapped, Writing):
 
     def warm(self) -> None:
         """Load the models, and begin to load the library into memory in a background thread."""
-        self._store.hold(self.settings.memory_bytes)
+        self._store.hold(self.settings.memory_bytes, self.work_dir)
         self.search("warm", limit=1)

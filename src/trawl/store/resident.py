@@ -1,4 +1,4 @@
-"""The part of a library that a server keeps in memory: vectors, and the columns of results.
+"""The part of a library that a server keeps in memory: codes of vectors, and columns of results.
 
 A call to the engine costs about 1.5 ms, and a search made five. With the data here it makes
 one, for the words. A commit adds fragments and marks rows as deleted; only these changes are
@@ -8,15 +8,17 @@ read, since the files of a fragment never change.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import lance
 import numpy as np
 import pyarrow as pa
 
-from trawl.store.heads import Heads, Rows
+from trawl.store.codes import CodedVectors, Rows
+from trawl.store.products import Codes
 from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
 from trawl.store.schema import may_have, vector_column
 from trawl.types import Space, StoredChunk, Vectors
@@ -25,6 +27,7 @@ _BYTES_PER_CHUNK = 2_000
 """An upper estimate of the memory for the stored columns of a chunk."""
 
 _MAX_COUNTS = 4_096
+_BATCH = 8_192
 
 Files: TypeAlias = tuple[int, tuple[str, ...]]
 """The number and the files of a fragment."""
@@ -83,7 +86,7 @@ class Resident:
     """
 
     version: int
-    vectors: Mapping[str, Heads]
+    vectors: Mapping[str, CodedVectors]
     chunks: tuple[_Chunks, ...]
     fragments: Mapping[Files, str]
     """The fragments of the version, and the name of each one's deletion file."""
@@ -109,12 +112,18 @@ class Resident:
 
 
 class Reader:
-    """Reads up to `max_bytes` into memory. Not safe to use from several threads at once."""
+    """Reads up to `max_bytes` into memory, and vectors into files without names in `scratch`.
 
-    def __init__(self, sources: Mapping[str, Space], counts: Counts, max_bytes: int) -> None:
+    Not safe to use from several threads at once.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, Space], counts: Counts, max_bytes: int, scratch: Path
+    ) -> None:
         self._sources = sources
         self._counts = counts
         self._max_bytes = max_bytes
+        self._scratch = scratch
 
     def read(self, dataset: lance.LanceDataset, before: Resident | None = None) -> Resident:
         """Read a version into memory, reusing data of an earlier one."""
@@ -128,7 +137,7 @@ class Reader:
             if known[key] != deletions[key]:
                 live[key[0]] = row_ids(_scan(dataset, [], [fragments[key]]))
         left = self._max_bytes
-        vectors: dict[str, Heads] = {}
+        vectors: dict[str, CodedVectors] = {}
         for source, size in self._by_size(dataset):
             if size > left:
                 continue
@@ -137,9 +146,11 @@ class Reader:
             if held is not None:
                 held = _keep(held, live)
             if held is None or held.stale:
-                vectors[source] = Heads.of(*self._vectors(dataset, source, None))
+                dimension = self._sources[source].dimension
+                parts = self._vectors(dataset, source, None)
+                vectors[source] = CodedVectors.of(parts, dimension, self._scratch)
             else:
-                vectors[source] = held.with_more(*self._vectors(dataset, source, new))
+                vectors[source] = held.with_more(self._vectors(dataset, source, new))
         chunks: list[_Chunks] = []
         if dataset.count_rows() * _BYTES_PER_CHUNK <= left:
             read = {each.rows[0] >> 32: each for each in before.chunks} if before else {}
@@ -151,9 +162,10 @@ class Reader:
         return Resident(int(dataset.version), vectors, tuple(chunks), deletions)
 
     def _by_size(self, dataset: lance.LanceDataset) -> list[tuple[str, int]]:
-        """Return the sources and the bytes of their vectors, smallest first."""
+        """Return the sources and the bytes of their codes, smallest first."""
         sizes = {
-            source: self._counts.of(dataset, may_have(source)) * space.dimension * 4
+            source: self._counts.of(dataset, may_have(source))
+            * Codes.bytes_per_vector(space.dimension)
             for source, space in self._sources.items()
         }
         return sorted(sizes.items(), key=lambda pair: pair[1])
@@ -163,15 +175,25 @@ class Reader:
         dataset: lance.LanceDataset,
         source: str,
         fragments: Sequence[lance.LanceFragment] | None,
-    ) -> tuple[Rows, Vectors]:
-        """Read the row ids and vectors, float32 [N, D], of a source."""
+    ) -> Iterator[tuple[Rows, Vectors]]:
+        """Yield the row ids and vectors, float32 [N, D], of a source, in parts."""
+        if fragments is not None and not fragments:
+            return
         dimension = self._sources[source].dimension
         column = vector_column(source)
-        if fragments is not None and not fragments:
-            return np.zeros(0, np.int64), np.zeros((0, dimension), np.float32)
-        table = _scan(dataset, [column], fragments, may_have(source))
-        having, vectors = vectors_of(table, column, dimension)
-        return row_ids(having), vectors
+        scanner = dataset.scanner(
+            columns=[column],
+            filter=may_have(source),
+            fragments=fragments,
+            with_row_id=True,
+            scan_in_order=True,
+            batch_size=_BATCH,
+            batch_readahead=2,
+            fragment_readahead=1,
+        )
+        for batch in scanner.to_batches():
+            having, vectors = vectors_of(pa.Table.from_batches([batch]), column, dimension)
+            yield row_ids(having), vectors
 
 
 def _chunks_of(dataset: lance.LanceDataset, fragment: lance.LanceFragment) -> _Chunks | None:
@@ -192,7 +214,7 @@ def _scan(
     ).to_table()
 
 
-def _keep(held: Heads, live: Mapping[int, Rows]) -> Heads:
+def _keep(held: CodedVectors, live: Mapping[int, Rows]) -> CodedVectors:
     """Drop the vectors whose rows are no longer in the fragments of `live`."""
     if not live:
         return held

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -137,15 +138,16 @@ class Store:
                 self._show_newest()
             return self._snapshot
 
-    def hold(self, max_bytes: int) -> None:
+    def hold(self, max_bytes: int, scratch: Path) -> None:
         """Keep up to `max_bytes` of the library in memory from now on.
 
-        A background thread reads the library, and later each commit. A version becomes
-        visible once it was read, or `_WAIT_S` after it was noticed.
+        The exact vectors are in files without names in the directory `scratch`. A background
+        thread reads the library, and later each commit. A version becomes visible once it was
+        read, or `_WAIT_S` after it was noticed.
         """
         with self._lock:
             if self._reader is None and max_bytes > 0:
-                self._reader = Reader(self.sources, self._counts, max_bytes)
+                self._reader = Reader(self.sources, self._counts, max_bytes, scratch)
                 self._prepare()
 
     def settle(self) -> None:

@@ -1,0 +1,250 @@
+"""Vectors that are searched without the engine: by codes in memory, then exactly.
+
+A few thousand vectors are multiplied with the query directly. Of more, codes of four bits a
+dimension are in memory, and the vectors in a file that is mapped. A query is multiplied with all
+codes, and with the vectors of the best candidates. Similarities are exact; only candidates can
+be missed (docs/benchmarks.md has the recall).
+
+The vectors are rotated at random, which preserves inner products. The codes of a group share a
+scale, and models often have a few dimensions whose values are many times those of others.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trawl.native import return_freed_memory
+from trawl.store.products import Codes, Floats, Products
+from trawl.types import Vectors
+
+_CODED_FROM = 4_096
+_BATCH = 32_768
+
+# A filter that permits no more vectors of a block is applied first.
+_EXACT_UP_TO = 8_192
+
+_CANDIDATES_PER_HIT = 4
+_MIN_CANDIDATES = 64
+_SAMPLE_STEP = 16
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Vectors that were added together, rotated, float32 [N, D].
+
+    `rows` are their row ids, int64 [N]. `products` multiplies with their codes; None if there
+    are few. `deleted`, bool [N], marks the rows that are no longer in the library; None if there
+    are none.
+    """
+
+    rows: Rows
+    vectors: Vectors
+    products: Products | None
+    deleted: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(cls, parts: Iterable[tuple[Rows, Vectors]], dimension: int, directory: Path) -> Block:
+        """Build from parts: row ids, int64 [N], and rotated vectors, float32 [N, D].
+
+        Many vectors are written to a file without a name in `directory`.
+        """
+        rows: list[Rows] = [np.zeros(0, np.int64)]
+        codes: list[Codes] = []
+        with _scratch(directory) as file:
+            centre: Floats | None = None
+            for part, vectors in parts:
+                if not len(part):
+                    continue
+                # Only the differences of products matter, so what is common to all is left out
+                # of the codes, whose scales are then smaller.
+                centre = vectors.mean(axis=0) if centre is None else centre
+                for start in range(0, len(part), _BATCH):
+                    some = np.ascontiguousarray(vectors[start : start + _BATCH])
+                    codes.append(Codes.of(some - centre))
+                    file.write(some.data)
+                rows.append(part)
+            file.flush()
+            all_rows = np.concatenate(rows)
+            held = _mapped(file, dimension)
+        if len(all_rows) < _CODED_FROM:
+            return cls(all_rows, np.array(held), None)
+        joined = Codes.joined(codes)
+        del codes
+        products = Products(joined, _threads())
+        del joined
+        return_freed_memory()  # the codes, which the products hold in another order
+        return cls(all_rows, held, products)
+
+    @classmethod
+    def joined(cls, blocks: list[Block], directory: Path) -> Block:
+        """Join blocks, without their deleted rows."""
+        parts = (part for block in blocks for part in block._live())
+        return cls.of(parts, blocks[0].vectors.shape[1], directory)
+
+    def without(self, deleted: NDArray[np.bool_]) -> Block:
+        """Return this block with the rows of `deleted`, bool [N], marked."""
+        return replace(self, deleted=deleted if deleted.any() else None)
+
+    def _live(self) -> Iterable[tuple[Rows, Vectors]]:
+        for start in range(0, len(self.rows), _BATCH):
+            some = slice(start, start + _BATCH)
+            live = slice(None) if self.deleted is None else ~self.deleted[some]
+            yield self.rows[some][live], self.vectors[some][live]
+
+    def candidates(self, query: Floats, wanted: int, allowed: Rows | None) -> tuple[Rows, Floats]:
+        """Return the rows and cosines of at least about `wanted` candidates, or of all if fewer.
+
+        `query` is float32 [D], rotated; `allowed` are the permitted row ids, ascending.
+        """
+        among = None if allowed is None else _places(self.rows, allowed)
+        if among is not None and self.deleted is not None:
+            among = among[~self.deleted[among]]
+        if self.products is None or (among is not None and len(among) <= _EXACT_UP_TO):
+            places = among if among is not None else self._present()
+        else:
+            similarities = self.products.times(query)
+            if among is not None:
+                similarities = similarities[among]
+            elif self.deleted is not None:
+                similarities[self.deleted] = -np.inf
+            # The threshold is -inf if there are too few; the deleted must not reach it.
+            least = max(_threshold(similarities, wanted), float(np.finfo(np.float32).min))
+            places = np.flatnonzero(similarities >= least)
+            places = places if among is None else among[places]
+        return self.rows[places], self.vectors[places] @ query
+
+    def _present(self) -> NDArray[np.int64]:
+        if self.deleted is None:
+            return np.arange(len(self.rows))
+        return np.flatnonzero(~self.deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class CodedVectors:
+    """A source's unit vectors, whose exact values are in files without names in `directory`."""
+
+    dimension: int
+    directory: Path
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(
+        cls, parts: Iterable[tuple[Rows, Vectors]], dimension: int, directory: Path
+    ) -> CodedVectors:
+        """Build from parts: row ids, int64 [N], and vectors, float32 [N, D].
+
+        Raises `OSError` if the vectors cannot be written.
+        """
+        empty = cls(dimension, directory, ())
+        return replace(empty, blocks=(Block.of(empty._rotated(parts), dimension, directory),))
+
+    def __len__(self) -> int:
+        return sum(len(block.rows) for block in self.blocks)
+
+    @property
+    def stale(self) -> bool:
+        """Whether most vectors were deleted."""
+        deleted = sum(int(b.deleted.sum()) for b in self.blocks if b.deleted is not None)
+        return 2 * deleted > max(_CODED_FROM, len(self))
+
+    def with_more(self, parts: Iterable[tuple[Rows, Vectors]]) -> CodedVectors:
+        """Add vectors. The number of blocks stays small, and large blocks are rarely copied."""
+        more = Block.of(self._rotated(parts), self.dimension, self.directory)
+        if not len(more.rows):
+            return self
+        blocks = [*self.blocks, more]
+        while len(blocks) > 2 and len(blocks[-2].rows) < 4 * len(blocks[-1].rows):
+            blocks[-2:] = [Block.joined(blocks[-2:], self.directory)]
+        return replace(self, blocks=tuple(blocks))
+
+    def keeping(self, keep: list[NDArray[np.bool_]]) -> CodedVectors:
+        """Keep the vectors that `keep` marks, one bool [N] per block."""
+        kept = [block.without(~mask) for block, mask in zip(self.blocks, keep, strict=True)]
+        return replace(self, blocks=tuple(kept))
+
+    def nearest(
+        self, query: Floats, limit: int, allowed: Rows | None = None
+    ) -> tuple[Rows, Floats]:
+        """Return the row ids of the `limit` nearest to `query` [D], best first, and cosines.
+
+        `allowed` are the permitted row ids, ascending. Ties are ordered by row id.
+        """
+        rotated = query @ _rotation(self.dimension)
+        wanted = max(_MIN_CANDIDATES, _CANDIDATES_PER_HIT * limit)
+        found = [block.candidates(rotated, wanted, allowed) for block in self.blocks]
+        rows = np.concatenate([rows for rows, _ in found])
+        similarities = np.concatenate([similarities for _, similarities in found])
+        if len(rows) > limit:
+            kept = np.argpartition(-similarities, limit - 1)[:limit]
+            rows, similarities = rows[kept], similarities[kept]
+        order = np.lexsort((rows, -similarities))
+        return rows[order], similarities[order]
+
+    def _rotated(self, parts: Iterable[tuple[Rows, Vectors]]) -> Iterable[tuple[Rows, Vectors]]:
+        rotation = _rotation(self.dimension)
+        return ((rows, vectors @ rotation) for rows, vectors in parts)
+
+
+@lru_cache
+def _rotation(dimension: int) -> Floats:
+    """Return a random orthogonal matrix, float32 [D, D], the same in every process."""
+    draw = np.random.default_rng(0).standard_normal((dimension, dimension))
+    return np.ascontiguousarray(np.linalg.qr(draw)[0], dtype=np.float32)
+
+
+def _threads() -> int:
+    return min(4, os.cpu_count() or 1)
+
+
+def _scratch(directory: Path) -> IO[bytes]:
+    """Open a file without a name, which takes no space after the process has ended."""
+    try:
+        return tempfile.TemporaryFile(dir=directory)
+    except OSError:  # such as a library on a file system that is read only
+        return tempfile.TemporaryFile()
+
+
+def _mapped(file: IO[bytes], dimension: int) -> Vectors:
+    size = file.tell()
+    if not size:
+        return np.zeros((0, dimension), np.float32)
+    mapping = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+    # A search reads a few vectors here and there.
+    mapping.madvise(mmap.MADV_RANDOM)
+    return np.frombuffer(mapping, np.float32).reshape(-1, dimension)
+
+
+def _threshold(similarities: Floats, wanted: int) -> float:
+    """Estimate, from every sixteenth, a value that at least about `wanted` reach."""
+    if len(similarities) <= _SAMPLE_STEP * wanted // 4:
+        place = max(0, len(similarities) - wanted)
+        lowest = np.partition(similarities, place)[place] if place else -np.inf
+        return float(lowest)
+    some = similarities[::_SAMPLE_STEP]
+    place = max(0, len(some) - -(-wanted // _SAMPLE_STEP) - 1)
+    return float(np.partition(some, place)[place])
+
+
+def _places(rows: Rows, allowed: Rows) -> NDArray[np.int64]:
+    """Return the indices of `rows`, in any order, that are in `allowed`, ascending."""
+    if len(allowed) * 4 < len(rows) and bool((rows[1:] > rows[:-1]).all()):
+        at = np.searchsorted(rows, allowed)
+        at = at[at < len(rows)]
+        return at[np.isin(rows[at], allowed)]
+    at = np.searchsorted(allowed, rows)
+    inside = np.zeros(len(rows), bool)
+    reached = at < len(allowed)
+    inside[reached] = allowed[at[reached]] == rows[reached]
+    return np.flatnonzero(inside)
