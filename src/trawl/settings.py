@@ -166,7 +166,8 @@ class Settings(BaseSettings):
     memory_bytes: int = Field(
         512 * 2**20,
         ge=0,
-        description="Maximum bytes of library data the server keeps in memory; 0 for none.",
+        description="Maximum bytes of codes of the library's vectors that the server keeps in "
+        "memory; 0 for none.",
     )
     max_upload_bytes: int = Field(
         32 * 2**20, ge=1, description="Maximum bytes of one upload to the server."

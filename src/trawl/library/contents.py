@@ -77,22 +77,20 @@ def list_documents(
         raise UsageError(f"offset {offset} and limit {limit}: neither may be negative")
     state = _state(store, failed, notices, name)
     condition = _sql(store.snapshot(), where, ())
-    ids = store.listed((state, condition, sort), lambda: _ids(store, state, condition, sort))
-    page = ids[offset : None if limit is None else offset + limit].to_pylist()
-    # One query for all documents is faster than a query by ids.
-    is_whole = len(page) == len(ids) and condition is None
-    found = store.documents(state) if is_whole else store.documents_of(page)
-    rows = {row.document_id: row for row in found}
-    listed = tuple(rows[document_id] for document_id in page if document_id in rows)
-    return DocumentPage(listed, len(ids))
+    listing = store.listed(
+        state,
+        (condition, sort),
+        lambda table: _arranged(store, table, condition, sort),
+    )
+    return DocumentPage(listing.page(offset, limit), len(listing))
 
 
-def _ids(store: Store, state: str | None, condition: str | None, sort: str | None) -> pa.Array:
-    """Return the ids of the documents of a list, in its order."""
-    ids = store.document_ids(state)
+def _arranged(store: Store, table: pa.Table, condition: str | None, sort: str | None) -> pa.Table:
+    """Return the documents of a list, in its order."""
     if condition is not None:
-        ids = ids.filter(pc.is_in(ids, store.snapshot().document_ids(condition)))
-    return ids if sort is None else _sorted(store, ids, sort)
+        matching = store.snapshot().document_ids(condition)
+        table = table.filter(pc.is_in(table["document_id"], matching))
+    return table if sort is None else _sorted(store, table, sort)
 
 
 def _state(store: Store, failed: bool | None, notices: bool | None, name: str | None) -> str | None:
@@ -109,7 +107,7 @@ def _state(store: Store, failed: bool | None, notices: bool | None, name: str | 
     return " AND ".join(conditions) or None
 
 
-def _sorted(store: Store, ids: pa.Array, sort: str) -> pa.Array:
+def _sorted(store: Store, listed: pa.Table, sort: str) -> pa.Table:
     """Sort documents, which are sorted by address, by a column or a property of their files."""
     key = sort.removeprefix("-")
     columns = store.snapshot().columns
@@ -122,9 +120,10 @@ def _sorted(store: Store, ids: pa.Array, sort: str) -> pa.Array:
             f"no column {key!r} to sort by; columns: "
             f"{', '.join(sorted({*columns, *_FILE_PROPERTIES}))}"
         )
-    values = table["value"].take(pc.index_in(ids, table["document_id"])).combine_chunks()
+    places = pc.index_in(listed["document_id"], table["document_id"])
+    values = table["value"].take(places).combine_chunks()
     has_value = pc.is_valid(values)
-    present, values = ids.filter(has_value), values.filter(has_value)
+    present, values = listed.filter(has_value), values.filter(has_value)
     descending = sort.startswith("-")
     if pa.types.is_list(values.type):
         lists = values.to_pylist()
@@ -138,7 +137,7 @@ def _sorted(store: Store, ids: pa.Array, sort: str) -> pa.Array:
                 ("place", "ascending"),
             ],
         )
-    return pa.concat_arrays([present.take(places), ids.filter(pc.invert(has_value))])
+    return pa.concat_tables([present.take(places), listed.filter(pc.invert(has_value))])
 
 
 def count_values(

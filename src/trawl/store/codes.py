@@ -11,20 +11,18 @@ scale, and models often have a few dimensions whose values are many times those 
 
 from __future__ import annotations
 
-import mmap
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trawl.native import return_freed_memory
 from trawl.store.products import Codes, Floats, Products
+from trawl.store.scratch import mapped, open_scratch
 from trawl.types import Vectors
 
 _CODED_FROM = 4_096
@@ -62,7 +60,7 @@ class Block:
         """
         rows: list[Rows] = [np.zeros(0, np.int64)]
         codes: list[Codes] = []
-        with _scratch(directory) as file:
+        with open_scratch(directory) as file:
             centre: Floats | None = None
             for part, vectors in parts:
                 if not len(part):
@@ -77,7 +75,7 @@ class Block:
                 rows.append(part)
             file.flush()
             all_rows = np.concatenate(rows)
-            held = _mapped(file, dimension)
+            held = np.frombuffer(mapped(file), np.float32).reshape(-1, dimension)
         if len(all_rows) < _CODED_FROM:
             return cls(all_rows, np.array(held), None)
         joined = Codes.joined(codes)
@@ -206,24 +204,6 @@ def _rotation(dimension: int) -> Floats:
 
 def _threads() -> int:
     return min(4, os.cpu_count() or 1)
-
-
-def _scratch(directory: Path) -> IO[bytes]:
-    """Open a file without a name, which takes no space after the process has ended."""
-    try:
-        return tempfile.TemporaryFile(dir=directory)
-    except OSError:  # such as a library on a file system that is read only
-        return tempfile.TemporaryFile()
-
-
-def _mapped(file: IO[bytes], dimension: int) -> Vectors:
-    size = file.tell()
-    if not size:
-        return np.zeros((0, dimension), np.float32)
-    mapping = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-    # A search reads a few vectors here and there.
-    mapping.madvise(mmap.MADV_RANDOM)
-    return np.frombuffer(mapping, np.float32).reshape(-1, dimension)
 
 
 def _threshold(similarities: Floats, wanted: int) -> float:

@@ -1,4 +1,4 @@
-"""The part of a library that a server keeps in memory: codes of vectors, and columns of results.
+"""What a server holds of a library: codes of vectors in memory, columns of results in files.
 
 A call to the engine costs about 1.5 ms, and a search made five. With the data here it makes
 one, for the words. A commit adds fragments and marks rows as deleted; only these changes are
@@ -19,12 +19,13 @@ import pyarrow as pa
 
 from trawl.store.codes import CodedVectors, Rows
 from trawl.store.products import Codes
-from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
+from trawl.store.rows import STORED_COLUMNS, row_ids, vectors_of
 from trawl.store.schema import may_have, vector_column
-from trawl.types import Space, StoredChunk, Vectors
+from trawl.store.scratch import mapped, open_scratch
+from trawl.types import Space, Vectors
 
-_BYTES_PER_CHUNK = 2_000
-"""An upper estimate of the memory for the stored columns of a chunk."""
+_HELD_COLUMNS = [*STORED_COLUMNS, "ordinal", "content"]
+"""The columns of results, and those by which results are arranged."""
 
 _MAX_COUNTS = 4_096
 _BATCH = 8_192
@@ -72,10 +73,21 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Chunks:
-    """The stored columns of one fragment; `rows` are its row ids, int64 [N], ascending."""
+    """The held columns of one fragment; `rows` are its row ids, int64 [N], ascending."""
 
     rows: Rows
     columns: pa.Table
+
+    @classmethod
+    def of(cls, table: pa.Table, scratch: Path) -> _Chunks:
+        """Write the columns of a table with row ids to a file without a name, and map it."""
+        columns = table.select(_HELD_COLUMNS).combine_chunks()
+        with open_scratch(scratch) as file:
+            with pa.ipc.new_file(file, columns.schema) as writer:
+                writer.write_table(columns)
+            file.flush()
+            held = pa.ipc.open_file(pa.BufferReader(mapped(file))).read_all()
+        return cls(row_ids(table), held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +103,12 @@ class Resident:
     fragments: Mapping[Files, str]
     """The fragments of the version, and the name of each one's deletion file."""
 
-    def take(self, rows: Sequence[int]) -> list[StoredChunk] | None:
-        """Return the chunks at some row ids, in their order; None if one is not in memory."""
+    def fields(
+        self, rows: Sequence[int], columns: Sequence[str]
+    ) -> dict[int, dict[str, Any]] | None:
+        """Return some columns by row id; None if a row or a column is not held."""
+        if not set(columns) <= set(_HELD_COLUMNS):
+            return None
         firsts = [int(chunks.rows[0]) for chunks in self.chunks]
         places: dict[int, list[int]] = {}
         for row in rows:
@@ -106,15 +122,17 @@ class Resident:
             local = np.searchsorted(chunks.rows, wanted)
             if local.max() >= len(chunks.rows) or (chunks.rows[local] != wanted).any():
                 return None
-            table = chunks.columns.take(pa.array(local))
+            table = chunks.columns.select(list(columns)).take(pa.array(local))
             found.update(zip(wanted, table.to_pylist(), strict=True))
-        return [stored_chunk(found[row]) for row in rows]
+        return found
 
 
 class Reader:
-    """Reads up to `max_bytes` into memory, and vectors into files without names in `scratch`.
+    """Reads codes of up to `max_bytes` into memory, and the rest into files that are mapped.
 
-    Not safe to use from several threads at once.
+    The files have no names, and are in the directory `scratch`. Columns of results are held only
+    if the codes of all sources fit, which bounds the files. Not safe to use from several threads
+    at once.
     """
 
     def __init__(
@@ -152,11 +170,11 @@ class Reader:
             else:
                 vectors[source] = held.with_more(self._vectors(dataset, source, new))
         chunks: list[_Chunks] = []
-        if dataset.count_rows() * _BYTES_PER_CHUNK <= left:
+        if len(vectors) == len(self._sources):
             read = {each.rows[0] >> 32: each for each in before.chunks} if before else {}
             for key in sorted(fragments):
                 unchanged = read.get(key[0]) if key in same else None
-                found = unchanged or _chunks_of(dataset, fragments[key])
+                found = unchanged or self._chunks(dataset, fragments[key])
                 if found is not None:
                     chunks.append(found)
         return Resident(int(dataset.version), vectors, tuple(chunks), deletions)
@@ -195,12 +213,9 @@ class Reader:
             having, vectors = vectors_of(pa.Table.from_batches([batch]), column, dimension)
             yield row_ids(having), vectors
 
-
-def _chunks_of(dataset: lance.LanceDataset, fragment: lance.LanceFragment) -> _Chunks | None:
-    table = _scan(dataset, STORED_COLUMNS, [fragment])
-    if not table.num_rows:
-        return None
-    return _Chunks(row_ids(table), table.select(STORED_COLUMNS).combine_chunks())
+    def _chunks(self, dataset: lance.LanceDataset, fragment: lance.LanceFragment) -> _Chunks | None:
+        table = _scan(dataset, _HELD_COLUMNS, [fragment])
+        return _Chunks.of(table, self._scratch) if table.num_rows else None
 
 
 def _scan(

@@ -339,13 +339,15 @@ class Snapshot(Lookups):
             chosen = np.sort(np.random.default_rng(0).choice(chosen, size, replace=False))
         return [int(row) for row in chosen]
 
+    def fields(self, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+        """Return some columns of the chunks at some row ids, by row id."""
+        held = self._resident.fields(rows, columns) if self._resident is not None else None
+        return held if held is not None else super().fields(rows, columns)
+
     def take(self, rows: Sequence[int]) -> list[StoredChunk]:
         """Return the chunks at some row ids, in the given order."""
         if not rows:
             return []
-        held = self._resident.take(rows) if self._resident is not None else None
-        if held is not None:
-            return held
         found = self.fields(rows, STORED_COLUMNS)
         return [stored_chunk(found[row]) for row in rows]
 

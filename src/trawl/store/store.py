@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -14,6 +14,7 @@ import pyarrow as pa
 from trawl.errors import QueryError, StorageError
 from trawl.locations import Location
 from trawl.store.edits import EmbedTexts
+from trawl.store.listing import Arrange, Listing
 from trawl.store.locking import WriteLock
 from trawl.store.mirror import Mirror, StoppedError
 from trawl.store.resident import Counts, Reader, Resident
@@ -25,7 +26,6 @@ from trawl.store.schema import (
     TERMS_COLUMN,
     WORDS_COLUMN,
     chunks_schema,
-    one_of,
     quoted,
 )
 from trawl.store.snapshot import Snapshot
@@ -42,7 +42,6 @@ _WAIT_S = 2.0
 
 _LEAST_PAUSE_S = 0.05
 
-# The ids of a list take 30 bytes a document.
 _MAX_LISTS = 8
 
 
@@ -78,7 +77,7 @@ class Store:
         self._snapshot = self._read()
         self._follower: Thread | None = None
         self._closing = Event()
-        self._lists: dict[tuple[object, ...], pa.Array] = {}
+        self._lists: dict[tuple[object, ...], Listing] = {}
 
     @classmethod
     def create(cls, location: Location, sources: Mapping[str, Space]) -> Store:
@@ -263,35 +262,27 @@ class Store:
         """Return whether ``documents`` has the column `notices`, which older libraries lack."""
         return "notices" in self._open("documents").schema.names
 
-    def document_ids(self, where: str | None = None) -> pa.Array:
-        """Return the ids of documents, ordered by `uri`; `where` is SQL of this package."""
-        table = self._open("documents").to_table(columns=["document_id", "uri"], filter=where)
-        return table.sort_by("uri")["document_id"].combine_chunks()
-
     def document_values(self, column: str) -> pa.Table:
         """Return a column of ``documents`` as `document_id` and `value`."""
         table = self._open("documents").to_table(columns=["document_id", column])
         return table.rename_columns(["document_id", "value"])
 
-    def listed(self, key: tuple[object, ...], ids: Callable[[], pa.Array]) -> pa.Array:
-        """Return the ids of a list of documents, which is kept for this version of the library.
+    def listed(self, where: str | None, key: tuple[object, ...], arrange: Arrange) -> Listing:
+        """Return a list of documents, which is kept for this version of the library.
 
-        `key` says what `ids` depends on, beside the version.
+        `where` is SQL of this package; `key` says what `arrange` does.
         """
-        key = (*key, self._open("documents").version, self.snapshot().version)
+        documents = self._open("documents")
+        key = (where, *key, documents.version, self.snapshot().version)
         with self._lock:
             found = self._lists.get(key)
         if found is None:
-            found = ids()
+            found = Listing(documents, where, arrange)
             with self._lock:
                 while len(self._lists) >= _MAX_LISTS:
                     del self._lists[next(iter(self._lists))]
                 self._lists[key] = found
         return found
-
-    def documents_of(self, document_ids: Sequence[str]) -> list[DocumentRow]:
-        """Return the rows of some documents, ordered by `uri`."""
-        return self.documents(one_of("document_id", document_ids)) if document_ids else []
 
     def count_documents(self) -> int:
         """Return the number of indexed documents."""
