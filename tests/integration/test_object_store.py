@@ -17,6 +17,7 @@ from conftest import write_collection
 from trawl import Library
 from trawl.errors import LibraryError, LibraryMissingError, QueryError
 from trawl.settings import Settings
+from trawl.store.full_text import Words
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +151,12 @@ def test_a_library_that_is_too_large_is_read_from_the_store(
         address, storage_options=gateway.options, cache_dir=tmp_path, mirror_bytes=1000
     ) as library:
         library.search("muon decay")
+        library._store.settle()
         library.location.read("library.json")
-        time.sleep(0.3)
         gateway.requests.clear()
+        words = Words("bread")
+        assert len(library._store.snapshot().words(words, 5, None).rows)
+        assert gateway.requests["GET"] == 0  # the index of the words is in memory
         assert first(library, "muon decay") == "muons.md"
         assert gateway.requests["GET"] > 0
         assert not list(tmp_path.rglob("*.manifest"))

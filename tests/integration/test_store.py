@@ -90,6 +90,29 @@ def test_the_index_is_made_and_answers_as_brute_force_does(filled: Snapshot) -> 
         assert np.all(np.diff(ranking.similarities) <= 0)
 
 
+def test_the_index_of_many_is_quantised_and_found_by_it_alone_far_away(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "_QUANTISED_FROM", 100)
+    monkeypatch.setattr(maintenance, "_INDEXED_FROM", 100)
+    vectors = unit_vectors(ROWS)
+    writer.commit([(document(n), [chunk(n, vectors[n])]) for n in range(ROWS)])
+    writer.maintain()
+    snapshot = store.refresh()
+    assert snapshot._index_type("toy.text") == "IVF_RQ"
+    is_far = snapshot._dataset.uri.startswith("s3:")
+    assert snapshot._is_approximate("toy.text") == is_far
+    for least in (0.8 if is_far else 0.95, 0.8):
+        hits = 0
+        for query in unit_vectors(20, seed=1):
+            ranking = snapshot.nearest("toy.text", query, 10, None)
+            found = numbers(snapshot, ranking.rows)
+            hits += len(set(found) & set(exact(query, 10, lambda n: True)))
+            assert np.allclose(ranking.similarities, vectors[found] @ query, atol=0.15)
+        assert hits >= least * 200
+        monkeypatch.setattr(type(snapshot), "_is_approximate", lambda *_: True)
+
+
 @pytest.mark.parametrize(
     ("where", "keep"),
     [

@@ -19,6 +19,7 @@ from trawl.errors import QueryError
 from trawl.store.copies import Copies, find_copies
 from trawl.store.full_text import Words
 from trawl.store.lookups import Lookups
+from trawl.store.maintenance import bits_key
 from trawl.store.resident import Counts, Resident
 from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
 from trawl.store.schema import (
@@ -217,10 +218,16 @@ class Snapshot(Lookups):
             "use_index": use_index,
         }
         index = self._index_type(source) if use_index else None
+        per_distance = 1.0  # Lance's cosine distance is 1 - cosine
         if index is not None:
             nearest["nprobes"] = _NPROBES
             # Vectors that are not quantised are exact; refining them would take 8 ms.
-            if not index.endswith("FLAT"):
+            if index.endswith("FLAT"):
+                pass
+            elif self._is_approximate(source):
+                # but that of codes is the squared distance of unit vectors, 2 - 2 * cosine.
+                per_distance = 0.5
+            else:
                 nearest["refine_factor"] = _REFINE_FACTOR
         table = self._dataset.to_table(
             columns=["_distance"],
@@ -229,11 +236,10 @@ class Snapshot(Lookups):
             prefilter=where is not None,
             with_row_id=True,
         )
-        # Lance's cosine distance is 1 - cosine.
         return Ranking(
             source=source,
             rows=row_ids(table),
-            similarities=(1 - table["_distance"].to_numpy()).astype(np.float32),
+            similarities=(1 - per_distance * table["_distance"].to_numpy()).astype(np.float32),
             searched=self.size(source),
         )
 
@@ -247,6 +253,16 @@ class Snapshot(Lookups):
 
     def _index_type(self, source: str) -> str | None:
         return self._index_types.get(vector_column(source))
+
+    def _is_approximate(self, source: str) -> bool:
+        """Return whether similarities are those of the index, since the vectors are far away.
+
+        Refining them would take 200 requests to the object store. Distances of rows that are not
+        in the index are of another kind.
+        """
+        remote = "://" in self._dataset.uri and not self._dataset.uri.startswith("file:")
+        has_bits = remote and bits_key(vector_column(source)) in self._dataset.config()
+        return has_bits and not self.unindexed_rows
 
     def _rows_of(self, where: str) -> NDArray[np.int64]:
         """Return the ids, ascending, of the rows that match a filter; every source uses them."""

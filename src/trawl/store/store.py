@@ -16,6 +16,7 @@ from trawl.locations import Location
 from trawl.store.edits import EmbedTexts
 from trawl.store.listing import Arrange, Listing
 from trawl.store.locking import WriteLock
+from trawl.store.maintenance import prewarm
 from trawl.store.mirror import Mirror, StoppedError
 from trawl.store.resident import Counts, Reader, Resident
 from trawl.store.rows import DocumentRow, document_rows
@@ -209,7 +210,7 @@ class Store:
 
     def _prepare(self) -> None:
         """Start the background thread if needed. Requires the lock."""
-        needed = self._reader is not None or self._mirror is not None
+        needed = self._reader is not None or self.location.path is None
         if needed and self._preparing is None and not self._closing.is_set():
             self._preparing = Thread(target=self._prepare_newest, name="trawl-prepare")
             self._preparing.start()
@@ -217,9 +218,11 @@ class Store:
     def _prepare_newest(self) -> None:
         """Copy the newest version, read it into memory, and show it."""
         try:
-            dataset = self._open(CHUNKS)
+            dataset = stored = self._open(CHUNKS)
             if self._mirror is not None:
                 dataset = self._mirror.sync(dataset, self._session) or dataset
+            if self.location.path is None and dataset is stored:
+                prewarm(dataset)
             resident = None
             if self._reader is not None:
                 resident = self._reader.read(dataset, self._resident)
