@@ -25,6 +25,7 @@ import uvicorn
 from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess, Process
 
 from trawl.errors import LibraryError, SettingsError, TrawlError
+from trawl.native import keep_few_arenas
 from trawl.server.proxy import is_loopback
 from trawl.settings import Settings, load_settings
 from trawl.telemetry import logger
@@ -107,6 +108,7 @@ def _path(library: str | Path | tuple[str, ...]) -> str | Path:
 
 def _opened(library: str | Path | tuple[str, ...], options: Mapping[str, Any]) -> Library:
     """Open a library, or several that take its place."""
+    keep_few_arenas()
     if not _is_several(library):
         from trawl.library import Library
 

@@ -17,6 +17,7 @@ import lance
 import numpy as np
 import pyarrow as pa
 
+from trawl.native import return_freed_memory
 from trawl.store.codes import CodedVectors, Rows
 from trawl.store.products import Codes
 from trawl.store.rows import STORED_COLUMNS, row_ids, vectors_of
@@ -177,6 +178,8 @@ class Reader:
                 found = unchanged or self._chunks(dataset, fragments[key])
                 if found is not None:
                     chunks.append(found)
+        pa.default_memory_pool().release_unused()
+        return_freed_memory()
         return Resident(int(dataset.version), vectors, tuple(chunks), deletions)
 
     def _by_size(self, dataset: lance.LanceDataset) -> list[tuple[str, int]]:
