@@ -75,6 +75,22 @@ class Sound:
         return len(self.samples) / self.sample_rate_hz
 
 
+class Passage(str):
+    """A text to embed, with its document's title apart for models that ask for it so.
+
+    The string itself is the title and the body, for all other models.
+    """
+
+    title_line: str
+    body: str
+
+    def __new__(cls, text: str, title: str = "", body: str | None = None) -> Passage:
+        """Return a passage whose string is `text`; the body is `text` unless it is given."""
+        made = super().__new__(cls, text)
+        made.title_line, made.body = title, text if body is None else body
+        return made
+
+
 Media: TypeAlias = "str | Image | Sound"
 """One item that an encoder embeds."""
 

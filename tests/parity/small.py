@@ -251,3 +251,91 @@ def bert(folder: Path, pooling: str) -> Path:
     prompts = {"prompts": {"query": "query: ", "passage": "passage: "}}
     (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts), "utf-8")
     return folder
+
+
+def omni(folder: Path, *, full: bool = False) -> Path:
+    """EmbeddingGemma 2; `full` has the published widths and a small vocabulary."""
+    from transformers import EmbeddingGemma2Config, EmbeddingGemma2Model
+    from transformers.models.gemma4.feature_extraction_gemma4 import Gemma4AudioFeatureExtractor
+    from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = omni_tokenizer(folder)
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in OMNI_TOKENS.items()}
+    small = {
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_attention_heads": 4,
+    }
+    text = {**small, "num_hidden_layers": 2, "sliding_window_pattern": 2, "sliding_window": 24}
+    text |= {"num_key_value_heads": 2, "head_dim": 16, "global_head_dim": 32, "embedding_dim": 96}
+    text |= {"hidden_size_per_layer_input": 24}
+    vision = {**small, "num_hidden_layers": 1, "num_key_value_heads": 4, "head_dim": 12}
+    audio = {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4}
+    audio |= {"subsampling_conv_channels": [128, 8], "output_proj_dims": 40}
+    config = EmbeddingGemma2Config(
+        text_config={**({} if full else text), "vocab_size": len(tokenizer)},
+        vision_config={"model_type": "gemma4_vision", **({} if full else vision)},
+        audio_config={"model_type": "gemma4_audio", **({} if full else audio)},
+        boi_token_id=ids["boi_token"],
+        image_token_id=ids["image_token"],
+        eoi_token_id=ids["eoi_token"],
+        boa_token_id=ids["boa_token"],
+        audio_token_id=ids["audio_token"],
+        eoa_token_index=ids["eoa_token"],
+        video_token_id=ids["video_token"],
+    )
+    torch.manual_seed(8)
+    model = EmbeddingGemma2Model(config)
+    if not full:
+        randomise(model, seed=8)
+        # A trained one tells where a patch is.
+        table = model.vision_tower.patch_embedder.position_embedding_table
+        table.data.normal_(generator=torch.Generator().manual_seed(9))
+    model.save_pretrained(folder)
+    parts = {
+        "image_processor": json.loads(Gemma4ImageProcessorPil().to_json_string()),
+        "feature_extractor": json.loads(Gemma4AudioFeatureExtractor().to_json_string()),
+    }
+    (folder / "processor_config.json").write_text(json.dumps(parts), "utf-8")
+    return folder
+
+
+OMNI_TOKENS = {
+    "boi_token": "<|image>",
+    "image_token": "<|image|>",
+    "eoi_token": "<image|>",
+    "boa_token": "<|audio>",
+    "audio_token": "<|audio|>",
+    "eoa_token": "<audio|>",
+    "video_token": "<|video|>",
+}
+
+
+def omni_tokenizer(folder: Path) -> Any:
+    """A Gemma tokenizer with the tokens of media; no character is unknown to it."""
+    from transformers import GemmaTokenizer
+
+    trained = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    trained.pre_tokenizer = pre_tokenizers.Split(" ", behavior="merged_with_previous")
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *OMNI_TOKENS.values()]
+    trained.train_from_iterator(
+        [sentence.replace(" ", "▁") for sentence in SENTENCES],
+        trainers.BpeTrainer(
+            vocab_size=900,
+            special_tokens=[*special, *(f"<0x{byte:02X}>" for byte in range(256))],
+            show_progress=False,
+        ),
+    )
+    raw = json.loads(trained.to_str())["model"]
+    tokenizer = GemmaTokenizer(
+        vocab=raw["vocab"],
+        merges=[tuple(merge) for merge in raw["merges"]],
+        padding_side="right",
+        extra_special_tokens=OMNI_TOKENS,
+    )
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A <eos>", special_tokens=[("<bos>", 2), ("<eos>", 1)]
+    )
+    tokenizer.save_pretrained(folder)
+    return tokenizer

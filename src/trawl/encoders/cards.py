@@ -18,6 +18,7 @@
     [space]                       # absent for rerankers
     name = "clip-vit-b32"
     dimension = 512
+    # dimensions = [512, 256]     # the lengths that a vector may be cut to (Matryoshka)
 
     [text]                        # one table per tower: the options of its family
     graph = "onnx/text_model.onnx"
@@ -41,7 +42,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -122,7 +123,7 @@ class Card:
     """A model that can be loaded.
 
     `priors` maps (query modality, chunk modality) to the mean and the standard deviation
-    of the cosines of unrelated pairs.
+    of the cosines of unrelated pairs. `dimensions` are the lengths that vectors may be cut to.
     """
 
     name: str
@@ -131,6 +132,20 @@ class Card:
     space: Space
     towers: Mapping[Modality, Tower]
     priors: Mapping[tuple[Modality, Modality], tuple[float, float]]
+    dimensions: tuple[int, ...] = ()
+
+    def shortened(self, dimension: int) -> Card:
+        """Return the card of the space's first dimensions. Raises `ModelError` if it has none."""
+        if dimension == self.space.dimension:
+            return self
+        if dimension not in self.dimensions:
+            raise ModelError(
+                f"the model {self.name} has no vectors of {dimension} dimensions; choose from "
+                f"{', '.join(map(str, self.dimensions or (self.space.dimension,)))}"
+            )
+        fingerprint = f"{self.space.fingerprint}-{dimension}"
+        space = replace(self.space, dimension=dimension, fingerprint=fingerprint)
+        return replace(self, space=space)
 
 
 def load_card(path: Path, models: Path | None = None) -> Card:
@@ -204,7 +219,8 @@ def _card(text: str, path: Path, models: Path | None) -> Card:
         dimension=int(table["dimension"]),
         fingerprint=_fingerprint(raw["preprocessing"], towers),
     )
-    return Card(raw["name"], raw["family"], raw["licence"], space, towers, priors)
+    dimensions = tuple(map(int, table.get("dimensions", ())))
+    return Card(raw["name"], raw["family"], raw["licence"], space, towers, priors, dimensions)
 
 
 def _listing(path: Path, models: Path) -> Listing:

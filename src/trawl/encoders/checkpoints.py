@@ -28,11 +28,15 @@ Options = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A checkpoint as a card: its family, the dimension of its space, each tower's options."""
+    """A checkpoint as a card: its family, the dimension of its space, each tower's options.
+
+    `dimensions` are the lengths that a vector may be cut to.
+    """
 
     family: str
     dimension: int
     towers: dict[Modality, Options]
+    dimensions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,9 @@ def describe(checkpoint: Checkpoint) -> Description:
     """Describe a checkpoint. Raises `ModelError` if it is not of a supported family."""
     family = family_of(checkpoint)
     dimension, towers = _FAMILIES[family][1](checkpoint)
-    return Description(family, dimension, towers)
+    # 768, 512, 256 and 128, for which the model was trained.
+    sixths = (6, 4, 2, 1) if family == "omni" else ()
+    return Description(family, dimension, towers, tuple(dimension * n // 6 for n in sixths))
 
 
 def family_of(checkpoint: Checkpoint) -> str:
@@ -258,6 +264,89 @@ def _pooling(checkpoint: Checkpoint) -> str:
     return "mean"
 
 
+def _omni(checkpoint: Checkpoint) -> _Parts:
+    """Describe EmbeddingGemma 2, with a tower for each modality that the checkpoint has.
+
+    The prompts are those of its publication unless the checkpoint names others.
+    """
+    config = checkpoint.config
+    text = config.get("text_config") or {}
+    ids = {name: int(config.get(name) or default) for name, default in _OMNI_IDS.items()}
+    longest = checkpoint.read("sentence_bert_config.json").get("max_seq_length")
+    towers: dict[Modality, Options] = {
+        "text": {
+            "max_tokens": int(longest or _OMNI_TOKENS),
+            "pooling": _pooling(checkpoint),
+            "query_prefix": "task: search result | query: ",
+            "document_prefix": "title: {title} | text: ",
+            "feature_width": int(text.get("hidden_size", 512)),
+            "placeholder_ids": [ids[f"{kind}_token_id"] for kind in ("image", "audio", "video")],
+            **checkpoint.special_tokens(),
+        }
+    }
+    if config.get("vision_config"):
+        towers["image"] = {
+            "begin_id": ids["boi_token_id"],
+            "token_id": ids["image_token_id"],
+            "end_id": ids["eoi_token_id"],
+            **_omni_image(checkpoint),
+        }
+    if config.get("audio_config"):
+        towers["audio"] = {
+            "begin_id": ids["boa_token_id"],
+            "token_id": ids["audio_token_id"],
+            "end_id": ids["eoa_token_index"],
+            **_omni_audio(checkpoint),
+        }
+    return int(text.get("embedding_dim", 768)), towers
+
+
+_OMNI_TOKENS = 8192
+_OMNI_IDS = {
+    "boi_token_id": 255_999,
+    "image_token_id": 258_880,
+    "eoi_token_id": 258_882,
+    "boa_token_id": 256_000,
+    "audio_token_id": 258_881,
+    "eoa_token_index": 258_883,
+    "video_token_id": 258_884,
+}
+
+
+def _omni_image(checkpoint: Checkpoint) -> Options:
+    processor = checkpoint.preprocessor("image_processor")
+    if processor.get("do_normalize", False):
+        raise ModelError(f"{checkpoint.directory}: normalised images are not supported")
+    return {
+        "patch_px": int(processor.get("patch_size", 16)),
+        "pooling": int(processor.get("pooling_kernel_size", 3)),
+        "max_soft_tokens": int(processor.get("max_soft_tokens", 280)),
+        "filter": _FILTERS[int(processor.get("resample", 3))],
+    }
+
+
+def _omni_audio(checkpoint: Checkpoint) -> Options:
+    extractor = checkpoint.preprocessor("feature_extractor")
+    for option in ("preemphasis", "dither", "per_bin_mean", "per_bin_stddev"):
+        if extractor.get(option):
+            raise ModelError(f"{checkpoint.directory}: {option} of sounds is not supported")
+    rate_hz = int(extractor.get("sampling_rate", 16_000))
+    frame = int(extractor.get("frame_length") or round(rate_hz * 0.02))
+    return {
+        "sample_rate_hz": rate_hz,
+        "window_s": 30.0,
+        "frame_samples": frame,
+        "hop_samples": int(extractor.get("hop_length") or round(rate_hz * 0.01)),
+        "fft_samples": int(extractor.get("fft_length") or 1 << (frame - 1).bit_length()),
+        "lead_samples": frame // 2,
+        "mel_bands": int(extractor.get("feature_size", 128)),
+        "low_hz": float(extractor.get("min_frequency", 0.0)),
+        "high_hz": float(extractor.get("max_frequency", 8000.0)),
+        "scale": "htk",
+        "floor": float(extractor.get("mel_floor", 1e-3)),
+    }
+
+
 _FAMILIES: Mapping[str, tuple[frozenset[str], Callable[[Checkpoint], _Parts]]] = {
     "clip": (frozenset({"clip"}), _clip),
     "siglip": (frozenset({"siglip"}), _siglip),
@@ -266,5 +355,6 @@ _FAMILIES: Mapping[str, tuple[frozenset[str], Callable[[Checkpoint], _Parts]]] =
         frozenset({"bert", "roberta", "xlm-roberta", "mpnet", "distilbert", "modernbert"}),
         _sentence,
     ),
+    "omni": (frozenset({"embedding_gemma2"}), _omni),
 }
 """The values of `model_type` of each family, and the function that describes a checkpoint."""

@@ -65,7 +65,7 @@ def quantise(model: Card, target: Path, *, name: str = "") -> Path:
                 tokenizer = tower.path(tower.options.get("tokenizer", _TOKENIZER))
                 shutil.copyfile(tokenizer, building / _TOKENIZER)
             towers[modality] = options
-        described = Description(model.family, model.space.dimension, towers)
+        described = Description(model.family, model.space.dimension, towers, model.dimensions)
         (building / CARD).write_text(
             _card(described, name or target.name, model.licence, building), "utf-8"
         )
@@ -138,6 +138,11 @@ def _write_graph(
     import torch
 
     module = load_module(source, family, modality)
+    if family == "omni":
+        from trawl.encoders.torch_omni import write_omni_graph
+
+        write_omni_graph(module, modality, options, target, _OPSET)
+        return
     names = inputs_of(family, modality)
     rows, axes = torch.export.Dim("rows"), dict[int, Any]()
     if modality == "text":
@@ -203,6 +208,8 @@ def _card(described: Description, name: str, licence: str, directory: Path) -> s
         f"name = {json.dumps(name)}",
         f"dimension = {described.dimension}",
     ]
+    if described.dimensions:
+        lines.append(f"dimensions = {list(described.dimensions)}")
     for modality, options in described.towers.items():
         lines += ["", f"[{modality}]"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in sorted(options.items())]

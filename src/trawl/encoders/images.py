@@ -28,12 +28,13 @@ _WHITE = (255, 255, 255)
 _REDUCING_GAP = 2.0
 # An image of 1 x 100,000 pixels would be resized to 67 GB before its centre is cropped.
 _MAX_ASPECT_RATIO = 16
-_FILTERS = {
+FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+"""Filters by their names on cards."""
 
 
 class ImageTower:
@@ -102,7 +103,7 @@ class Transform:
                 size_px=int(options["size_px"]),
                 crop_px=int(options.get("crop_px", 0)),
                 resize=options["resize"],
-                filter=_FILTERS[options["filter"]],
+                filter=FILTERS[options["filter"]],
                 mean=np.array(options["mean"], np.float32).reshape(3, 1, 1),
                 std=np.array(options["std"], np.float32).reshape(3, 1, 1),
             )

@@ -42,6 +42,7 @@ FAMILIES: Mapping[str, frozenset[Modality]] = {
     "siglip": frozenset({"text", "image"}),
     "clap": frozenset({"text", "audio"}),
     "sentence": frozenset({"text"}),
+    "omni": frozenset({"text", "image", "audio"}),
 }
 """The families of embedding models, and the towers that each may have.
 
@@ -50,6 +51,7 @@ FAMILIES: Mapping[str, frozenset[Modality]] = {
 - siglip: SigLIP (Zhai et al. 2023) and SigLIP 2 (Tschannen et al. 2025), fixed resolution.
 - clap: unfused CLAP (Wu et al. 2023).
 - sentence: BERT and its descendants (MiniLM, BGE, E5, GTE), as in sentence-transformers.
+- omni: EmbeddingGemma 2 (Google DeepMind 2026), whose media pass through the text tower.
 """
 
 DEFAULT_DIRECTORY = Path("~/.cache/trawl/models")

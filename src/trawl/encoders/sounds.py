@@ -151,16 +151,28 @@ class LogMel:
 
     @cached_property
     def _bank(self) -> NDArray[np.float64]:
-        """Triangular filters, float64 [bins, bands]."""
-        bins_hz = np.linspace(0, self.sample_rate_hz / 2, self.fft_samples // 2 + 1)
-        low, high = _mel(np.array([self.low_hz, self.high_hz]), self.scale)
-        edges_hz = _hertz(np.linspace(low, high, self.mel_bands + 2), self.scale)
-        rising = (bins_hz[:, None] - edges_hz[:-2]) / np.diff(edges_hz)[:-1]
-        falling = (edges_hz[2:] - bins_hz[:, None]) / np.diff(edges_hz)[1:]
-        bank = np.maximum(0, np.minimum(rising, falling))
-        if self.scale == "slaney":
-            bank *= 2.0 / (edges_hz[2:] - edges_hz[:-2])
-        return bank
+        return mel_bank(
+            self.sample_rate_hz,
+            self.fft_samples,
+            self.mel_bands,
+            (self.low_hz, self.high_hz),
+            self.scale,
+        )
+
+
+def mel_bank(
+    sample_rate_hz: int, fft_samples: int, bands: int, range_hz: tuple[float, float], scale: str
+) -> NDArray[np.float64]:
+    """Return triangular filters, float64 [fft_samples // 2 + 1, bands]; see `LogMel.scale`."""
+    bins_hz = np.linspace(0, sample_rate_hz / 2, fft_samples // 2 + 1)
+    low, high = _mel(np.array(range_hz), scale)
+    edges_hz = _hertz(np.linspace(low, high, bands + 2), scale)
+    rising = (bins_hz[:, None] - edges_hz[:-2]) / np.diff(edges_hz)[:-1]
+    falling = (edges_hz[2:] - bins_hz[:, None]) / np.diff(edges_hz)[1:]
+    bank: NDArray[np.float64] = np.maximum(0, np.minimum(rising, falling))
+    if scale == "slaney":
+        bank *= 2.0 / (edges_hz[2:] - edges_hz[:-2])
+    return bank
 
 
 # Slaney's scale (Auditory Toolbox, 1998): linear to 1 kHz, logarithmic above.

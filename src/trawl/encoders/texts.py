@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trawl.encoders.base import Lazy, unit
-from trawl.encoders.onnx_session import Network
+from trawl.encoders.onnx_session import Arrays, Network
 from trawl.errors import ModelError
-from trawl.types import Modality, Space, Vectors
+from trawl.types import Modality, Passage, Space, Vectors
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # same padded length, hence the same vector, whatever else is in the batch.
 _BUCKET_TOKENS = 16
 _TOKENS_PER_CALL = 4096
+# A title is in the prompt of every window of its document.
+_TITLE_CHARACTERS = 300
 
 Windows: TypeAlias = list[list[int]]
 """The token ids of one text, by window."""
@@ -46,7 +48,8 @@ class TextOptions:
     `prefix_ids` and `suffix_ids` surround every window and count towards `max_tokens`.
     `pad_to` is the fixed length of a window, 0 for as short as possible; `pad_left` puts
     the padding first. `pooling` is an argument of `pooled`. `query_prefix` and
-    `document_prefix` are the prompts that the model was trained with.
+    `document_prefix` are the prompts that the model was trained with. `{title}` in the latter
+    stands for a document's title, or "none".
     """
 
     tokenizer: str = "tokenizer.json"
@@ -133,7 +136,8 @@ class TextTower:
         return ids
 
     def _windows(self, text: str) -> Windows:
-        room, prefix = self.options.content_tokens, self.options.document_prefix
+        room = self.options.content_tokens
+        prefix, text = self._prompted(text)
         ids = self._ids(prefix + text)
         if len(ids) <= room:
             return [ids]
@@ -143,6 +147,14 @@ class TextTower:
         count = -(-len(content) // room)
         bounds = np.linspace(0, len(content), count + 1).astype(int)
         return [prefix_ids + content[start:stop] for start, stop in pairwise(bounds)]
+
+    def _prompted(self, text: str) -> tuple[str, str]:
+        """Return the prompt of a document and the text after it."""
+        prefix = self.options.document_prefix
+        if "{title}" not in prefix:
+            return prefix, text
+        title, body = (text.title_line, text.body) if isinstance(text, Passage) else ("", text)
+        return prefix.replace("{title}", title[:_TITLE_CHARACTERS] or "none"), body
 
     def run(self, prepared: Sequence[Windows]) -> Vectors:
         """Return float32 [len(prepared), D] unit vectors of prepared texts.
@@ -181,7 +193,14 @@ class TextTower:
             place = slice(length - len(tokens), length) if options.pad_left else slice(len(tokens))
             ids[row, place], mask[row, place] = tokens, 1
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        return unit(pooled(self._network.run(feeds), mask, options.pooling))
+        return self.shortened(pooled(self._run(feeds), mask, options.pooling))
+
+    def shortened(self, vectors: NDArray[np.float32]) -> Vectors:
+        """Return the space's first dimensions of vectors, as unit vectors (Matryoshka)."""
+        return unit(np.ascontiguousarray(vectors[:, : self.space.dimension]))
+
+    def _run(self, feeds: Arrays) -> NDArray[np.float32]:
+        return self._network.run(feeds)
 
 
 def pooled(

@@ -33,6 +33,10 @@ _SUBMODELS: dict[Modality, str] = {"text": "text", "image": "vision", "audio": "
 
 def inputs_of(family: str, modality: Modality) -> tuple[str, ...]:
     """Return a tower's input names. SigLIP was trained without an attention mask."""
+    if family == "omni":
+        from trawl.encoders.torch_omni import INPUTS as OMNI
+
+        return OMNI[modality]
     return ("input_ids",) if (family, modality) == ("siglip", "text") else INPUTS[modality]
 
 
@@ -73,6 +77,10 @@ def load_module(directory: Path, family: str, modality: Modality) -> torch.nn.Mo
             return text.pooler_output
 
     try:
+        if family == "omni":
+            from trawl.encoders.torch_omni import load_omni
+
+            return load_omni(directory, modality)
         return Tower().eval()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"transformers cannot load the checkpoint {directory}: {error}") from error
@@ -119,18 +127,22 @@ class TorchNetwork:
                 raise
         # Outside the handler: its traceback would keep the failed batch's memory alive.
         torch.cuda.empty_cache()
-        middle = len(arrays[0]) // 2
-        halves = (slice(None, middle), slice(middle, None))
-        return np.concatenate(
-            [
-                self.run({name: a[half] for name, a in zip(self._inputs, arrays, strict=True)})
-                for half in halves
-            ]
-        )
+        return np.concatenate([self.run(half) for half in _halves(module, feeds)])
 
     def on_gpu(self) -> bool:
         """Return whether it runs on CUDA. Loads the weights."""
         return bool(self._loaded()[1].type == "cuda")
+
+
+def _halves(module: torch.nn.Module, feeds: Arrays) -> tuple[Arrays, Arrays]:
+    """Return the first and the second half of a batch."""
+    split = getattr(module, "halves", None)
+    if split is not None:
+        halves: tuple[Arrays, Arrays] = split(feeds)
+        return halves
+    middle = len(next(iter(feeds.values()))) // 2
+    first = {name: array[:middle] for name, array in feeds.items()}
+    return first, {name: array[middle:] for name, array in feeds.items()}
 
 
 def _forward(

@@ -1,4 +1,4 @@
-"""Towers of the families that a card describes completely: clip, siglip, clap and sentence."""
+"""Towers of the families that a card describes completely: all but mini."""
 
 from __future__ import annotations
 
@@ -26,10 +26,30 @@ _TOWERS: Mapping[Modality, Callable[[Tower, Space, Network], StagedEncoder]] = {
 
 def load_towers(card: Card) -> dict[Modality, StagedEncoder]:
     """Return the card's towers. Each loads its weights at its first call."""
+    if card.family == "omni":
+        return _omni_towers(card)
     return {
         modality: _TOWERS[modality](tower, card.space, network_of(card, tower))
         for modality, tower in card.towers.items()
     }
+
+
+def _omni_towers(card: Card) -> dict[Modality, StagedEncoder]:
+    """Return the towers of an omni model, which share the text network."""
+    from trawl.encoders.omni import OmniImages, OmniSounds, OmniText
+
+    try:
+        networks = {tower.modality: network_of(card, tower) for tower in card.towers.values()}
+        text = OmniText(card.towers["text"], card.space, networks["text"])
+    except KeyError as error:
+        raise ModelError(f"the card of {card.name} has no {error}") from error
+    kinds: Mapping[Modality, Any] = {"image": OmniImages, "audio": OmniSounds}
+    media = {
+        modality: kind(card.towers[modality], card.space, networks[modality], text)
+        for modality, kind in kinds.items()
+        if modality in card.towers
+    }
+    return {"text": text, **media}
 
 
 def network_of(card: Card, tower: Tower) -> Network:

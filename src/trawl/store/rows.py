@@ -32,6 +32,7 @@ from trawl.types import (
     Edits,
     Link,
     Metadata,
+    Passage,
     Region,
     Span,
     StoredChunk,
@@ -233,13 +234,14 @@ def chunk_rows(
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def passage_text(title: str, head: str, text: str) -> str:
+def passage_text(title: str, head: str, text: str) -> Passage:
     """Return what is embedded of a passage, with the title and the `head` before it.
 
     A passage from the middle of a text often does not mention its subject.
     """
     heads = (title if title not in text else "", head)
-    return "\n".join([*filter(None, heads), text])
+    body = "\n".join([head, text]) if head else text
+    return Passage("\n".join([*filter(None, heads), text]), title, body)
 
 
 def full_text(
