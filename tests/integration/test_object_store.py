@@ -7,17 +7,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from buckets import Gateway, new_bucket
 from conftest import write_collection
+from served import asked
 from trawl import Library
-from trawl.errors import LibraryError, LibraryMissingError, QueryError
+from trawl.errors import LibraryError, LibraryMissingError, QueryError, StorageError
+from trawl.server import jobs
 from trawl.settings import Settings
 from trawl.store.full_text import Words
+from trawl.types import Report
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +60,16 @@ def first(library: Library, text: str) -> str:
     return Path(library.search(text, limit=1).hits[0].uri).name
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def wait_for_copy(library: Library) -> None:
     """Wait until the newest version is served from the local disk."""
-    deadline = time.monotonic() + 60
-    while not str(library._store.snapshot()._dataset.uri).startswith(("/", "file:")):
-        assert time.monotonic() < deadline, "the library was not copied"
-        time.sleep(0.02)
+    wait_until(lambda: str(library._store.snapshot()._dataset.uri).startswith(("/", "file:")))
 
 
 def test_it_answers_as_a_library_in_a_directory_does(
@@ -205,3 +213,50 @@ def test_the_commands_take_an_address(address: str, gateway: Gateway, tmp_path: 
     )
     assert json.loads(done.stdout.splitlines()[0])
     assert "muons.md" in done.stdout
+
+
+def test_a_server_whose_store_fails_is_degraded_and_answers(
+    address: str, gateway: Gateway, tmp_path: Path
+) -> None:
+    with (
+        Library(address, storage_options=gateway.options, cache_dir=tmp_path) as library,
+        asked(library) as client,
+    ):
+        wait_until(lambda: client.get("/health/ready").json()["status"] == "ok")
+        wait_for_copy(library)
+        library._store.settle()
+        gateway.failing = 1
+        try:
+            wait_until(lambda: client.get("/health/ready").json()["status"] == "degraded")
+            ready = client.get("/health/ready")
+            assert ready.status_code == 200
+            assert ready.json()["documents"]
+            assert client.get("/health/live").status_code == 200
+            answer = client.get("/search", params={"query": "muon decay"}).json()
+            assert answer["results"][0]["source"].endswith("muons.md")
+        finally:
+            gateway.failing = 0
+        wait_until(lambda: client.get("/health/ready").json()["status"] == "ok")
+
+
+def test_a_job_is_run_again_after_the_store_has_failed(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_RETRY_S", 0.1)
+    failures = [OSError("the store does not answer"), StorageError("nor does it now")]
+    settings = {"storage_options": gateway.options, "cache_dir": tmp_path}
+    with Library(new_bucket(gateway.options), create=True, **settings) as library:
+        add = library.add
+
+        def adding(*args: Any, **options: Any) -> Report:
+            if failures:
+                raise failures.pop()
+            return add(*args, **options)
+
+        monkeypatch.setattr(library, "add", adding)
+        with asked(library) as client:
+            files = {"files": ("note.txt", b"Tides follow the moon.", "text/plain")}
+            path = client.post("/v1/documents", files=files).headers["location"]
+            wait_until(lambda: client.get(path).json()["state"] == "done")
+            assert client.get(path).json()["report"]["added"] == 1
+            assert not failures

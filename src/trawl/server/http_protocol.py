@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -30,6 +30,7 @@ _REFUSED_S = 1.0
 # After an error response, further input is discarded for this long: closing a socket with
 # unread input resets the connection, which can destroy the response.
 _LINGER_S = 5.0
+_JOINED_BYTES = 64 * 1024
 
 
 def protocol_with(max_connections: int, rejected: Callable[[str], None]) -> type[HttpToolsProtocol]:
@@ -44,6 +45,45 @@ def protocol_with(max_connections: int, rejected: Callable[[str], None]) -> type
         on_rejected = staticmethod(rejected)
 
     return Bounded
+
+
+class Joining:
+    """A transport that sends at once what is written in one step of the event loop.
+
+    uvicorn writes a response's head and body apart. Between the two, another thread may hold the
+    interpreter's lock for milliseconds; if the process was killed there, a proxy had a head without
+    a body, and could not try another replica.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._pending = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """Send data at the end of this step of the loop, or now if there are many."""
+        if not self._pending:
+            self._loop.call_soon(self._flush)
+        self._pending += data
+        if len(self._pending) >= _JOINED_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Send what is written, and close."""
+        self._flush()
+        self._transport.close()
+
+    def write_eof(self) -> None:
+        """Send what is written, and shut down writing."""
+        self._flush()
+        self._transport.write_eof()
+
+    def _flush(self) -> None:
+        if self._pending and not self._transport.is_closing():
+            self._transport.write(bytes(self._pending))
+        self._pending.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class _Connection(HttpToolsProtocol):
@@ -61,7 +101,7 @@ class _Connection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Joining(transport, self.loop)))
         count = len(self.connections)
         if count > 2 * self.limit:
             self.on_rejected("connections")

@@ -20,7 +20,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from trawl.errors import LibraryLockedError, LibraryReadOnlyError, TrawlError
+from trawl.errors import LibraryLockedError, LibraryReadOnlyError, StorageError, TrawlError
 from trawl.server.errors import kind_of
 from trawl.server.job_process import StoppedError
 from trawl.server.service import Service
@@ -242,6 +242,8 @@ class JobRunner:
         self._service = service
         self._jobs = jobs
         self._turn = turn_of(service.library.location)
+        self._is_remote = service.library.location.path is None
+        self._has_recovered = False
         self._wakeup = asyncio.Event()
 
     def wake(self) -> None:
@@ -254,7 +256,9 @@ class JobRunner:
                 try:
                     await self._step()
                 except Exception as error:
-                    # A full disk, for example: keep the jobs and retry later.
+                    # A full disk, for example: keep the jobs and retry later. One that this
+                    # process was running is queued again.
+                    self._has_recovered = False
                     logger.error("jobs cannot be run: %s", error, exc_info=error)
                     await asyncio.sleep(_RETRY_S)
         finally:
@@ -275,11 +279,13 @@ class JobRunner:
 
     def _acquire(self) -> bool:
         """Return whether this process runs the jobs, and recover old ones when it starts to."""
-        is_new = not self._turn.is_held()
-        if is_new:
+        if not self._turn.is_held():
+            self._has_recovered = False
             if not self._turn.take():
                 return False
+        if not self._has_recovered:
             self._jobs.recover()
+            self._has_recovered = True
         return True
 
     async def _run(self, job: Job) -> None:
@@ -293,6 +299,8 @@ class JobRunner:
             await anyio.to_thread.run_sync(self._jobs.put_back, job.job_id)
             await asyncio.sleep(_RETRY_S)
         except Exception as error:
+            if self._is_remote and isinstance(error, StorageError | OSError):
+                raise  # the store may answer later
             logger.error("job failed", exc_info=error, extra={"job_id": job.job_id})
             self._service.metrics.jobs.labels("failed").inc()
             kind = kind_of(error) if isinstance(error, TrawlError) else None

@@ -132,9 +132,10 @@ class Service:
         self.unfinished = False
         self._stop_by = float("inf")
         self._changing = WorkPool("change", 1, _CHANGES_WAITING)
-        self._status_lock = asyncio.Lock()
+        self.is_cut_off = False
         self._status_at = float("-inf")
         self._status: Status | None = None
+        self._reading: asyncio.Task[bool] | None = None
         self._state = ""
         self._state_at = float("-inf")
         self._changes = 0
@@ -269,17 +270,36 @@ class Service:
     async def recent_status(self) -> Status | None:
         """Return the library's status, at most a second old, or None if it cannot be read.
 
-        Anyone may request it at any rate, so it is not read each time.
+        Anyone may request it at any rate, so it is not read each time. If an object store fails,
+        or takes longer than a second, it is the status that was read last, and `is_cut_off` is
+        set: searches continue on the version that is known.
         """
-        async with self._status_lock:
-            if time.monotonic() - self._status_at >= _STATUS_S:
-                try:
-                    self._status = await self.status()
-                except (TrawlError, OSError, ValueError, RuntimeError) as error:
-                    logger.error("the library cannot be read: %s", error, exc_info=error)
-                    self._status = None
-                self._status_at = time.monotonic()
-            return self._status
+        if self._reading is None or (
+            self._reading.done() and time.monotonic() - self._status_at >= _STATUS_S
+        ):
+            self._reading = asyncio.create_task(self._read_status())
+        is_known = self._status is not None and self._is_remote
+        done, _ = await asyncio.wait({self._reading}, timeout=_STATUS_S if is_known else None)
+        self.is_cut_off = self._status is not None and not (done and self._reading.result())
+        return self._status
+
+    async def _read_status(self) -> bool:
+        """Read the library's status. Return False if it cannot be read."""
+        try:
+            self._status = await self.status()
+        except (TrawlError, OSError, ValueError, RuntimeError) as error:
+            if not self.is_cut_off:
+                logger.error("the library cannot be read: %s", error, exc_info=error)
+            if not self._is_remote:
+                self._status = None
+            return False
+        finally:
+            self._status_at = time.monotonic()
+        return True
+
+    @property
+    def _is_remote(self) -> bool:
+        return self.library.location.path is None
 
     async def measure(self) -> None:
         """Update the gauges."""

@@ -20,8 +20,10 @@ router = APIRouter(tags=["Operation"])
 class Health(BaseModel):
     """The state of the server, and counts of its library."""
 
-    status: Literal["ok", "starting", "failed"] = Field(
-        description="`starting` while the model loads; `failed` if the model or library is broken."
+    status: Literal["ok", "degraded", "starting", "failed"] = Field(
+        description="`degraded` if the object store does not respond and searches continue on the "
+        "version that is known; `starting` while the model loads; `failed` if the model or library "
+        "is broken."
     )
     documents: int | None = Field(
         description="Number of documents; null if the library cannot be read.",
@@ -83,13 +85,15 @@ async def health(service: ServiceOf, response: Response) -> Health:
     """Return 200 if the server can be used, 503 if not."""
     found = await service.recent_status()
     ready = service.readiness == "ready"
-    status: Literal["ok", "starting", "failed"]
+    status: Literal["ok", "degraded", "starting", "failed"]
     if found is None or service.readiness == "failed":
         status = "failed"
+    elif not ready:
+        status = "starting"
     else:
-        status = "ok" if ready else "starting"
+        status = "degraded" if service.is_cut_off else "ok"
     response.headers["Cache-Control"] = "no-store"
-    response.status_code = 200 if status == "ok" else 503
+    response.status_code = 200 if status in ("ok", "degraded") else 503
     return Health(
         status=status,
         documents=found.documents if found is not None else None,
