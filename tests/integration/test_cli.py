@@ -126,6 +126,16 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == b"[]"
 
 
+def test_a_catalogue_is_read_without_the_library() -> None:
+    code = (
+        "import sys; from trawl.libraries.catalogue import is_several; is_several(['l'])\n"
+        "heavy = {'numpy', 'pyarrow', 'lance', 'onnxruntime', 'fastapi', 'trawl.library'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.splitlines()[-1] == b"[]"
+
+
 def test_version_and_help_and_no_command() -> None:
     assert re.fullmatch(rb"trawl \d+\.\d+\.\d+\n", trawl("--version").stdout)
     shown = trawl("search", "-h")
