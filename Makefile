@@ -34,7 +34,7 @@ check: $(VENV)/.dev  ## lint, types, layers and unit tests: about two minutes
 	$(BIN)/lint-imports --no-cache
 	$(PYTEST) tests/unit tests/property
 
-test: check $(VENV)/.parity $(VENV)/.ray  ## all tests, with `check`: about fifteen minutes on two cores
+test: check $(VENV)/.parity $(VENV)/.ray  ## all tests, with `check`: about twenty-five minutes on two cores
 	$(PYTEST) --ignore=tests/unit --ignore=tests/property --ignore=tests/stress --ignore=tests/parity --ignore=tests/on_ray --ignore=tests/quality/test_minilm.py
 	$(BIN)/pytest tests/on_ray
 	$(BIN)/pytest tests/parity -k "not full and not int8 and not wrong"
