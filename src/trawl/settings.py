@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     profile: str | None = Field(
         None, description="Profile or models of a new library; `mini` if unset."
     )
+    dimension: int | None = Field(
+        None,
+        ge=1,
+        description="Dimensions of a new library's vectors, for models that offer several; the "
+        "model's own if unset.",
+    )
     model_dir: Path | None = Field(
         None, description="Folder of downloaded models; `~/.cache/trawl/models` if unset."
     )

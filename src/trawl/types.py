@@ -91,6 +91,18 @@ class Passage(str):
         return made
 
 
+class Question(str):
+    """A text query with the task that it is for, for models with a prompt for each task."""
+
+    task: str
+
+    def __new__(cls, text: str, task: str = "") -> Question:
+        """Return a query whose string is `text`."""
+        made = super().__new__(cls, text)
+        made.task = task
+        return made
+
+
 Media: TypeAlias = "str | Image | Sound"
 """One item that an encoder embeds."""
 

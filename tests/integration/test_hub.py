@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from trawl.encoders.cards import INSTALLED, Listing, Source, load_card
+from trawl.encoders.cards import INSTALLED, Listing, Source, load_card, load_listing
 from trawl.encoders.hub import pull
 from trawl.errors import ModelError
 
@@ -282,3 +282,44 @@ def test_the_command_line_lists_models_and_profiles(tmp_path: Path) -> None:
     )
     assert wrong.returncode == 1
     assert "did you mean 'clap'" in wrong.stderr
+
+
+def test_towers_are_downloaded_one_by_one(hub: Hub, tmp_path: Path) -> None:
+    parts = {"text": ["text.onnx", "tokenizer.json"], "image": ["vision.onnx"]}
+    hub.files = {name: name.encode() for names in parts.values() for name in names}
+    lines = ['name = "omni"', 'family = "omni"', 'licence = "MIT"', "preprocessing = 1"]
+    lines += ["[source]", 'repository = "owner/model"', 'revision = "main"', "size_mb = 3"]
+    lines += ["[space]", 'name = "omni"', "dimension = 8"]
+    for modality, names in parts.items():
+        lines += [f"[{modality}]", f'graph = "{names[0]}"', "size_mb = 2", f"[{modality}.files]"]
+        lines += [f'"{name}" = ""' for name in names]
+    card, models = tmp_path / "card.toml", tmp_path / "models"
+    card.write_text("\n".join(lines), "utf-8")
+    with pytest.raises(ModelError, match="some of its towers with --tower"):
+        load_card(card, models)
+
+    listing = load_listing(card, models)
+    pull(listing.only(["text"]), endpoint=hub.address)
+    assert not any("vision" in path for _, path, _ in hub.asked)
+    assert listing.here() == ("text",)
+    before = load_card(card, models)
+    assert before.towers["text"].path("text.onnx").read_bytes() == b"text.onnx"
+    advice = r"image tower .* is not downloaded.*\(2 MB\).*trawl models pull omni --tower image"
+    with pytest.raises(ModelError, match=advice):
+        before.towers["image"].path("vision.onnx")
+    with pytest.raises(ModelError, match="has no audio tower; it has: text, image"):
+        listing.only(["audio"])
+
+    hub.asked.clear()
+    pull(listing.only(["image"]), endpoint=hub.address)
+    paths = {path for _, path, _ in hub.asked}
+    assert all(f"/resolve/{COMMIT}/" in path for path in paths), "of the commit of the others"
+    assert listing.here() == ("text", "image")
+    after = load_card(card, models)
+    assert after.towers["image"].path("vision.onnx").read_bytes() == b"vision.onnx"
+    assert after.space.fingerprint == before.space.fingerprint, "a library can still be opened"
+
+
+def test_other_models_are_downloaded_as_a_whole(listing: Callable[..., Listing]) -> None:
+    with pytest.raises(ModelError, match="downloaded as a whole"):
+        listing().only(["text"])

@@ -17,7 +17,7 @@ from trawl.encoders.onnx_session import Arrays, OnnxNetwork
 from trawl.encoders.sounds import LogMel
 from trawl.encoders.texts import TextTower
 from trawl.errors import ModelError
-from trawl.types import Sound, Space
+from trawl.types import Passage, Question, Sound, Space
 
 WORDS = [f"w{number}" for number in range(100)]
 START, END, PAD = 100, 101, 102
@@ -108,6 +108,24 @@ def test_prefixes_are_added_to_queries_and_to_every_window(tmp_path: Path) -> No
     fed = np.concatenate(bag.fed)
     assert len(fed) == 3
     assert np.all(fed[:, 1] == 99)
+
+
+def test_prompts_name_the_title_and_the_task(tmp_path: Path) -> None:
+    tower, bag = _tower(
+        tmp_path,
+        query_prefix="w98 ",
+        document_prefix="w97 {title} w96 ",
+        tasks=["w95"],
+        task_prefix="w94 {task} ",
+    )
+    tower.encode_queries([Question("w1", "w95"), Question("w1", "other"), "w1"])
+    fed = bag.fed.pop()
+    assert list(fed[0, :5]) == [START, 94, 95, 1, END]
+    assert list(fed[1, :4]) == list(fed[2, :4]) == [START, 98, 1, END]
+    tower.encode([Passage("w7\nw1", "w7", "w1")])
+    assert list(bag.fed.pop()[0, :6]) == [START, 97, 7, 96, 1, END]
+    tower.encode(["w1"])
+    assert list(bag.fed.pop()[0, :6]) == [START, 97, 0, 96, 1, END], "none is no word here"
 
 
 def test_padding_follows_the_card(tmp_path: Path) -> None:

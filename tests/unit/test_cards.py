@@ -91,3 +91,19 @@ def test_unknown_names() -> None:
         load_profile("minni")
     with pytest.raises(ModelError, match=r"There are: .*mini"):
         load_model("clop")
+
+
+def test_a_choice_of_dimensions(card_file: Path) -> None:
+    text = card_file.read_text("utf-8")
+    with pytest.raises(ModelError, match="no vectors of 4 dimensions; choose from 8"):
+        load_card(card_file).shortened(4)
+    card_file.write_text(text.replace("dimension = 8", "dimension = 8\ndimensions = [8, 4]"))
+    card = load_card(card_file)
+    assert card.shortened(8) is card
+    short = card.shortened(4)
+    assert short.space.dimension == 4
+    assert short.space.fingerprint != card.space.fingerprint
+    with pytest.raises(ModelError, match="no vectors of 5 dimensions; choose from 8, 4"):
+        card.shortened(5)
+    with pytest.raises(ModelError, match="no model among mini offers a choice of dimensions"):
+        load_profile("mini", dimension=64)

@@ -49,6 +49,15 @@ def init(
             "--profile", metavar="NAME", help="Models to use (see trawl models).  [default: mini]"
         ),
     ] = None,
+    dimension: Annotated[
+        int | None,
+        typer.Option(
+            "--dimension",
+            metavar="N",
+            help="Dimensions of the vectors, for models that offer several: fewer take less "
+            "space and time.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Create an empty library. Does nothing if it exists.
@@ -56,11 +65,11 @@ def init(
     \b
     Examples:
       trawl init
-      trawl init --library ~/papers.trawl --profile standard
+      trawl init --library ~/papers.trawl --profile standard --dimension 256
     """
     from trawl.library import Library
 
-    with Library(library, create=True, profile=profile) as opened:
+    with Library(library, create=True, profile=profile, dimension=dimension) as opened:
         spaces = opened.status().spaces
     if json:
         from trawl.cli.output import init_json

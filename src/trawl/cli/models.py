@@ -50,6 +50,15 @@ def pull(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME", help="Profiles or models.", show_default=False)
     ],
+    tower: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tower",
+            metavar="MODALITY",
+            help="Only this tower (image or audio) and the text tower, of a model whose towers "
+            "are downloaded one by one. Repeatable.",
+        ),
+    ] = None,
     model_dir: ModelDirOption = None,
 ) -> None:
     """Download models. Verifies files that exist and resumes interrupted downloads.
@@ -57,6 +66,7 @@ def pull(
     \b
     Examples:
       trawl models pull standard
+      trawl models pull embeddinggemma-2 --tower image
       trawl models pull bge-small clap --model-dir /srv/models
     """
     from trawl.cli.output import clean, console, download_progress
@@ -66,6 +76,8 @@ def pull(
     folder = _folder(model_dir)
     wanted = dict.fromkeys(model for name in names for model in PROFILES.get(name, (name,)))
     listings = [listing_of(name, folder) for name in wanted]
+    if tower:
+        listings = [listing.only(tower) for listing in listings]
     for listing in listings:
         with download_progress() as progress:
             size_bytes = download(listing, progress=progress)
@@ -144,6 +156,11 @@ def _print(folder: Path | None, as_json: bool) -> None:
         takes = "reranks" if listing.family == RERANKING else "+".join(listing.modalities)
         line = f"{name:{width}}  {here:4}  {size:>14}  {takes:16}"
         out.print(clean(f"{line}  {listing.licence}"))
+        if listing.is_modular:
+            for modality in listing.modalities:
+                here = "here" if modality in listing.here() else "-"
+                size = f"{listing.sizes_mb.get(modality, 0):,.0f} MB"
+                out.print(clean(f"{'':{width}}  {here:4}  {size:>14}  --tower {modality}"))
     out.print("")
     for profile, names in PROFILES.items():
         missing = [found[name].source for name in names if not found[name].is_here]
@@ -164,6 +181,13 @@ def _contract(found: dict[str, Any], profiles: Any) -> dict[str, Any]:
                 "repository": listing.source.repository if listing.source else None,
                 "size_mb": listing.source.size_mb if listing.source else 0,
                 "here": listing.is_here,
+                "towers": {
+                    modality: {
+                        "here": modality in listing.here(),
+                        "size_mb": listing.sizes_mb.get(modality),
+                    }
+                    for modality in listing.modalities
+                },
                 "published": dict(listing.published),
             }
             for listing in found.values()

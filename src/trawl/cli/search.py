@@ -94,6 +94,7 @@ def search(
     weight: WeightOption = None,
     rrf_k: Annotated[float, typer.Option("--rrf-k", metavar="K")] = 60.0,
     rerank: Annotated[str | None, typer.Option("--rerank", metavar="MODEL")] = None,
+    task: Annotated[str | None, typer.Option("--task", metavar="NAME")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Explain each hit's rank.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -135,6 +136,7 @@ def search(
         "weights": parse_weights(weight or ()),
         "rrf_k": rrf_k,
         "rerank": rerank,
+        "task": task,
     }
     with open_libraries(library) as opened:
         if line is None or plain:

@@ -24,6 +24,7 @@
     graph = "onnx/text_model.onnx"
     max_tokens = 77               # special tokens included; no limit (0) in mini
     batch = 64                    # items per call while files are added; 16 if absent
+    size_mb = 254                 # if the towers are downloaded one by one
     [text.files]
     "onnx/text_model.onnx" = ""   # SHA-256; "": recorded at the first download
     "tokenizer.json" = "<sha-256>"
@@ -41,8 +42,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +53,11 @@ from trawl.types import MODALITIES, Modality, Space
 CARD = "card.toml"
 INSTALLED = "installed.json"
 """Written last into a downloaded model's folder. Without it the model counts as missing."""
+
+MODULAR = frozenset({"omni"})
+"""Families whose towers are downloaded one by one. The text tower is always needed."""
+
+REINSTALL = "install the model again"
 
 RERANKING = "cross-encoder"
 """The family of rerankers, which score pairs of texts and make no vectors."""
@@ -63,7 +69,8 @@ _T = TypeVar("_T")
 class Tower:
     """One encoder of a model: the SHA-256 of each file, and the options of the card's table.
 
-    `batch` is the number of documents' items per call; None for the default.
+    `batch` is the number of documents' items per call; None for the default. The SHA-256 of a
+    file that is not downloaded is "", and `advice` says how to download it.
     """
 
     modality: Modality
@@ -71,15 +78,21 @@ class Tower:
     files: Mapping[str, str]
     options: Mapping[str, Any]
     batch: int | None = None
+    advice: str = REINSTALL
 
     def path(self, name: str) -> Path:
         """Return the path of a file after verifying its SHA-256. Raises `ModelError`."""
         path = self.directory / name
+        if not self.files[name]:
+            raise ModelError(
+                f"the {self.modality} tower of the model in {self.directory} is not downloaded; "
+                f"{self.advice}"
+            )
         try:
             digest = sha256_of(path)
         except OSError as error:
             raise ModelError(
-                f"the model file {path} cannot be read ({error.strerror}); install the model again"
+                f"the model file {path} cannot be read ({error.strerror}); {self.advice}"
             ) from error
         if digest != self.files[name]:
             raise ModelError(
@@ -100,7 +113,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A model that may not be downloaded yet. `files` maps all towers' files to SHA-256 or ""."""
+    """A model that may not be downloaded yet. `files` maps towers' files to SHA-256 or "".
+
+    `towers` has the files of each tower, `sizes_mb` their sizes, if its towers are downloaded one
+    by one.
+    """
 
     name: str
     family: str
@@ -111,11 +128,45 @@ class Listing:
     published: Mapping[str, float]
     files: Mapping[str, str]
     directory: Path
+    towers: Mapping[Modality, Mapping[str, str]] = field(default_factory=dict)
+    sizes_mb: Mapping[Modality, float] = field(default_factory=dict)
 
     @property
     def is_here(self) -> bool:
-        """Whether it can be loaded: it is in the package or completely downloaded."""
+        """Whether it can be loaded: it is in the package or downloaded, its text tower at least."""
         return self.source is None or (self.directory / INSTALLED).is_file()
+
+    @property
+    def is_modular(self) -> bool:
+        """Whether its towers are downloaded one by one."""
+        return self.source is not None and self.family in MODULAR
+
+    def here(self) -> tuple[Modality, ...]:
+        """Return the modalities whose towers can be loaded."""
+        if not self.is_here or not self.is_modular:
+            return self.modalities if self.is_here else ()
+        try:
+            present, _ = recorded(self.directory)
+        except ModelError:
+            return ()
+        return tuple(m for m in self.modalities if self.towers[m].keys() <= present.keys())
+
+    def only(self, modalities: Collection[str]) -> Listing:
+        """Return the listing of some towers and the text tower. Raises `ModelError`."""
+        if not self.is_modular:
+            raise ModelError(
+                f"the model {self.name} is downloaded as a whole; omit the names of towers"
+            )
+        if foreign := sorted(set(modalities) - set(self.modalities)):
+            raise ModelError(
+                f"the model {self.name} has no {', '.join(foreign)} tower; "
+                f"it has: {', '.join(self.modalities)}"
+            )
+        kept = {"text", *modalities}
+        files = {
+            n: digest for m in self.towers if m in kept for n, digest in self.towers[m].items()
+        }
+        return replace(self, files=files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,23 +237,24 @@ def _parsed(path: Path, read: Callable[[], _T]) -> _T:
 
 def _card(text: str, path: Path, models: Path | None) -> Card:
     raw = tomllib.loads(text)
-    directory, downloaded = path.parent, dict[str, str]()
+    directory, downloaded, commit = path.parent, dict[str, str](), ""
     if "source" in raw:
         if models is None:
             raise ModelError(f"the model {raw['name']} has to be downloaded into a models folder")
         directory = models / raw["name"]
-        downloaded = _installed(directory, raw["name"], float(raw["source"]["size_mb"]))
+        downloaded, commit = _installed(directory, raw)
+    is_modular = "source" in raw and raw["family"] in MODULAR
     towers: dict[Modality, Tower] = {
         modality: Tower(
             modality=modality,
             directory=directory,
             files={
-                file: digest or downloaded[file] for file, digest in raw[modality]["files"].items()
+                file: digest or (downloaded.get(file, "") if is_modular else downloaded[file])
+                for file, digest in raw[modality]["files"].items()
             },
-            options={
-                key: value for key, value in raw[modality].items() if key not in ("files", "batch")
-            },
+            options={key: value for key, value in raw[modality].items() if key not in _UNCOUNTED},
             batch=_batch(raw[modality]),
+            advice=_advice(raw, modality) if is_modular else REINSTALL,
         )
         for modality in MODALITIES
         if modality in raw
@@ -217,7 +269,9 @@ def _card(text: str, path: Path, models: Path | None) -> Card:
     space = Space(
         name=table["name"],
         dimension=int(table["dimension"]),
-        fingerprint=_fingerprint(raw["preprocessing"], towers),
+        fingerprint=_fingerprint(raw["preprocessing"], towers)
+        if not is_modular
+        else _modular_fingerprint(raw, towers, commit),
     )
     dimensions = tuple(map(int, table.get("dimensions", ())))
     return Card(raw["name"], raw["family"], raw["licence"], space, towers, priors, dimensions)
@@ -239,6 +293,8 @@ def _listing(path: Path, models: Path) -> Listing:
         published={name: float(value) for name, value in raw.get("published", {}).items()},
         files={name: digest for m in present for name, digest in raw[m]["files"].items()},
         directory=models / raw["name"] if source else path.parent,
+        towers={modality: raw[modality]["files"] for modality in present},
+        sizes_mb={m: float(raw[m]["size_mb"]) for m in present if "size_mb" in raw[m]},
     )
 
 
@@ -257,20 +313,54 @@ def _batch(table: Mapping[str, Any]) -> int | None:
     return batch
 
 
-def _installed(directory: Path, name: str, size_mb: float) -> dict[str, str]:
-    """Return the SHA-256 of each downloaded file. Raises `ModelError` if there are none."""
+_UNCOUNTED = ("files", "batch", "size_mb")
+"""Keys of a tower's table that are not options of its family."""
+
+
+def _advice(raw: Mapping[str, Any], modality: Modality) -> str:
+    size_mb, name = float(raw[modality].get("size_mb", 0)), raw["name"]
+    size = f" ({size_mb:,.0f} MB)" if size_mb else ""
+    return f"download it{size} with `trawl models pull {name} --tower {modality}`"
+
+
+def recorded(directory: Path) -> tuple[dict[str, str], str]:
+    """Return the SHA-256 of each downloaded file, and the commit. Raises `ModelError`."""
     file = directory / INSTALLED
     try:
-        return dict(json.loads(file.read_text("utf-8"))["files"])
+        record = json.loads(file.read_text("utf-8"))
+        return dict(record["files"]), str(record.get("commit", ""))
     except FileNotFoundError:
-        raise ModelError(
-            f"the model {name} is not in {directory.parent}; "
-            f"download it ({size_mb:,.0f} MB) with `trawl models pull {name}`"
-        ) from None
+        return {}, ""
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{file} cannot be read ({error}); repair it with `trawl models pull {name}`"
+            f"{file} cannot be read ({error}); repair it with `trawl models pull {directory.name}`"
         ) from error
+
+
+def _installed(directory: Path, raw: Mapping[str, Any]) -> tuple[dict[str, str], str]:
+    """Return what `recorded` returns. Raises `ModelError` if there are no files."""
+    files, commit = recorded(directory)
+    if not files:
+        name, size_mb = raw["name"], float(raw["source"]["size_mb"])
+        some = " (or some of its towers with --tower)" if raw["family"] in MODULAR else ""
+        raise ModelError(
+            f"the model {name} is not in {directory.parent}; "
+            f"download it ({size_mb:,.0f} MB) with `trawl models pull {name}`{some}"
+        )
+    return files, commit
+
+
+def _modular_fingerprint(
+    raw: Mapping[str, Any], towers: Mapping[Modality, Tower], commit: str
+) -> str:
+    """Return the same fingerprint whichever towers are downloaded, all of one commit."""
+    known = {
+        modality: tower if modality == "text" else replace(tower, files=raw[modality]["files"])
+        for modality, tower in towers.items()
+    }
+    return hashlib.sha256(
+        f"{_fingerprint(raw['preprocessing'], known)} {commit}".encode()
+    ).hexdigest()[:16]
 
 
 def _fingerprint(preprocessing: int, towers: Mapping[Modality, Tower]) -> str:

@@ -279,6 +279,8 @@ def _omni(checkpoint: Checkpoint) -> _Parts:
             "pooling": _pooling(checkpoint),
             "query_prefix": "task: search result | query: ",
             "document_prefix": "title: {title} | text: ",
+            "tasks": list(_OMNI_TASKS),
+            "task_prefix": "task: {task} | query: ",
             "feature_width": int(text.get("hidden_size", 512)),
             "placeholder_ids": [ids[f"{kind}_token_id"] for kind in ("image", "audio", "video")],
             **checkpoint.special_tokens(),
@@ -302,6 +304,13 @@ def _omni(checkpoint: Checkpoint) -> _Parts:
 
 
 _OMNI_TOKENS = 8192
+_OMNI_TASKS = (
+    "search result",
+    "question answering",
+    "fact checking",
+    "code retrieval",
+    "sentence similarity",
+)
 _OMNI_IDS = {
     "boi_token_id": 255_999,
     "image_token_id": 258_880,

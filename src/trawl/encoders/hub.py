@@ -12,11 +12,11 @@ import errno
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from trawl.encoders.cards import INSTALLED, Listing, Source, sha256_of
+from trawl.encoders.cards import INSTALLED, Listing, Source, recorded, sha256_of
 from trawl.errors import ModelError
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -61,9 +61,13 @@ def pull(listing: Listing, *, endpoint: str | None = None, progress: Progress | 
 def _download(
     listing: Listing, source: Source, endpoint: str | None, progress: Progress | None
 ) -> int:
+    hashes: dict[str, str] = {}
+    if listing.is_modular:
+        # All towers are of one commit, whenever they are downloaded.
+        hashes, commit = recorded(listing.directory)
+        source = replace(source, revision=commit or source.revision)
     remotes = [_resolve(name, source, endpoint) for name in listing.files]
     _check_disk_space(listing, remotes)
-    hashes: dict[str, str] = {}
     for remote in remotes:
         path = listing.directory / remote.name
         if not path.exists():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +99,12 @@ class Model:
         stored = stored_reference(self.card.name, self.space.fingerprint)
         return stored or Reference(encode_queries(self.text, bank_questions()))
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks of queries for which the model has a prompt."""
+        text = self.card.towers.get("text")
+        return tuple(text.options.get("tasks", ())) if text is not None else ()
+
     def source(self, modality: Modality) -> str:
         """Return the name of a modality's source in this space, such as "mini.image"."""
         return f"{self.space.name}.{modality}"
@@ -160,17 +166,29 @@ def load_model(name: str, directory: Path | None = None) -> Model:
     raise ModelError(f"no model {name!r}; {_suggest(name, model_names())}, or a folder's path")
 
 
-def load_profile(name: str, directory: Path | None = None) -> list[Model]:
+def load_profile(
+    name: str, directory: Path | None = None, dimension: int | None = None
+) -> list[Model]:
     """Return the models of a profile, or of a comma-separated list of names and paths.
 
-    The first model's tokenizer splits the texts. Raises `ModelError` for an unknown name.
+    The first model's tokenizer splits the texts. `dimension` is that of the models that offer
+    several. Raises `ModelError` for an unknown name, or if no model offers the dimension.
     """
     names = PROFILES.get(name) or tuple(part.strip() for part in name.split(",") if part.strip())
     known = [*PROFILES, *model_names()]
     for part in names:
         if part not in known and not _is_model_folder(Path(part).expanduser()):
             raise ModelError(f"no profile or model {part!r}; {_suggest(part, known)}")
-    return [load_model(part, directory) for part in names]
+    models = [load_model(part, directory) for part in names]
+    return models if dimension is None else [*_shortened(models, dimension)]
+
+
+def _shortened(models: Sequence[Model], dimension: int) -> Iterator[Model]:
+    if not any(model.card.dimensions for model in models):
+        names = ", ".join(model.card.name for model in models)
+        raise ModelError(f"no model among {names} offers a choice of dimensions")
+    for model in models:
+        yield Model(model.card.shortened(dimension)) if model.card.dimensions else model
 
 
 def encoders_of(models: Iterable[Model]) -> Mapping[Modality, list[tuple[str, Encoder]]]:

@@ -49,7 +49,8 @@ class TextOptions:
     `pad_to` is the fixed length of a window, 0 for as short as possible; `pad_left` puts
     the padding first. `pooling` is an argument of `pooled`. `query_prefix` and
     `document_prefix` are the prompts that the model was trained with. `{title}` in the latter
-    stands for a document's title, or "none".
+    stands for a document's title, or "none". A query for one of the `tasks` has `task_prefix`,
+    in which `{task}` stands for the task, instead of `query_prefix`.
     """
 
     tokenizer: str = "tokenizer.json"
@@ -64,6 +65,8 @@ class TextOptions:
     pooling: str = "none"
     query_prefix: str = ""
     document_prefix: str = ""
+    tasks: tuple[str, ...] = ()
+    task_prefix: str = ""
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> TextOptions:
@@ -108,7 +111,7 @@ class TextTower:
         """Return a document's windows of token ids, or a query's one window, truncated."""
         if not query:
             return self._windows(item)
-        return [self._ids(self.options.query_prefix + item)[: self.options.content_tokens]]
+        return [self._query_ids(item)[: self.options.content_tokens]]
 
     def encode(self, items: Sequence[str]) -> Vectors:
         """Return float32 [len(items), D] unit vectors of documents."""
@@ -120,8 +123,7 @@ class TextTower:
 
     def tokens_cut(self, text: str) -> int:
         """Return the number of tokens that are truncated from a query."""
-        ids = self._ids(self.options.query_prefix + text)
-        return max(0, len(ids) - self.options.content_tokens)
+        return max(0, len(self._query_ids(text)) - self.options.content_tokens)
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
         """Return int64 [T, 2], the start and end character of each token."""
@@ -134,6 +136,12 @@ class TextTower:
             text = " ".join(text.translate(_PUNCTUATION).split())
         ids: list[int] = self._tokenizer().encode(text, add_special_tokens=False).ids
         return ids
+
+    def _query_ids(self, text: str) -> list[int]:
+        prefix, task = self.options.query_prefix, getattr(text, "task", "")
+        if task in self.options.tasks:
+            prefix = self.options.task_prefix.replace("{task}", task)
+        return self._ids(prefix + text)
 
     def _windows(self, text: str) -> Windows:
         room = self.options.content_tokens

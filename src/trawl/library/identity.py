@@ -40,7 +40,9 @@ def open_models(location: Location, settings: Settings, *, create: bool) -> list
             f"the library at {location} uses profile {profile!r}, not {wanted!r}; "
             "omit the profile, or create another library"
         )
-    models = load_profile(profile, settings.model_dir)
+    dimension = identity.get("dimension")
+    models = load_profile(profile, settings.model_dir, dimension)
+    _check_dimension(location, settings.dimension, models)
     recorded = [space["fingerprint"] for space in identity["spaces"]]
     if recorded != [model.space.fingerprint for model in models]:
         raise SpaceMismatchError(
@@ -48,6 +50,17 @@ def open_models(location: Location, settings: Settings, *, create: bool) -> list
             "models; create a new library and add the files to it"
         )
     return models
+
+
+def _check_dimension(location: Location, wanted: int | None, models: Sequence[Model]) -> None:
+    """Raise `SpaceMismatchError` if the settings name another dimension than the library's."""
+    offered = [model.space.dimension for model in models if model.card.dimensions]
+    if wanted is not None and wanted not in (offered or [m.space.dimension for m in models]):
+        had = ", ".join(f"{m.space.name} with {m.space.dimension}" for m in models)
+        raise SpaceMismatchError(
+            f"the library at {location} has vectors of {had} dimensions, not {wanted}; "
+            "omit the dimension, or create another library"
+        )
 
 
 def _check_encoding(location: Location) -> None:
@@ -63,7 +76,7 @@ def _check_encoding(location: Location) -> None:
 def _create(location: Location, settings: Settings) -> None:
     _check_encoding(location)
     profile = canonical_profile(settings.profile or _DEFAULT_PROFILE)
-    models = load_profile(profile, settings.model_dir)
+    models = load_profile(profile, settings.model_dir, settings.dimension)
     try:
         foreign = [name for name in sorted(location.names()) if not _is_ours(name)]
         if foreign:
@@ -84,6 +97,8 @@ def _create(location: Location, settings: Settings) -> None:
                 "profile": profile,
                 "spaces": [asdict(model.space) for model in models],
             }
+            if settings.dimension is not None:
+                identity["dimension"] = settings.dimension
             # Written last: a place without it is not a library.
             location.write(_IDENTITY, f"{json.dumps(identity, indent=2)}\n".encode())
     except OSError as error:

@@ -227,9 +227,9 @@ def _by_share(ranking: Ranking, query_words: int) -> NDArray[np.float64]:
     size = max(ranking.searched, len(ranking.rows), 2)
     share = ranking.similarities.astype(np.float64) / (query_words * math.log(1 + size / 1.5))
     expected = _SHARE_GROWTH * math.log(max(size / _SHARE_SIZE, 1.0))
-    return np.asarray(
-        (np.minimum(share, 1.5) ** _SHARE_POWER - expected**_SHARE_POWER) / _SHARE_STD
-    )
+    # A word in more than half of a few chunks has a negative weight.
+    held = np.clip(share, 0.0, 1.5) ** _SHARE_POWER
+    return np.asarray((held - expected**_SHARE_POWER) / _SHARE_STD)
 
 
 def _by_own_tail(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from trawl.encoders import Model, encode_queries, encode_query
 from trawl.ranking import Null, excerpts, measure_null
 from trawl.store import Sample, Snapshot
 from trawl.telemetry import events
-from trawl.types import Modality
+from trawl.types import Modality, Question
 
 _MAX_BYTES = 16 * 2**20
 # Per entry, beside the vector: the array object, the key and the place in the cache.
@@ -31,14 +31,14 @@ def normalised(text: str) -> str:
 
 
 class QueryVectors:
-    """A cache of text query vectors by (space, modality, text), bounded by `max_bytes`.
+    """A cache of text query vectors by (space, modality and task, text), bounded by `max_bytes`.
 
     A vector depends on the model and the text alone, so entries stay valid when the
     library changes. Safe to use from several threads.
     """
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
-        self._vectors: LRUCache[tuple[str, Modality, str], NDArray[np.float32]] = LRUCache(
+        self._vectors: LRUCache[tuple[str, str, str], NDArray[np.float32]] = LRUCache(
             max_bytes, getsizeof=lambda vector: _ENTRY_BYTES + vector.nbytes
         )
         self._lock = Lock()
@@ -46,16 +46,18 @@ class QueryVectors:
     def __len__(self) -> int:
         return len(self._vectors)
 
-    def of(self, model: Model, modality: Modality, text: str) -> NDArray[np.float32]:
-        """Return the unit vector of a text query: float32 [D], read-only."""
-        text = normalised(text)
-        key = (model.space.fingerprint, modality, text)
+    def of(
+        self, model: Model, modality: Modality, text: str, task: str = ""
+    ) -> NDArray[np.float32]:
+        """Return the unit vector of a text query for a task: float32 [D], read-only."""
+        text, task = normalised(text), task if task in model.tasks else ""
+        key = (model.space.fingerprint, f"{modality} {task}", text)
         with self._lock:
             cached = self._vectors.get(key)
         events.embedding(model.space.name, modality, hit=cached is not None)
         if cached is not None:
             return cached
-        vector = encode_query(model.encoders[modality], text).copy()
+        vector = encode_query(model.encoders[modality], Question(text, task)).copy()
         vector.setflags(write=False)
         with self._lock:
             if _ENTRY_BYTES + vector.nbytes <= self._vectors.maxsize:

@@ -81,6 +81,12 @@ class SearchOptions(BaseModel):
         description="Rerank the first 50 passages with a cross-encoder.",
         examples=["ms-marco-minilm-l6"],
     )
+    task: str | None = Field(
+        default=None,
+        max_length=100,
+        description="What the query is for, if a model has a prompt for each task.",
+        examples=["question answering"],
+    )
     required: tuple[str, ...] = Field(
         default=(), description="Words or phrases that every result must contain."
     )
@@ -165,6 +171,7 @@ class SearchKeywords(TypedDict, total=False):
     weights: Mapping[str, float] | None
     rrf_k: float | None
     rerank: str | None
+    task: str | None
     required: Sequence[str] | None
     excluded: Sequence[str] | None
     phrases: Sequence[str] | None

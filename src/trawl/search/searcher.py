@@ -179,6 +179,7 @@ class Searcher:
     ) -> Iterator[_SourceQuery]:
         """Yield a query for each source that can hold an answer."""
         self._check_towers(request)
+        self._check_task(request.options.task)
         wanted = frozenset(request.options.modality or MODALITIES)
         if request.text or request.options.phrases or request.options.fuzzy:
             yield _SourceQuery(BM25, None, "text", _narrowed(where, wanted))
@@ -191,7 +192,7 @@ class Searcher:
                 and snapshot.size(model.source(modality)) > 0
             ]
             # Encoding loads a tower, so it is skipped if there is nothing to search.
-            vector = self._vector(model, request.parts, snapshot) if searched else None
+            vector = self._vector(model, request, snapshot) if searched else None
             if vector is None:
                 continue
             # Of the heaviest part; ties are broken by name, whatever the order of the parts.
@@ -208,7 +209,7 @@ class Searcher:
                 )
 
     def _vector(
-        self, model: Model, parts: Sequence[QueryPart], snapshot: Snapshot
+        self, model: Model, request: SearchRequest, snapshot: Snapshot
     ) -> NDArray[np.float32] | None:
         """Return the weighted sum of the parts' vectors: float32 [D], unit length.
 
@@ -216,8 +217,8 @@ class Searcher:
         alone are a different query.
         """
         total: NDArray[np.float32] = np.zeros(model.space.dimension, np.float32)
-        for part in parts:
-            vector = self._part_vector(model, part, snapshot)
+        for part in request.parts:
+            vector = self._part_vector(model, part, snapshot, request.options.task or "")
             if vector is None:
                 return None
             total += np.float32(part.weight) * vector
@@ -228,7 +229,7 @@ class Searcher:
         return unit
 
     def _part_vector(
-        self, model: Model, part: QueryPart, snapshot: Snapshot
+        self, model: Model, part: QueryPart, snapshot: Snapshot, task: str
     ) -> NDArray[np.float32] | None:
         if part.modality not in model.encoders:
             return None
@@ -237,7 +238,7 @@ class Searcher:
                 return part.media.vectors.get(model.space.fingerprint)
             return snapshot.vector(model.source(part.modality), part.media.chunk_id)
         if isinstance(part.media, str):
-            return self._vectors.of(model, part.modality, part.media)
+            return self._vectors.of(model, part.modality, part.media, task)
         return encode_query(model.encoders[part.modality], part.media)
 
     def _check_towers(self, request: SearchRequest) -> None:
@@ -249,6 +250,16 @@ class Searcher:
             raise QueryError(
                 f"no model of this library ({names}) accepts {kinds} as a query; use a text query, "
                 "or create a library with another profile"
+            )
+
+    def _check_task(self, task: str | None) -> None:
+        """Raise `UsageError` if no model has a prompt for the task."""
+        known = list(dict.fromkeys(one for model in self._models for one in model.tasks))
+        if task is not None and task not in known:
+            names = ", ".join(model.card.name for model in self._models)
+            raise UsageError(
+                f"no prompt for the task {task!r} in {names}; "
+                + (f"tasks are: {', '.join(known)}" if known else "omit the task")
             )
 
     def _fetch(

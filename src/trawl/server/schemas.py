@@ -195,6 +195,7 @@ class SearchBody(_Options, _Parts):
         "`trawl models list` lists them.",
         examples=["ms-marco-minilm-l6"],
     )
+    task: str | None = option("task", max_length=100)
     weights: dict[
         Annotated[str, Field(max_length=100)],
         Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)],
