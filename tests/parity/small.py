@@ -254,7 +254,7 @@ def bert(folder: Path, pooling: str) -> Path:
 
 
 def omni(folder: Path, *, full: bool = False) -> Path:
-    """EmbeddingGemma 2; `full` has the published widths and a small vocabulary."""
+    """EmbeddingGemma 2; `full` has the published sizes."""
     from transformers import EmbeddingGemma2Config, EmbeddingGemma2Model
     from transformers.models.gemma4.feature_extraction_gemma4 import Gemma4AudioFeatureExtractor
     from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
@@ -274,7 +274,7 @@ def omni(folder: Path, *, full: bool = False) -> Path:
     audio = {"hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 4}
     audio |= {"subsampling_conv_channels": [128, 8], "output_proj_dims": 40}
     config = EmbeddingGemma2Config(
-        text_config={**({} if full else text), "vocab_size": len(tokenizer)},
+        text_config={**({} if full else text), "vocab_size": 262_144 if full else len(tokenizer)},
         vision_config={"model_type": "gemma4_vision", **({} if full else vision)},
         audio_config={"model_type": "gemma4_audio", **({} if full else audio)},
         boi_token_id=ids["boi_token"],

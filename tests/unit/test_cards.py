@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trawl.encoders import load_model, load_profile
+from trawl.encoders import load_model, load_profile, profile_of_spaces
 from trawl.encoders.cards import load_card
 from trawl.errors import ModelError
 
@@ -107,3 +107,11 @@ def test_a_choice_of_dimensions(card_file: Path) -> None:
         card.shortened(5)
     with pytest.raises(ModelError, match="no model among mini offers a choice of dimensions"):
         load_profile("mini", dimension=64)
+
+
+def test_a_library_keeps_the_models_of_a_profile_that_has_changed() -> None:
+    before = ["bge-small", "clip-vit-b32-laion", "clap"]
+    assert profile_of_spaces("standard", before) == ",".join(before)
+    assert profile_of_spaces("standard", ["embeddinggemma-2"]) == "standard"
+    assert profile_of_spaces("standard", ["gone"]) == "standard"
+    assert profile_of_spaces("a,b", ["c"]) == "a,b"

@@ -22,6 +22,7 @@ from trawl.encoders.registry import (
     load_profile,
     load_reranker,
     model_names,
+    profile_of_spaces,
     rerankers,
 )
 
@@ -45,6 +46,7 @@ __all__ = [
     "load_reranker",
     "model_names",
     "prepare_soon",
+    "profile_of_spaces",
     "rerankers",
     "tokens_cut",
 ]

@@ -31,10 +31,14 @@ _MODELS = Path(__file__).parent.parent / "models"
 
 PROFILES: Mapping[str, tuple[str, ...]] = {
     "mini": ("mini",),
-    "standard": ("bge-small", "clip-vit-b32-laion", "clap"),
+    "standard": ("embeddinggemma-2",),
     "large": ("bge-large", "siglip2-so400m", "clap"),
+    "clip": ("clip-vit-b32",),
 }
-"""Models by profile. The first model's tokenizer splits the texts."""
+"""Models by profile. The first model's tokenizer splits the texts.
+
+A library opens with the models that its profile had when it was created.
+"""
 
 FAMILIES: Mapping[str, frozenset[Modality]] = {
     "mini": frozenset({"text", "image", "audio"}),
@@ -189,6 +193,16 @@ def _shortened(models: Sequence[Model], dimension: int) -> Iterator[Model]:
         raise ModelError(f"no model among {names} offers a choice of dimensions")
     for model in models:
         yield Model(model.card.shortened(dimension)) if model.card.dimensions else model
+
+
+def profile_of_spaces(name: str, spaces: Sequence[str]) -> str:
+    """Return the models of a library as a list of names, if its profile has changed since.
+
+    `spaces` are the names of the library's spaces, which are those of its models.
+    """
+    if name not in PROFILES or PROFILES[name] == tuple(spaces):
+        return name
+    return ",".join(spaces) if set(spaces) <= set(model_names()) else name
 
 
 def encoders_of(models: Iterable[Model]) -> Mapping[Modality, list[tuple[str, Encoder]]]:

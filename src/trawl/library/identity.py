@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from trawl.encoders import Model, canonical_profile, load_profile
+from trawl.encoders import Model, canonical_profile, load_profile, profile_of_spaces
 from trawl.errors import LibraryError, LibraryMissingError, SpaceMismatchError
 from trawl.ingest import RECIPE_VERSION, ChunkingOptions, IngestOptions
 from trawl.library import skipped
@@ -41,7 +41,9 @@ def open_models(location: Location, settings: Settings, *, create: bool) -> list
             "omit the profile, or create another library"
         )
     dimension = identity.get("dimension")
-    models = load_profile(profile, settings.model_dir, dimension)
+    spaces = [str(space["name"]) for space in identity["spaces"]]
+    names = profile_of_spaces(profile, spaces)
+    models = load_profile(names, settings.model_dir, dimension)
     _check_dimension(location, settings.dimension, models)
     recorded = [space["fingerprint"] for space in identity["spaces"]]
     if recorded != [model.space.fingerprint for model in models]:
