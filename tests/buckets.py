@@ -71,9 +71,10 @@ class Gateway(ThreadingHTTPServer):
     """Forwards requests to an object store, counts them, and delays or refuses them.
 
     `requests` counts the methods, and LIST apart from GET; `GET /-/counts` returns them as JSON
-    and starts anew. Each request takes `delay_s` longer. Every `failing`-th is
-    answered 503, all of them if it is 1 and none if it is 0. With `read_only`, those that change
-    something are answered 403. Headers that are `ignored` do not reach the store.
+    and starts anew. Each request takes `delay_s` longer, or only the download of an object whose
+    path contains `delayed`. Every `failing`-th is answered 503, all of them if it is 1 and none if
+    it is 0. With `read_only`, those that change something are answered 403. Headers that are
+    `ignored` do not reach the store.
     """
 
     daemon_threads = True
@@ -83,6 +84,7 @@ class Gateway(ThreadingHTTPServer):
         self._target = urlsplit(options["aws_endpoint"]).netloc
         self.options = {**options, "aws_endpoint": f"http://127.0.0.1:{self.server_port}"}
         self.delay_s = delay_s
+        self.delayed = ""
         self.failing = 0
         self.read_only = False
         self.ignored: tuple[str, ...] = ()
@@ -130,7 +132,10 @@ class _Forward(BaseHTTPRequestHandler):
             self._answer(200, {}, json.dumps(counted).encode())
             return
         refused = self.server.counts("LIST" if "list-type" in self.path else self.command)
-        time.sleep(self.server.delay_s)
+        if self.server.delayed in urlsplit(self.path).path and (
+            not self.server.delayed or self._is_download()
+        ):
+            time.sleep(self.server.delay_s)
         if refused:
             self._answer(503, {}, b"")
             return
@@ -143,6 +148,9 @@ class _Forward(BaseHTTPRequestHandler):
         found = connection.getresponse()
         content = found.read()
         self._answer(found.status, dict(found.headers), content)
+
+    def _is_download(self) -> bool:
+        return self.command == "GET" and "Range" not in self.headers
 
     def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
         length = headers.get("Content-Length") if self.command == "HEAD" else None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from playwright.sync_api import (
@@ -25,13 +25,14 @@ from playwright.sync_api import (
 import chromium
 from browser.collection import write_files
 from served import over_http, serving, wait_until_ready
+from trawl.libraries.served import ServedLibraries
 from trawl.library import Library
 from trawl.server import create_app
 from trawl.server.auth import hash_key
 from trawl.settings import load_settings
 
 Serve = Callable[..., str]
-"""The type of `app_of`: from a library's path and settings to an address."""
+"""The type of `app_of`: from the paths of libraries and settings to an address."""
 
 # Other tests may take the whole machine meanwhile.
 PATIENCE_MS = 30_000
@@ -119,11 +120,12 @@ def watch() -> Iterator[Watch]:
 
 @pytest.fixture
 def app_of() -> Iterator[Serve]:
-    """Return a function that serves a library with settings, and returns its address."""
+    """Return a function that serves one library or several, and returns the address."""
     with ExitStack() as stack:
 
-        def served(path: Path, **settings: Any) -> str:
-            library = stack.enter_context(Library(path))
+        def served(path: Path, *others: Path, **settings: Any) -> str:
+            opened = ServedLibraries((path, *others)) if others else Library(path)
+            library = cast(Library, stack.enter_context(opened))
             app = create_app(library, load_settings(path, **({"rate_limit": ""} | settings)))
             address = stack.enter_context(over_http(app))
             wait_until_ready(address)

@@ -86,3 +86,35 @@ def test_without_javascript_the_page_says_so(new_page: Callable[..., Page], site
     page.goto(site)
     # Playwright's search for texts leaves `noscript` out.
     assert "needs JavaScript" in page.locator("body").inner_text()
+
+
+def test_several_libraries_offer_no_adding_and_no_map(
+    page: Page, library: Path, tmp_path: Path, app_of: Serve, watch: Watch
+) -> None:
+    watch.expect("status of 404")
+    Library(tmp_path / "empty", create=True).close()
+    site = app_of(library, tmp_path / "empty")
+    page.goto(site)
+    views = page.get_by_role("navigation", name="Views")
+    expect(page.get_by_role("main").get_by_role("article").first).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text("document")
+    expect(views.get_by_role("link")).to_have_text(["Search", "Library"])
+    add = page.get_by_role("button", name="Add files")
+    expect(add).to_have_count(0)
+    views.get_by_role("link", name="Library").click()
+    about = page.get_by_role("region", name="About this library")
+    expect(about).to_contain_text("Documents")
+    expect(add).to_have_count(0)
+    page.evaluate(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["A note."], "note.txt", { type: "text/plain" }));
+          document.body.dispatchEvent(
+            new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        }"""
+    )
+    expect(page.get_by_role("status").first).to_contain_text(
+        "note.txt: a question takes pictures and sounds."
+    )
+    page.goto(f"{site}/?view=map")
+    expect(page.get_by_role("main")).to_contain_text("Serve one of them alone to see its map.")

@@ -68,6 +68,18 @@ def test_only_the_server_that_runs_a_job_ends_it(location: Bucket) -> None:
     assert list(location.entries("jobs/open/")) == []
 
 
+def test_progress_that_is_known_is_not_written(location: Bucket) -> None:
+    jobs = BucketJobs(location)
+    job_id = jobs.add(["a.txt", "b.txt"], {}).job_id
+    assert jobs.take() is not None
+    assert jobs.progress(job_id, 1)
+    before = location.read_tagged(f"jobs/{job_id}.json")
+    assert jobs.progress(job_id, 1)
+    assert location.read_tagged(f"jobs/{job_id}.json") == before
+    assert jobs.progress(job_id, 2)
+    assert location.read_tagged(f"jobs/{job_id}.json") != before
+
+
 def test_a_cancelled_job_stays_cancelled(location: Bucket) -> None:
     one, other = BucketJobs(location), BucketJobs(location)
     job_id = one.add(["a.txt"], {}).job_id

@@ -39,6 +39,8 @@ class BucketJobs(Jobs):
     end of the job, until another server recovers it.
     """
 
+    poll_s = 1.0  # each look is a request, and each record two
+
     def __init__(self, location: Bucket) -> None:
         self._location = location
         self._owner = uuid.uuid4().hex
@@ -118,6 +120,8 @@ class BucketJobs(Jobs):
             job, known_owner, tag = found
             if mine and known_owner != self._owner:
                 return None
+            if replace(job, **changes) == job:
+                return job
             changed = replace(job, updated_at=time.time(), **changes)
             content = _written(changed, owner or known_owner)
             if self._location.replace(_name(job_id), content, tag):

@@ -32,7 +32,6 @@ from trawl.wire import JobState
 FINAL: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
 KEPT_S = 7 * 86_400
 _RETRY_S = 2.0
-_PROGRESS_S = 0.2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -69,7 +68,13 @@ class Job:
 
 
 class Jobs(ABC):
-    """The jobs of one library. Safe to use from several threads and processes; blocking."""
+    """The jobs of one library. Safe to use from several threads and processes; blocking.
+
+    `poll_s` is how often the progress of a running job is recorded, and looked at by those who
+    watch it.
+    """
+
+    poll_s: float
 
     @abstractmethod
     def add(self, files: Sequence[str], metadata: Mapping[str, Any]) -> Job:
@@ -114,6 +119,8 @@ class Jobs(ABC):
 
 class JobStore(Jobs):
     """The jobs of a library in a directory: a SQLite database."""
+
+    poll_s = 0.2
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -318,7 +325,7 @@ class JobRunner:
 
 
 class _Progress:
-    """Records progress after each file, and stops a job that was cancelled."""
+    """Records progress, at most every `poll_s`, and stops a job that was cancelled."""
 
     def __init__(self, service: Service, jobs: Jobs, job_id: str) -> None:
         self._service = service
@@ -330,7 +337,7 @@ class _Progress:
         if self._service.stopping:
             raise StoppedError("the server is stopping")
         now = time.monotonic()
-        if now - self._recorded_at < _PROGRESS_S:
+        if now - self._recorded_at < self._jobs.poll_s:
             return
         self._recorded_at = now
         if not self._jobs.progress(self._job_id, done):

@@ -3,6 +3,7 @@
 import { address, follow as stream, keyed, Problem } from "./api.js";
 import { Icon } from "./icons.js";
 import { Link, Show } from "./navigation.js";
+import { State } from "./states.js";
 import { html, useEffect, useReducer, useRef } from "./vendor/preact.js";
 import { bytes, count } from "./words.js";
 
@@ -167,6 +168,12 @@ export function AddButton({ text = "Add files", class: look = "go" }) {
   const input = useRef();
   return html`<button type="button" class=${look} onClick=${() => input.current.click()}>${text}</button>
     <input ref=${input} type="file" multiple hidden data-add onChange=${(event) => { void addFiles([...event.target.files]); event.target.value = ""; }} />`;
+}
+
+// A library without documents. `children` are shown if documents can be added here.
+export function Empty({ several, children }) {
+  if (several) return html`<${State} title="These libraries are empty"><p>Add a folder to one of them with <code>trawl add FOLDER</code>.</p></${State}>`;
+  return html`<${State} title="This library is empty"><p>Drop files here, or add a folder with <code>trawl add FOLDER</code>.</p>${children}</${State}>`;
 }
 
 // What is being added and what became of it. `refresh` is called when the last file is in.

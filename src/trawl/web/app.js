@@ -131,7 +131,7 @@ function App() {
       <${Link} class="brand" id="home" to=${{}}><img src=${logo} alt="" width="32" height="32" /><span>Trawl</span></${Link}>
       <${Ask} question=${question} titles=${titles} stats=${stats} fault=${fault} say=${say} />
       <${Help} />
-      <nav id="views" aria-label="Views">${[["", "Search"], ["library", "Library"], ["map", "Map"]].map(([view, name]) => html`
+      <nav id="views" aria-label="Views">${[["", "Search"], ["library", "Library"], ...(stats?.several ? [] : [["map", "Map"]])].map(([view, name]) => html`
         <${Link} key=${view} to=${view === "library" ? { view } : { ...question, view, show: "" }} aria-current=${question.view === view ? "page" : null}>${name}</${Link}>`)}</nav>
     </header>
     ${!home && !question.view && html`<${Tabs} question=${question} counts=${counts ?? {}} />`}
@@ -144,11 +144,11 @@ function App() {
       ${question.view
         ? html`<${View} key=${question.view} question=${question} answered=${answered} stats=${stats} refresh=${refresh} say=${say} />`
         : home
-          ? html`<${Home} refresh=${refresh} version=${stats?.version} />`
+          ? html`<${Home} refresh=${refresh} stats=${stats} />`
           : html`<${Results} question=${question} answered=${answered} fault=${fault} />`}
     </main>
     ${question.show && html`<${Detail} id=${question.show} />`}
-    <${Drop} question=${question} say=${say} />
+    <${Drop} question=${question} several=${stats?.several} say=${say} />
     <${Adding} refresh=${refresh} />`;
 }
 
@@ -198,11 +198,11 @@ function Results({ question, answered, fault }) {
 }
 
 // What is dropped on the page is searched by or added. A drop beside both targets searches by
-// pictures and sounds, and adds other files.
-function Drop({ question, say }) {
+// pictures and sounds, and adds other files. `several` libraries are only searched.
+function Drop({ question, several, say }) {
   const [over, set] = useState(null);
   const latest = useRef();
-  latest.current = { question, say };
+  latest.current = { question, several, say };
   useEffect(() => {
     let depth = 0;
     const enter = (event) => {
@@ -216,7 +216,7 @@ function Drop({ question, say }) {
       event.preventDefault();
       depth = 0;
       set(null);
-      const target = event.target.closest?.("[data-drop]")?.dataset.drop;
+      const target = latest.current.several ? "search" : event.target.closest?.("[data-drop]")?.dataset.drop;
       const files = await dropped(event.dataTransfer);
       const parts = target === "add" ? [] : files.filter(isMedia);
       const others = files.filter((one) => !parts.includes(one));
@@ -229,8 +229,8 @@ function Drop({ question, say }) {
     for (const [name, one] of Object.entries(events)) document.addEventListener(name, one);
   }, []);
   return over && html`<div id="drop">
-    ${over.media && html`<p data-drop="search"><${Icon} name="search" />Search by it</p>`}
-    <p data-drop="add"><${Icon} name="add" />Add to the library</p></div>`;
+    ${(over.media || several) && html`<p data-drop="search"><${Icon} name="search" />Search by it</p>`}
+    ${!several && html`<p data-drop="add"><${Icon} name="add" />Add to the library</p>`}</div>`;
 }
 
 render(html`<${App} />`, document.getElementById("app"));

@@ -1,11 +1,11 @@
 // The page without a question: example questions and the newest documents.
 
-import { AddButton } from "./adding.js";
+import { AddButton, Empty } from "./adding.js";
 import { address, get } from "./api.js";
 import { Icon } from "./icons.js";
 import { Thumbnail } from "./media.js";
 import { Link, Show } from "./navigation.js";
-import { Refusal, State } from "./states.js";
+import { Refusal } from "./states.js";
 import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 
 const PAGE = 24;
@@ -18,7 +18,7 @@ const newest = (offset) => get("v1/documents", { failed: false, sort: "-added_at
 // A title as words of a question: without the signs of the question's language.
 const plain = (title) => title.replace(/[^\p{L}\p{N}\s,'-]/gu, " ").replace(/\s+-/g, " ").replace(/\s+/g, " ").trim();
 
-export function Home({ refresh, version }) {
+export function Home({ refresh, stats }) {
   const [state, set] = useState({ documents: [], next: 0 });
   const more = async (before = state) => {
     set({ ...state, busy: true });
@@ -31,6 +31,7 @@ export function Home({ refresh, version }) {
   };
   useEffect(() => void more(), []);
   // The list begins again once the library has changed.
+  const version = stats?.version;
   const known = useRef(version);
   useEffect(() => {
     if (known.current !== undefined && known.current !== version) void more({ documents: [], next: 0 });
@@ -42,13 +43,12 @@ export function Home({ refresh, version }) {
   };
   if (state.problem) return html`<${Refusal} problem=${state.problem} again=${again} />`;
   if (state.loaded && !state.documents.length) {
-    return html`<${State} title="This library is empty"><p>Drop files here, or add a folder with <code>trawl add FOLDER</code>.</p>
-      <${AddButton} /></${State}>`;
+    return html`<${Empty} several=${stats?.several}><${AddButton} /></${Empty}>`;
   }
   const examples = state.documents.filter((one) => one.title && one.title.length < 60 && kindOf(one.media_type) !== "text").slice(0, 4);
   return html`
     ${examples.length > 0 && html`<p class="examples">Try ${examples.map((one) => html`<${Link} key=${one.id} to=${{ q: plain(one.title) }}>${plain(one.title).toLowerCase()}</${Link}>`)}</p>`}
-    ${state.documents.length > 0 && html`<div class="above"><h2>Newest</h2><${AddButton} class="" /></div>`}
+    ${state.documents.length > 0 && html`<div class="above"><h2>Newest</h2>${!stats?.several && html`<${AddButton} class="" />`}</div>`}
     <div class="cards">${state.documents.map((one) => html`<${Card} key=${one.id} found=${one} />`)}</div>
     ${state.next !== null && state.loaded && html`<button type="button" class="next" disabled=${state.busy} onClick=${() => more()}>Older documents</button>`}`;
 }

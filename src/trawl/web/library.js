@@ -1,6 +1,6 @@
 // The library: what it holds, what was left out and why, and its documents by date and value.
 
-import { AddButton } from "./adding.js";
+import { AddButton, Empty } from "./adding.js";
 import { column, literal } from "./address.js";
 import { get } from "./api.js";
 import { Card } from "./home.js";
@@ -56,7 +56,7 @@ function About({ stats }) {
   ];
   return html`<section class="about" aria-label="About this library">
     <dl>${facts.map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd>${text}</dd></div>`)}</dl>
-    <${AddButton} />
+    ${!stats.several && html`<${AddButton} />`}
   </section>`;
 }
 
@@ -76,7 +76,7 @@ function Documents({ question, stats }) {
   if (first.problem) return html`<${Refusal} problem=${first.problem} again=${again} />`;
   if (!first.found) return null;
   if (!first.found.total && !where) {
-    return html`<${State} title="This library is empty"><p>Drop files here, or add a folder with <code>trawl add FOLDER</code>.</p></${State}>`;
+    return html`<${Empty} several=${stats?.several} />`;
   }
   return html`
     <${Timeline} question=${question} stats=${stats} />

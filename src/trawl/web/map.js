@@ -62,6 +62,7 @@ function useMap(version) {
 
 export function MapView({ question, answered, stats }) {
   const { state, map, problem, load } = useMap(stats?.version);
+  if (stats?.several) return html`<${State} title="Several libraries have no map"><p>Serve one of them alone to see its map.</p></${State}>`;
   if (problem) return html`<${Refusal} problem=${problem} again=${load} />`;
   if (!state) return null;
   if (state.state === "failed" && !map) return html`<${State} title="The map could not be computed"><p>${state.error}</p><button type="button" onClick=${load}>Try again</button></${State}>`;

@@ -194,10 +194,20 @@ class Stats(BaseModel):
     size_bytes: int | None = Field(
         None, description="Size of the library's directory; the original files are not in it."
     )
+    several: bool = Field(
+        False,
+        description="Whether the server searches several libraries. These have no map, and "
+        "documents are added to, changed in and removed from each of them alone.",
+    )
 
     @classmethod
     def from_status(
-        cls, status: Status, columns: Mapping[str, str], size_bytes: int | None = None
+        cls,
+        status: Status,
+        columns: Mapping[str, str],
+        size_bytes: int | None = None,
+        *,
+        several: bool = False,
     ) -> Stats:
         """Return a library's status as JSON has it."""
         return cls(
@@ -210,6 +220,7 @@ class Stats(BaseModel):
             version=status.version,
             unindexed=status.unindexed_rows,
             size_bytes=size_bytes,
+            several=several,
         )
 
 

@@ -252,7 +252,7 @@ async def stats(service: ServiceOf) -> Stats:
     status = await service.status()
     columns = await service.pool.run(service.library.columns)
     size = await anyio.to_thread.run_sync(service.library.size_bytes)
-    return Stats.from_status(status, columns, size)
+    return Stats.from_status(status, columns, size, several=are_several(service.library))
 
 
 @router.get(

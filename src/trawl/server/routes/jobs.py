@@ -32,7 +32,6 @@ from trawl.wire import JobFailure, JobFile, JobNotice, JobOut, JobReport, file_n
 router = APIRouter(prefix="/v1", tags=["Adding"])
 
 _MOST_JOBS = 100
-_POLL_S = 0.25
 
 JobId = Annotated[
     str,
@@ -146,7 +145,7 @@ async def events(
             yield ServerSentEvent(event="job", data=current)
         if job.state in FINAL:
             return
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(jobs.poll_s)
         job = await anyio.to_thread.run_sync(jobs.get, known.job_id)
 
 
