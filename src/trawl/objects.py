@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from trawl.errors import GoneError, ReadError
-from trawl.locations import SCHEMES, Bucket
+from trawl.locations import BLOCK_BYTES, SCHEMES, Bucket, tag_of
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
 _SCHEMES = tuple(f"{scheme}://" for scheme in SCHEMES)
-_BLOCK_BYTES = 4 * 2**20
 
 
 def is_object(address: str) -> bool:
@@ -63,7 +62,7 @@ class StoredObject:
                 content = found.bytes().to_bytes()
         except FileNotFoundError as error:
             raise GoneError(f"{self.uri} is gone") from error
-        if _tag(found.meta) != self.tag:
+        if tag_of(found.meta) != self.tag:
             raise GoneError(f"{self.uri} changed meanwhile")
         return content
 
@@ -82,7 +81,7 @@ class StoredObject:
         try:
             with self.bucket.errors("read", self.name), path.open("wb") as out:
                 found = self.bucket.store.get(self.name)
-                for block in found.stream(min_chunk_size=_BLOCK_BYTES):
+                for block in found.stream(min_chunk_size=BLOCK_BYTES):
                     out.write(block)
         except FileNotFoundError as error:
             raise ReadError("the object is gone") from error
@@ -92,7 +91,7 @@ class StoredObject:
 
     def open(self) -> BinaryIO:
         """Return its content as a file that is read in blocks, by ranges."""
-        return io.BufferedReader(_ObjectFile(self), _BLOCK_BYTES)
+        return io.BufferedReader(_ObjectFile(self), BLOCK_BYTES)
 
 
 class Objects:
@@ -160,11 +159,7 @@ def _folders(name: str) -> list[str]:
 
 def _stored(bucket: Bucket, meta: ObjectMeta) -> StoredObject:
     seconds = int(meta["last_modified"].timestamp())  # HEAD and LIST differ in the fraction
-    return StoredObject(bucket, meta["path"], meta["size"], seconds * 1_000_000_000, _tag(meta))
-
-
-def _tag(meta: ObjectMeta) -> str:
-    return meta["e_tag"] or str(int(meta["last_modified"].timestamp()))
+    return StoredObject(bucket, meta["path"], meta["size"], seconds * 1_000_000_000, tag_of(meta))
 
 
 class _ObjectFile(io.RawIOBase):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from buckets import new_bucket
-from trawl.locations import Location, location_of
+from trawl.locations import Bucket, Location, location_of
 from trawl.store import Mirror, Snapshot, Store, Words, Writer, maintenance, write_lock
 from trawl.types import Chunk, Document, Space, Span
 
@@ -48,7 +48,9 @@ def location(
 @pytest.fixture
 def store(location: Location, tmp_path: Path) -> Iterator[Store]:
     Store.create(location, SOURCES)
-    mirror = Mirror(location, "chunks", tmp_path / "mirror", 2**30) if not location.path else None
+    mirror = None
+    if isinstance(location, Bucket):
+        mirror = Mirror(location, "chunks", tmp_path / "mirror", 2**30)
     opened = Store(location, SOURCES, mirror=mirror)
     yield opened
     opened.close()

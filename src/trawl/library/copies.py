@@ -7,19 +7,16 @@ always of the version that was indexed, and goes along when a file moves.
 from __future__ import annotations
 
 import datetime
-import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
 from trawl.errors import GoneError, TrawlError
 from trawl.ingest import MEMBER, Item, document_id_of, is_file, open_member
 from trawl.library.originals import Original, checked_member, open_original
-from trawl.locations import Bucket, Entry, Location
+from trawl.locations import Entry, Location
 from trawl.objects import Objects
 from trawl.store import DocumentRow, DocumentRows, Known
 from trawl.types import Failure
@@ -126,7 +123,8 @@ class Copies:
         if (status.st_size, status.st_mtime_ns) != (row.size_bytes, row.modified_ns):
             raise GoneError("it changed while it was added; add it again")
         name = row.uri.rpartition("/")[2]
-        _upload(self._location, f"{FOLDER}/{row.content_hash}/{name}", path)
+        with path.open("rb") as file:
+            self._location.upload(f"{FOLDER}/{row.content_hash}/{name}", file)
         self.exist = True
 
     def _discard(self, before: Iterable[DocumentRow], known: Known) -> None:
@@ -174,20 +172,3 @@ class Copies:
                     return checked_member(row, open_member(f"{path}{MEMBER}{member}"))
             at = row.uri.find(MEMBER, at + 1)
         return None
-
-
-def _upload(location: Location, name: str, path: Path) -> None:
-    """Store a file of any size under a name."""
-    if isinstance(location, Bucket):
-        with location.errors("write", name):
-            location.store.put(name, path)
-        return
-    assert location.path is not None
-    target = location.path / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{uuid4().hex}")
-    try:
-        shutil.copyfile(path, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

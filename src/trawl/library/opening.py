@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from trawl.locations import Location
+from trawl.locations import Bucket, Location
 from trawl.settings import Settings
 from trawl.store import Mirror, Store
 from trawl.types import Space
@@ -28,6 +28,6 @@ def open_store(
 ) -> Store:
     """Open the tables of a library."""
     mirror = None
-    if location.path is None and settings.mirror_bytes > 0:
+    if isinstance(location, Bucket) and settings.mirror_bytes > 0:
         mirror = Mirror(location, "chunks", work_dir, settings.mirror_bytes)
     return Store(location, sources, freshness_s=settings.freshness_s, mirror=mirror)

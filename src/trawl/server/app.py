@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -101,9 +101,10 @@ def _exempt(path: str) -> bool:
 def _stores_of(library: Library) -> tuple[Jobs, Uploads]:
     """Return where jobs and uploads are stored: beside the library."""
     place = library.location
-    if place.path is not None:
-        return JobStore(place.path / ".jobs.sqlite3"), UploadStore(place.path)
-    return BucketJobs(cast(Bucket, place)), BucketUploads(cast(Bucket, place))
+    if isinstance(place, Bucket):
+        return BucketJobs(place), BucketUploads(place)
+    assert place.path is not None
+    return JobStore(place.path / ".jobs.sqlite3"), UploadStore(place.path)
 
 
 def _hidden(library: Library) -> tuple[str, ...]:

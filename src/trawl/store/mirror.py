@@ -18,7 +18,7 @@ from threading import Event
 import lance
 from filelock import FileLock
 
-from trawl.locations import Location
+from trawl.locations import Bucket
 from trawl.telemetry import logger
 
 _THREADS = 8
@@ -37,7 +37,7 @@ class Mirror:
     Several processes may share the directory. Not safe to use from several threads at once.
     """
 
-    def __init__(self, location: Location, name: str, directory: Path, max_bytes: int) -> None:
+    def __init__(self, location: Bucket, name: str, directory: Path, max_bytes: int) -> None:
         self._location = location
         self._name = f"{name}.lance"
         self._directory = directory

@@ -1,41 +1,30 @@
-"""Where a library is: a directory, or a prefix of an object store such as `s3://bucket/papers`.
-
-The tables are read and written by `lance`, which takes `Location.table` and
-`Location.storage_options`. All other files of a library go through the methods here, by name.
-"""
+"""Libraries in object stores."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-from trawl.errors import LibraryError, LibraryReadOnlyError, StorageError, UsageError
+from trawl.errors import LibraryReadOnlyError, StorageError, UsageError
+from trawl.locations.base import Entry, Location
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore
-
-SCHEMES = ("s3", "gs", "az")
-"""The object stores that a library may be in: S3 and compatible ones, Google Cloud, Azure."""
-
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 # An address or a network that does not answer fails after about half a minute, not three.
 _CONNECT_TIMEOUT_S = 5
 _RETRIES = 5
 _RETRY_TIMEOUT_S = 30
 
-_BLOCK_BYTES = 4 * 2**20
+BLOCK_BYTES = 4 * 2**20
+"""Bytes that are read or written at a time."""
 
 _CLIENT_OPTIONS = frozenset(
     {
@@ -55,150 +44,6 @@ _CLIENT_OPTIONS = frozenset(
 )
 _TRUE = ("true", "1")
 _NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|specified bucket does not exist")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file of a location: its name, its size in bytes and a tag that changes with it."""
-
-    name: str
-    size: int
-    tag: str
-
-
-class Location(ABC):
-    """The place of one library. `address` is how users name it."""
-
-    address: str
-    path: Path | None = None
-    """The directory; None for an object store."""
-    storage_options: dict[str, str] | None = None
-    """Credentials and endpoint for `lance`; None for a directory."""
-
-    def __str__(self) -> str:
-        return self.address
-
-    @abstractmethod
-    def table(self, name: str) -> str:
-        """Return the address of a Lance table."""
-
-    @abstractmethod
-    def read(self, name: str) -> bytes:
-        """Return the content of a file. Raises `FileNotFoundError`."""
-
-    @abstractmethod
-    def blocks(self, name: str) -> Iterator[bytes]:
-        """Return the content of a file in blocks of some megabytes. Raises `FileNotFoundError`."""
-
-    @abstractmethod
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file or replace it; readers see the earlier content or the new one."""
-
-    @abstractmethod
-    def create(self, name: str, content: bytes) -> None:
-        """Write a file that does not exist. Raises `FileExistsError`."""
-
-    @abstractmethod
-    def delete(self, name: str) -> None:
-        """Delete a file, if it exists."""
-
-    @abstractmethod
-    def entry(self, name: str) -> Entry | None:
-        """Return a file's size and tag, or None if there is no such file."""
-
-    @abstractmethod
-    def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Return the files below a prefix, which is empty or ends with a slash."""
-
-    @abstractmethod
-    def names(self) -> list[str]:
-        """Return the names of the files and folders at the top."""
-
-    @abstractmethod
-    def clear(self, prefix: str) -> None:
-        """Delete all files below a prefix, which ends with a slash."""
-
-    def exists(self, name: str) -> bool:
-        """Return whether there is a file of this name."""
-        return self.entry(name) is not None
-
-
-class Directory(Location):
-    """A library on a local disk."""
-
-    path: Path
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.address = str(path)
-
-    def table(self, name: str) -> str:
-        """Return the path of a Lance table."""
-        return str(self.path / f"{name}.lance")
-
-    def read(self, name: str) -> bytes:
-        """Return the content of a file. Raises `FileNotFoundError`."""
-        return (self.path / name).read_bytes()
-
-    def blocks(self, name: str) -> Iterator[bytes]:
-        """Return the content of a file in blocks. Raises `FileNotFoundError`."""
-        with (self.path / name).open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                yield block
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file or replace it, by renaming a temporary one."""
-        with self._temporary(name, content) as temporary:
-            temporary.replace(self.path / name)
-
-    def create(self, name: str, content: bytes) -> None:
-        """Write a file that does not exist. Raises `FileExistsError`."""
-        with self._temporary(name, content) as temporary:
-            os.link(temporary, self.path / name)
-
-    @contextmanager
-    def _temporary(self, name: str, content: bytes) -> Iterator[Path]:
-        """Write a temporary file beside the file `name`, and delete it if it is still there."""
-        target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid4().hex}")
-        try:
-            temporary.write_bytes(content)
-            yield temporary
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def delete(self, name: str) -> None:
-        """Delete a file, if it exists."""
-        (self.path / name).unlink(missing_ok=True)
-
-    def entry(self, name: str) -> Entry | None:
-        """Return a file's size and tag, or None if there is no such file."""
-        try:
-            found = (self.path / name).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return Entry(name, found.st_size, str(found.st_mtime_ns))
-
-    def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Return the files below a prefix. Files that vanish meanwhile are left out."""
-        for folder, _, names in os.walk(self.path / prefix):
-            for name in names:
-                path = Path(folder, name)
-                with suppress(OSError):
-                    found = path.stat()
-                    relative = path.relative_to(self.path).as_posix()
-                    yield Entry(relative, found.st_size, str(found.st_mtime_ns))
-
-    def names(self) -> list[str]:
-        """Return the names in the directory; none if it does not exist."""
-        with suppress(FileNotFoundError):
-            return os.listdir(self.path)
-        return []
-
-    def clear(self, prefix: str) -> None:
-        """Delete a folder, if it exists."""
-        shutil.rmtree(self.path / prefix, ignore_errors=True)
 
 
 class Bucket(Location):
@@ -273,7 +118,7 @@ class Bucket(Location):
         Raises `FileNotFoundError` and `StorageError`.
         """
         with self.errors("read", name):
-            for block in self.store.get(name).stream(min_chunk_size=_BLOCK_BYTES):
+            for block in self.store.get(name).stream(min_chunk_size=BLOCK_BYTES):
                 yield bytes(block)
 
     def read_tagged(self, name: str) -> tuple[bytes, str]:
@@ -323,15 +168,14 @@ class Bucket(Location):
                 found = self.store.head(name)
             except FileNotFoundError:
                 return None
-        return Entry(name, found["size"], found["e_tag"] or str(found["last_modified"]))
+        return Entry(name, found["size"], tag_of(found))
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Return the objects below a prefix. Raises `StorageError`."""
         with self.errors("list", prefix or "the library"):
             for page in self.store.list(prefix.rstrip("/") or None):
                 for found in page:
-                    tag = found["e_tag"] or str(found["last_modified"])
-                    yield Entry(found["path"], found["size"], tag)
+                    yield Entry(found["path"], found["size"], tag_of(found))
 
     def names(self) -> list[str]:
         """Return the names of the objects and common prefixes. Raises `StorageError`."""
@@ -387,64 +231,12 @@ class Bucket(Location):
             ) from error
 
 
+def tag_of(meta: ObjectMeta) -> str:
+    """Return the ETag of an object, or the second in which it was written."""
+    return meta["e_tag"] or str(int(meta["last_modified"].timestamp()))
+
+
 def reason_of(error: Exception) -> str:
     """Return the message of an error of a store in one line, without its debug part."""
     first = str(error).split("\n\nDebug source")[0]
     return " ".join(first.split()) or type(error).__name__
-
-
-def location_of(
-    address: str | os.PathLike[str], storage_options: Mapping[str, str] | None = None
-) -> Location:
-    """Return the location of a library by its path or address.
-
-    Raises `UsageError` for another kind of address, and for invalid options.
-    """
-    text = os.fspath(address)
-    found = _ADDRESS.match(text)
-    if found is None:
-        return Directory(Path(address))
-    scheme = found[1].lower()
-    if scheme not in SCHEMES:
-        known = ", ".join(f"{name}://" for name in SCHEMES)
-        hint = "; use --server for a server" if scheme in ("http", "https") else ""
-        raise UsageError(
-            f"{text} is not the address of a library; use a directory, or {known}{hint}"
-        )
-    return Bucket(text, storage_options or {})
-
-
-def is_remote(address: str | os.PathLike[str]) -> bool:
-    """Return whether an address names an object store, not a directory."""
-    return _ADDRESS.match(os.fspath(address)) is not None
-
-
-def prove_exclusive(location: Location, rounds: int = 3) -> None:
-    """Check that two writers cannot both create one object. Raises `LibraryError`.
-
-    The commits of the engine and the lease of the writer rest on it. Stores that ignore the
-    condition let one writer overwrite what another has committed, without an error.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    def create(name: str, content: bytes) -> bool:
-        try:
-            location.create(name, content)
-        except FileExistsError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(2) as threads:
-        for _ in range(rounds):
-            name = f".probe-{uuid4().hex}"
-            try:
-                won = list(threads.map(create, (name, name), (b"1", b"2")))
-                won.append(create(name, b"3"))
-            finally:
-                location.delete(name)
-            if sum(won) != 1:
-                raise LibraryError(
-                    f"{location} cannot hold a library: {sum(won)} of {len(won)} writers could "
-                    "create one object at the same time, so commits would overwrite each "
-                    "other; use a store that honours If-None-Match: *"
-                )
