@@ -141,6 +141,13 @@ def test_one_of_many_words_is_not_surprising() -> None:
     assert found[2] < 1
 
 
+def test_a_word_of_most_of_a_few_chunks_counts_like_none():
+    # Its weight, and so the score, is negative.
+    found = calibrate(ranking("bm25", [0.4, 0.0, -0.2], 3), query_words=1)
+    assert np.isfinite(found).all()
+    assert found[0] > found[1] >= found[2]
+
+
 def test_equal_scores_are_equally_surprising() -> None:
     found = calibrate(ranking("bm25", [3.0] * 80, 1000), query_words=2)
     assert np.isfinite(found).all()
