@@ -7,13 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trawl.store.codes import CodedVectors
-from trawl.store.products import Codes, Products, _graph
+from trawl.store.products import Codes, Products
 
 HERE = Path("/tmp")
 
@@ -146,12 +145,3 @@ def test_vectors_of_nothing_but_zeros_have_codes() -> None:
     codes = Codes.of(np.zeros((3, 32), np.float32))
     assert (codes.packed == 0x88).all()
     assert not codes.scales.any()
-
-
-def test_the_graph_is_an_onnx_model() -> None:
-    model = onnx.load_model_from_string(_graph(200, 3))
-    (node,) = model.graph.node
-    assert (node.op_type, list(node.input)) == ("MatMulNBits", ["queries", "packed", "scales"])
-    packed, scales = model.graph.initializer
-    assert (list(packed.dims), list(scales.dims)) == ([200, 3, 16], [600])
-    assert model.graph.output[0].type.tensor_type.shape.dim[1].dim_value == 200
