@@ -116,6 +116,7 @@ class Slow:
         self.takes_s = takes_s
         self.batches: list[list[float]] = []
         self.prepared: list[float] = []
+        self.begun = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
 
@@ -126,7 +127,8 @@ class Slow:
         return item
 
     def run(self, prepared: Sequence[float]) -> Vectors:
-        self.gate.wait(10)
+        self.begun.set()
+        self.gate.wait(60)
         self.batches.append(list(prepared))
         time.sleep(self.takes_s)
         if any(item < 0 for item in prepared):
@@ -221,6 +223,8 @@ def test_observers_receive_calls_queue_lengths_and_refusals() -> None:
     queue, watcher = Batcher(slow, max_waiting=1), Watcher()
     with events.watched_by(watcher), ThreadPoolExecutor(4) as pool:
         running = pool.submit(queue.encode, [0.0] * 20)
+        # A query that arrives before the worker takes the first batch would be taken first.
+        assert slow.begun.wait(30)
         _until(lambda: queue.waiting("document") == 1)
         waiting = pool.submit(queue.encode_queries, [0.1])
         _until(lambda: queue.waiting("query") == 1)
@@ -267,13 +271,12 @@ def test_concurrent_queries_share_calls() -> None:
     assert max(map(len, slow.batches)) <= 32
 
 
-def test_a_single_client_is_not_delayed() -> None:
+def test_a_single_client_is_not_delayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trawl.encoders.batcher._JOIN_S", 600)
     queue = Batcher(Slow(takes_s=0))
-    queue.encode_queries([0.0])
-    began = time.perf_counter()
-    for _ in range(50):
-        queue.encode_queries([0.1])
-    assert (time.perf_counter() - began) / 50 < 0.02
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(50):
+            pool.submit(queue.encode_queries, [0.1]).result(30)
 
 
 def test_queries_go_before_documents() -> None:
@@ -282,7 +285,7 @@ def test_queries_go_before_documents() -> None:
     queue = Batcher(slow)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(queue.encode, [0.0])
-        _until(lambda: not queue.waiting("document") and queue._worker is not None)
+        assert slow.begun.wait(30)
         documents = pool.submit(queue.encode, [0.1] * 48)
         _until(lambda: queue.waiting("document") == 2)
         query = pool.submit(queue.encode_queries, [0.9])
@@ -299,7 +302,7 @@ def test_only_the_faulty_request_fails() -> None:
     queue = Batcher(slow)
     with ThreadPoolExecutor(6) as pool:
         before = pool.submit(queue.encode_queries, [0.0])
-        _until(lambda: not queue.waiting("query") and queue._worker is not None)
+        assert slow.begun.wait(30)
         queue._joined = 4
         asked = [0.1, -1.0, 0.3, 0.4]
         futures = [pool.submit(queue.encode_queries, [angle]) for angle in asked]
@@ -329,7 +332,7 @@ def test_a_full_queue_refuses_queries_and_blocks_documents() -> None:
     queue = Batcher(slow, max_waiting=2)
     with ThreadPoolExecutor(5) as pool:
         running = pool.submit(queue.encode_queries, [0.0])
-        _until(lambda: not queue.waiting("query") and queue._worker is not None)
+        assert slow.begun.wait(30)
         waiting = [pool.submit(queue.encode_queries, [0.1]) for _ in range(2)]
         _until(lambda: queue.waiting("query") == 2)
         documents = pool.submit(queue.encode, [0.2])
