@@ -149,6 +149,9 @@ def test_filters_list_and_count_what_matches_in_all(libraries: Libraries) -> Non
     assert page.total == 11
     assert [one.metadata["year"] for one in page.documents] == [2020, 2021]
     assert libraries.status().documents == 11
+    versions = [one.version for one in libraries.statuses().values()]
+    assert min(versions) > 0
+    assert libraries.status().version == sum(versions)
 
 
 def test_chunks_like_one_are_found_in_the_other_libraries(libraries: Libraries) -> None:

@@ -219,7 +219,10 @@ class Reading:
 
 
 def joined_status(found: Mapping[str, Status]) -> Status:
-    """Return the sum of several libraries' counts; failures and notices name the library."""
+    """Return the sum of several libraries' counts; failures and notices name the library.
+
+    The versions are summed too, so that the sum increases with every commit.
+    """
     chunks: Counter[Any] = Counter()
     for one in found.values():
         chunks.update(one.chunks)
@@ -233,7 +236,7 @@ def joined_status(found: Mapping[str, Status]) -> Status:
             for each in one.failed
         ),
         spaces=tuple(spaces.values()),
-        version=0,
+        version=sum(one.version for one in found.values()),
         fragments=sum(one.fragments for one in found.values()),
         unindexed_rows=sum(one.unindexed_rows for one in found.values()),
         notices=tuple(
