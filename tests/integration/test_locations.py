@@ -84,6 +84,32 @@ def test_a_store_that_does_not_answer_is_named(storage_options: dict[str, str]) 
 
 
 @pytest.mark.parametrize(
+    ("address", "options", "variable"),
+    [
+        (
+            "s3://bucket/library",
+            {"aws_metadata_endpoint": "http://127.0.0.1:9"},
+            "AWS_ACCESS_KEY_ID",
+        ),
+        (
+            "az://bucket/library",
+            {
+                "azure_storage_account_name": "one",
+                "azure_msi_endpoint": "http://127.0.0.1:9/metadata/identity/oauth2/token",
+            },
+            "AZURE_STORAGE_ACCOUNT_KEY",
+        ),
+    ],
+)
+def test_missing_credentials_are_named(
+    address: str, options: dict[str, str], variable: str
+) -> None:
+    location = location_of(address, {**options, "client_max_retries": "0"})
+    with pytest.raises(StorageError, match=f"no credentials are set.*set .*{variable}"):
+        location.read("x")
+
+
+@pytest.mark.parametrize(
     ("address", "message"),
     [
         ("s3://", "names no bucket"),

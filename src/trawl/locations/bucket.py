@@ -44,6 +44,13 @@ _CLIENT_OPTIONS = frozenset(
 )
 _TRUE = ("true", "1")
 _NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|specified bucket does not exist")
+# Without configured credentials, obstore asks the provider for those of the machine, here.
+_OF_MACHINE = re.compile("/latest/(api/token|meta-data/)|/computeMetadata/|/metadata/identity/")
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
 
 
 class Bucket(Location):
@@ -65,6 +72,7 @@ class Bucket(Location):
             **storage_options,
         }
         parts = urlsplit(self.address)
+        self.scheme = parts.scheme
         if not parts.netloc:
             raise UsageError(f"{address} names no bucket; write {parts.scheme}://BUCKET/PREFIX")
         _ = self.store  # raises for options that are not known
@@ -224,6 +232,12 @@ class Bucket(Location):
                 raise StorageError(
                     f"cannot {action} {name} in {self.address}: there is no such bucket; check "
                     "the address and the endpoint"
+                ) from error
+            if _OF_MACHINE.search(str(error)):
+                raise StorageError(
+                    f"cannot {action} {name} in {self.address}: no credentials are set, and this "
+                    f"machine has none of its own; set {_CREDENTIALS[self.scheme]}, or the same "
+                    "in storage_options (TRAWL_STORAGE_OPTIONS)"
                 ) from error
             raise StorageError(
                 f"cannot {action} {name} in {self.address}: {reason_of(error)}; check the "
