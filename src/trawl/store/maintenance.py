@@ -110,7 +110,8 @@ def _index_vectors(table: lance.LanceDataset, column: str) -> None:
         replace=built_for > 0,
         **({"num_bits": _BITS} if quantised else {}),
     )
-    table.update_config({_built_for(column): str(vectors), bits_key(column): str(_BITS)})
+    bits = {bits_key(column): str(_BITS)} if quantised else {}
+    table.update_config({_built_for(column): str(vectors), **bits})
 
 
 def prewarm(table: lance.LanceDataset) -> None:
