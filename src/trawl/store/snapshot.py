@@ -16,6 +16,7 @@ from lance.query import PhraseQuery
 from numpy.typing import NDArray
 
 from trawl.errors import QueryError
+from trawl.objects import is_object
 from trawl.store.copies import Copies, find_copies
 from trawl.store.full_text import Words
 from trawl.store.lookups import Lookups
@@ -222,12 +223,11 @@ class Snapshot(Lookups):
         if index is not None:
             nearest["nprobes"] = _NPROBES
             # Vectors that are not quantised are exact; refining them would take 8 ms.
-            if index.endswith("FLAT"):
-                pass
-            elif self._is_approximate(source):
-                # but that of codes is the squared distance of unit vectors, 2 - 2 * cosine.
+            quantised = not index.endswith("FLAT")
+            if quantised and self._is_approximate(source):
+                # The distance of codes is the squared one of unit vectors, 2 - 2 * cosine.
                 per_distance = 0.5
-            else:
+            elif quantised:
                 nearest["refine_factor"] = _REFINE_FACTOR
         table = self._dataset.to_table(
             columns=["_distance"],
@@ -260,9 +260,11 @@ class Snapshot(Lookups):
         Refining them would take 200 requests to the object store. Distances of rows that are not
         in the index are of another kind.
         """
-        remote = "://" in self._dataset.uri and not self._dataset.uri.startswith("file:")
-        has_bits = remote and bits_key(vector_column(source)) in self._dataset.config()
-        return has_bits and not self.unindexed_rows
+        return (
+            is_object(self._dataset.uri)
+            and bits_key(vector_column(source)) in self._dataset.config()
+            and not self.unindexed_rows
+        )
 
     def _rows_of(self, where: str) -> NDArray[np.int64]:
         """Return the ids, ascending, of the rows that match a filter; every source uses them."""
