@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -74,7 +75,6 @@ class Store:
         self._reader: Reader | None = None
         self._preparing: Thread | None = None
         self._resident: Resident | None = None
-        self._newest = self._open(CHUNKS)
         self._snapshot = self._read()
         self._follower: Thread | None = None
         self._closing = Event()
@@ -185,6 +185,11 @@ class Store:
                 if not failed:  # logged once; searches continue on the known version
                     logger.warning("cannot look for new versions of %s: %s", self.location, error)
                 failed = True
+
+    @cached_property
+    def _newest(self) -> lance.LanceDataset:
+        """A handle on the table in an object store; that of a snapshot may be on its copy."""
+        return self._open(CHUNKS)
 
     def _latest(self) -> int:
         """Return the number of the newest version."""
