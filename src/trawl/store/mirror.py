@@ -42,7 +42,7 @@ class Mirror:
         self._name = f"{name}.lance"
         self._directory = directory
         self._max_bytes = max_bytes
-        self._refused: int | None = None
+        self._refused = False
         self._stopping = Event()
 
     def stop(self) -> None:
@@ -53,14 +53,9 @@ class Mirror:
         self, dataset: lance.LanceDataset, session: lance.Session
     ) -> lance.LanceDataset | None:
         """Open the copy of a version of the table; None if it was not copied as a whole."""
-        try:
-            found = lance.dataset(
-                str(self._directory / self._name), version=dataset.version, session=session
-            )
-        except (ValueError, OSError):
-            return None
+        found = self._at(dataset.version, session)
         # A library that was deleted and created again has the same version numbers.
-        return found if _parts(found) == _parts(dataset) else None
+        return found if found is not None and _parts(found) == _parts(dataset) else None
 
     def sync(
         self, dataset: lance.LanceDataset, session: lance.Session
@@ -73,47 +68,49 @@ class Mirror:
         found = self.opened(dataset, session)
         if found is not None:
             return found
-        # A manifest names the files of its version, so it is copied after them.
-        wanted = sorted(_files(dataset), key=lambda name: "/_versions/" in f"/{name}")
+        wanted = _files(dataset)
         self._directory.mkdir(parents=True, exist_ok=True)
         with FileLock(self._directory / ".lock", poll_interval=0.2):
             root = self._directory / self._name
-            if self._is_of_another(dataset):
+            known = self._at(dataset.version, session)
+            if known is not None and _parts(known) != _parts(dataset):
                 shutil.rmtree(root)
-            missing = [name for name in wanted if not (root / name).exists()]
             if not self._fits(wanted):
                 return None
-            last = [name for name in missing if "_versions/" in name]
+            missing = {name for name in wanted if not (root / name).exists()}
+            # A manifest names the files of its version, so it is copied after them.
+            manifests = {name for name in missing if name.startswith("_versions/")}
             with ThreadPoolExecutor(_THREADS, "trawl-mirror") as threads:
-                for _ in threads.map(self._copy, [one for one in missing if one not in last]):
+                for _ in threads.map(self._copy, missing - manifests):
                     pass
-            for name in last:
+            for name in manifests:
                 self._copy(name)
-            self._clear(set(wanted))
+            self._clear(wanted)
         return self.opened(dataset, session)
 
-    def _is_of_another(self, dataset: lance.LanceDataset) -> bool:
-        """Return whether there is a copy of this version, but of another library."""
+    def _at(self, version: int, session: lance.Session) -> lance.LanceDataset | None:
+        """Open the copy of a version, which may be of another library; None if there is none."""
         try:
-            known = lance.dataset(str(self._directory / self._name), version=dataset.version)
+            return lance.dataset(
+                str(self._directory / self._name), version=version, session=session
+            )
         except (ValueError, OSError):
-            return False
-        return _parts(known) != _parts(dataset)
+            return None
 
-    def _fits(self, wanted: list[str]) -> bool:
+    def _fits(self, wanted: set[str]) -> bool:
         """Return whether the files fit, and log it once if they do not."""
         sizes = {entry.name: entry.size for entry in self._location.entries(f"{self._name}/")}
         total = sum(sizes.get(f"{self._name}/{name}", 0) for name in wanted)
         if total <= self._max_bytes:
-            self._refused = None
+            self._refused = False
             return True
-        if self._refused is None:
+        if not self._refused:
             logger.warning(
                 "%s has %.1f GB, more than mirror_bytes; searches read it from the object store",
                 self._location,
                 total / 1e9,
             )
-        self._refused = total
+        self._refused = True
         return False
 
     def _copy(self, name: str) -> None:
