@@ -249,7 +249,6 @@ class JobRunner:
         self._service = service
         self._jobs = jobs
         self._turn = turn_of(service.library.location)
-        self._is_remote = service.library.location.path is None
         self._has_recovered = False
         self._wakeup = asyncio.Event()
 
@@ -306,7 +305,7 @@ class JobRunner:
             await anyio.to_thread.run_sync(self._jobs.put_back, job.job_id)
             await asyncio.sleep(_RETRY_S)
         except Exception as error:
-            if self._is_remote and isinstance(error, StorageError | OSError):
+            if self._service.is_remote and isinstance(error, StorageError | OSError):
                 raise  # the store may answer later
             logger.error("job failed", exc_info=error, extra={"job_id": job.job_id})
             self._service.metrics.jobs.labels("failed").inc()

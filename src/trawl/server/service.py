@@ -278,7 +278,7 @@ class Service:
             self._reading.done() and time.monotonic() - self._status_at >= _STATUS_S
         ):
             self._reading = asyncio.create_task(self._read_status())
-        is_known = self._status is not None and self._is_remote
+        is_known = self._status is not None and self.is_remote
         done, _ = await asyncio.wait({self._reading}, timeout=_STATUS_S if is_known else None)
         self.is_cut_off = self._status is not None and not (done and self._reading.result())
         return self._status
@@ -290,7 +290,7 @@ class Service:
         except (TrawlError, OSError, ValueError, RuntimeError) as error:
             if not self.is_cut_off:
                 logger.error("the library cannot be read: %s", error, exc_info=error)
-            if not self._is_remote:
+            if not self.is_remote:
                 self._status = None
             return False
         finally:
@@ -298,7 +298,8 @@ class Service:
         return True
 
     @property
-    def _is_remote(self) -> bool:
+    def is_remote(self) -> bool:
+        """Whether the library is in an object store, which may fail for a while."""
         return self.library.location.path is None
 
     async def measure(self) -> None:
