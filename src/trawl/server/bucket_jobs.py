@@ -12,14 +12,14 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from trawl.locations import Bucket
 from trawl.server.jobs import FINAL, KEPT_S, Job, Jobs, report_fields
-from trawl.server.uploads import BLOCK_BYTES, Upload, Uploads, safe_name
+from trawl.server.uploads import BLOCK_BYTES, Upload, Uploads, changed_sidecar, safe_name
 from trawl.types import Report
 from trawl.wire import JobState
 
@@ -174,17 +174,11 @@ class BucketUploads(Uploads):
             if not self._location.exists(name):  # an existing object has the same content
                 copy.seek(0)
                 self._location.upload(name, copy)
-        self._add_to_sidecar(f"{name}.json", upload.sidecar)
+        sidecar = f"{name}.json"
+        changed = changed_sidecar(partial(self._location.read, sidecar), upload.sidecar)
+        if changed is not None:
+            self._location.write(sidecar, changed)
         return f"{self._location.address}/{name}"
-
-    def _add_to_sidecar(self, name: str, changes: Mapping[str, Any]) -> None:
-        """Add keys to a sidecar, and remove those of value None. Earlier keys are kept."""
-        known: dict[str, Any] = {}
-        with suppress(FileNotFoundError, ValueError):
-            known = json.loads(self._location.read(name))
-        new = {key: value for key, value in {**known, **changes}.items() if value is not None}
-        if new != known:
-            self._location.write(name, json.dumps(new).encode())
 
     def delete(self, uri: str) -> None:
         name = uri.removeprefix(f"{self._location.address}/")

@@ -11,7 +11,7 @@ import shutil
 import unicodedata
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -165,7 +165,9 @@ class UploadStore(Uploads):
             path.parent.mkdir(exist_ok=True)
             if not path.exists():  # an existing file has the same content
                 part.replace(path)
-            _add_to_sidecar(_sidecar(path), upload.sidecar)
+            changed = changed_sidecar(_sidecar(path).read_bytes, upload.sidecar)
+            if changed is not None:
+                _sidecar(path).write_bytes(changed)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise HTTPException(507, "the server's disk is full; nothing was added") from error
@@ -192,14 +194,16 @@ def _sidecar(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _add_to_sidecar(path: Path, changes: Mapping[str, Any]) -> None:
-    """Add keys to a sidecar, and remove those of value None. Earlier keys are kept."""
+def changed_sidecar(read: Callable[[], bytes], changes: Mapping[str, Any]) -> bytes | None:
+    """Add keys to a sidecar, and remove those of value None. Earlier keys are kept.
+
+    `read` returns the sidecar, or raises `FileNotFoundError`. Returns None if nothing changes.
+    """
     known: dict[str, Any] = {}
     with suppress(FileNotFoundError, ValueError):  # ValueError: written in part
-        known = json.loads(path.read_text("utf-8"))
+        known = json.loads(read())
     new = {key: value for key, value in {**known, **changes}.items() if value is not None}
-    if new != known:
-        path.write_text(json.dumps(new), "utf-8")
+    return json.dumps(new).encode() if new != known else None
 
 
 def metadata_object(text: str | bytes, *, values_may_be_null: bool = False) -> Mapping[str, Any]:
