@@ -67,8 +67,7 @@ def _check_dimension(location: Location, wanted: int | None, models: Sequence[Mo
 
 def _check_encoding(location: Location) -> None:
     try:
-        address = location.address if location.path is None else str(location.path.absolute())
-        address.encode("utf-8")
+        location.full_address.encode("utf-8")
     except UnicodeEncodeError as error:
         raise LibraryError(
             f"cannot create a library at {location}: the path is not valid UTF-8; choose another"

@@ -27,6 +27,11 @@ class Location(ABC):
     storage_options: dict[str, str] | None = None
     """Credentials and endpoint for `lance`; None for a directory."""
 
+    @property
+    def full_address(self) -> str:
+        """The address, which for a directory is its absolute path."""
+        return self.address if self.path is None else str(self.path.absolute())
+
     def __str__(self) -> str:
         return self.address
 

@@ -74,8 +74,7 @@ class ProcessIngester(Ingester):
     """
 
     def __init__(self, library: Library, options: Mapping[str, Any]) -> None:
-        path = library.path
-        self._address = library.location.address if path is None else str(path.absolute())
+        self._address = library.location.full_address
         self._options = dict(options)
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None

@@ -62,9 +62,7 @@ class Mapper:
         sources = {name: asdict(space) for name, space in self._library.sources.items()}
         library = self._library
         request = {
-            "library": library.location.address
-            if library.path is None
-            else str(library.path.absolute()),
+            "library": library.location.full_address,
             "storage_options": library.settings.storage_options,
             "work_dir": str(library.work_dir.absolute()),
             "sources": sources,
