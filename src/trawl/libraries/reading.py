@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,24 +43,24 @@ class Page:
     total: int
 
 
-class Reading:
+class Reading(ABC):
     """The methods of `Libraries` that read documents. `Libraries` sets the attributes."""
 
     _on_missing: Callable[[Searched], None]
 
+    @abstractmethod
     def gather(
         self, work: Callable[[str, SearchLibrary], T], left_out: frozenset[str] = frozenset()
     ) -> tuple[dict[str, T], tuple[Searched, ...]]:
         """Call all libraries in parallel."""
-        raise NotImplementedError
 
+    @abstractmethod
     def split(self, chunk_or_document_id: str) -> tuple[str, str]:
         """Return the library of a chunk or document, and its id there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, name: str, work: Callable[[SearchLibrary], T]) -> T:
         """Call one library."""
-        raise NotImplementedError
 
     def _all(self, work: Callable[[SearchLibrary], T]) -> dict[str, T]:
         """Call all libraries, and report those that do not answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from trawl.encoders import Model
@@ -21,18 +22,18 @@ from trawl.store import Store, filter_column
 from trawl.types import StoredChunk
 
 
-class Contributing:
+class Contributing(ABC):
     """The methods of `Library` for a search of several. `Library` sets the attributes."""
 
     location: Location
     _store: Store
     _models: Sequence[Model]
 
-    def _open_searcher(self) -> Searcher:
-        raise NotImplementedError
+    @abstractmethod
+    def _open_searcher(self) -> Searcher: ...
 
-    def _is_gone(self, chunk: StoredChunk) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _is_gone(self, chunk: StoredChunk) -> bool: ...
 
     def candidates(self, question: Question) -> Candidates:
         """Return this library's candidates for a search of several.
