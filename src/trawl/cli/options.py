@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
@@ -305,18 +305,12 @@ def open_local_library(library: str, *, create: bool = False, **settings: Any) -
 
 @contextmanager
 def _connect(server: str) -> Iterator[SearchLibrary]:
-    from trawl.errors import SettingsError, UsageError
+    from trawl.errors import UsageError
+    from trawl.libraries.catalogue import is_server
+    from trawl.libraries.opening import open_server
     from trawl.settings import load_settings
 
-    if not server.startswith(("http://", "https://")):
+    if not is_server(server):
         raise UsageError(f"--server {server}: expected a URL such as http://127.0.0.1:8000")
-    try:
-        from trawl.client import Client
-        from trawl.client.remote_library import RemoteLibrary
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"--server requires {error.name}; install it with: "
-            "pip install 'trawl-multimodal[client]'"
-        ) from error
-    with Client(server, key=load_settings().api_key) as client:
-        yield RemoteLibrary(client)
+    with closing(open_server(server, load_settings().api_key)) as remote:
+        yield remote

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trawl.errors import SettingsError
 from trawl.libraries.catalogue import Entry
 from trawl.library.interface import SearchLibrary
+
+if TYPE_CHECKING:
+    from trawl.client.remote_library import RemoteLibrary
 
 
 def open_source(entry: Entry, settings: Mapping[str, Any], timeout_s: float) -> SearchLibrary:
@@ -17,6 +20,17 @@ def open_source(entry: Entry, settings: Mapping[str, Any], timeout_s: float) -> 
         from trawl.library import Library
 
         return Library(entry.address, **settings)
+    key = None
+    if entry.key_env is not None:
+        key = os.environ.get(entry.key_env)
+        if key is None and entry.key_env != "TRAWL_API_KEY":
+            raise SettingsError(f"the environment variable {entry.key_env} is not set")
+    # A busy server is asked again within the time, but a dead one does not hold a thread.
+    return open_server(entry.address, key, timeout_s=max(timeout_s, 30.0))
+
+
+def open_server(address: str, key: str | None, timeout_s: float = 30.0) -> RemoteLibrary:
+    """Return the library behind a server. Raises `SettingsError` if the client is missing."""
     try:
         from trawl.client import Client
         from trawl.client.remote_library import RemoteLibrary
@@ -25,11 +39,4 @@ def open_source(entry: Entry, settings: Mapping[str, Any], timeout_s: float) -> 
             f"a server's library requires {error.name}; install it with: "
             "pip install 'trawl-multimodal[client]'"
         ) from error
-    key = None
-    if entry.key_env is not None:
-        key = os.environ.get(entry.key_env)
-        if key is None and entry.key_env != "TRAWL_API_KEY":
-            raise SettingsError(f"the environment variable {entry.key_env} is not set")
-    # A busy server is asked again within the time, but a dead one does not hold a thread.
-    client = Client(entry.address, key=key, timeout_s=max(timeout_s, 30.0))
-    return RemoteLibrary(client)
+    return RemoteLibrary(Client(address, key=key, timeout_s=timeout_s))
