@@ -21,7 +21,7 @@ from trawl.library.interface import SearchLibrary
 from trawl.library.media import AudioInput, ImageInput
 from trawl.query import Filter
 from trawl.search import (
-    MAX_RESULTS,
+    LEFT_TO_CALLER,
     SEPARATOR,
     Candidates,
     Like,
@@ -36,9 +36,6 @@ from trawl.settings import Settings, load_settings
 from trawl.types import Answer, Searched
 
 T = TypeVar("T")
-
-# What arranges the list, which is done once for all libraries.
-_OWN_OPTIONS: Mapping[str, Any] = {"cursor": None, "rerank": None, "weights": {}, "where": None}
 
 
 class Libraries(Reading):
@@ -177,10 +174,8 @@ class Libraries(Reading):
             answer, found, _ = self._ask(parts, where, options, versions, left_out, deep=True)
         timings = {"total": round((time.perf_counter() - began) * 1000, 3), **answer.took_ms}
         answer = replace(answer, took_ms=timings, thumbnail=self.thumbnail)
-        end = options.offset + options.limit
-        is_last = len(answer.hits) < (1 if options.quotas and parts else options.limit)
-        is_last |= answer.total is not None and end >= answer.total
-        if is_last or end + options.limit > MAX_RESULTS:
+        end = inputs.next_offset(answer, options, is_query=bool(parts))
+        if end is None:
             return answer
         searched = {name: one.version for name, one in found.items()}
         return replace(answer, cursor=format_cursor(end, searched, self.names))
@@ -197,7 +192,7 @@ class Libraries(Reading):
     ) -> tuple[Answer, dict[str, Candidates], bool]:
         """Search the libraries once. Return whether to ask for more candidates, too."""
         began = time.perf_counter()
-        asked = options.model_copy(update=_OWN_OPTIONS)
+        asked = options.model_copy(update=LEFT_TO_CALLER)
 
         def work(name: str, source: SearchLibrary) -> Candidates:
             own = tuple(_own(part, name) for part in parts)

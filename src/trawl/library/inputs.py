@@ -14,8 +14,9 @@ from trawl.errors import FilterError, NotFoundError, QueryError, UsageError
 from trawl.ingest import MEMBER, document_id_of, named_path, uri_of
 from trawl.library.media import AudioInput, ImageInput, load_picture, load_sound
 from trawl.query import And, Filter, ParsedQuery, Term, parse_filter, parse_query
-from trawl.search import QueryPart, SearchOptions, search_options
+from trawl.search import MAX_RESULTS, QueryPart, SearchOptions, search_options
 from trawl.store import Named
+from trawl.types import Answer
 
 _FILTERS = get_args(Filter)
 _CURSOR = re.compile(r"v(\d{1,18})-(\d{1,6})")
@@ -168,6 +169,15 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
     if match is None:
         raise QueryError(f"invalid cursor {cursor!r}; use the cursor of the previous page")
     return int(match[1]), int(match[2])
+
+
+def next_offset(answer: Answer, options: SearchOptions, *, is_query: bool) -> int | None:
+    """Return the offset of the page after an answer, or None if there is none."""
+    end = options.offset + options.limit
+    # A page with quotas may lack results of one modality and still not be the last.
+    least = 1 if options.quotas and is_query else options.limit
+    is_last = len(answer.hits) < least or (answer.total is not None and end >= answer.total)
+    return None if is_last or end + options.limit > MAX_RESULTS else end
 
 
 # --- names of documents --------------------------------------------------------------

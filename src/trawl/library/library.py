@@ -34,7 +34,6 @@ from trawl.objects import Objects
 from trawl.query import Filter
 from trawl.readers.process import ReaderPool
 from trawl.search import (
-    MAX_RESULTS,
     Gathered,
     Like,
     QueryPart,
@@ -201,12 +200,9 @@ class Library(Contributing, Mapped, Writing):
             answer = self._open_searcher().search(request, snapshot)
         else:
             answer = browse(where, options, snapshot, self._is_gone, within)
-        end = options.offset + options.limit
-        # A page with quotas may lack results of one modality and still not be the last.
-        is_last = len(answer.hits) < (1 if options.quotas and query else options.limit)
-        is_last |= answer.total is not None and end >= answer.total
         answer = replace(answer, thumbnail=self.thumbnail)
-        if is_last or end + options.limit > MAX_RESULTS:
+        end = inputs.next_offset(answer, options, is_query=bool(query))
+        if end is None:
             return answer
         return replace(answer, cursor=inputs.format_cursor(answer.version, end))
 

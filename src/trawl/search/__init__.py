@@ -12,7 +12,14 @@ from trawl.search.options import MAX_RESULTS, SearchKeywords, SearchOptions, sea
 if TYPE_CHECKING:
     from trawl.search.browsing import browse
     from trawl.search.caches import normalised
-    from trawl.search.candidates import Candidate, Candidates, Liked, Question, listed
+    from trawl.search.candidates import (
+        LEFT_TO_CALLER,
+        Candidate,
+        Candidates,
+        Liked,
+        Question,
+        listed,
+    )
     from trawl.search.gathered import Gathered
     from trawl.search.request import MAX_QUERY_CHARACTERS, Like, QueryPart, SearchRequest
     from trawl.search.searcher import Searcher, spaces_of
@@ -22,6 +29,7 @@ _MODULES = {
     "Candidate": "candidates",
     "Candidates": "candidates",
     "Gathered": "gathered",
+    "LEFT_TO_CALLER": "candidates",
     "Like": "request",
     "Liked": "candidates",
     "Question": "candidates",
@@ -39,6 +47,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "LEFT_TO_CALLER",
     "MAX_QUERY_CHARACTERS",
     "MAX_RESULTS",
     "SEPARATOR",

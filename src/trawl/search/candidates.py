@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from trawl.search.options import SearchOptions
 from trawl.search.request import QueryPart
 from trawl.store import Snapshot
 from trawl.types import ColumnType, Facet, Modality, Place, StoredChunk
+
+LEFT_TO_CALLER: Mapping[str, Any] = {"cursor": None, "rerank": None, "weights": {}, "where": None}
+"""The options of a `Question` that the caller applies itself, with their defaults."""
 
 # Figures whose citing passages are among the candidates.
 _FIGURES = 5

@@ -10,7 +10,7 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from trawl.errors import QueryError
 from trawl.library.media import content_of
-from trawl.search import Like, QueryPart, Question, search_options
+from trawl.search import LEFT_TO_CALLER, Like, QueryPart, Question, search_options
 from trawl.types import Media, Modality
 from trawl.wire.candidates import decoded, encoded
 from trawl.wire.filters import filter_fields, filter_of
@@ -65,7 +65,7 @@ class QuestionBody(BaseModel):
 
     def question(self, load: Load) -> Question:
         """Return the question. Raises `UsageError`, and what `load` raises. Blocking."""
-        options = self.options | {"cursor": None, "rerank": None, "weights": {}, "where": None}
+        options = {**self.options, **LEFT_TO_CALLER}
         return Question(
             tuple(part.part(load) for part in self.parts),
             filter_of(self.where) if self.where is not None else None,
