@@ -21,6 +21,7 @@ from trawl.encoders import (
     TextEncoder,
     load_model,
     model_names,
+    own_models,
     tokens_cut,
 )
 from trawl.encoders import listings as all_listings
@@ -46,9 +47,23 @@ def _items(modality: Modality) -> list[Any]:
     ]
 
 
-@pytest.fixture(params=HERE)
+class Bare:
+    """The least that an encoder of the caller's has, around a tower of mini."""
+
+    def __init__(self, tower: Encoder) -> None:
+        self.modality = tower.modality
+        self.space = Space("bare", tower.space.dimension, "1")
+        self._tower = tower
+
+    def encode(self, items: Sequence[Any]) -> Any:
+        return 3 * self._tower.encode(items)
+
+
+@pytest.fixture(params=[*HERE, "own"])
 def model(request: pytest.FixtureRequest) -> Model:
-    return load_model(request.param)
+    if request.param != "own":
+        return load_model(request.param)
+    return own_models([Bare(tower) for tower in load_model("mini").encoders.values()])["bare"]
 
 
 def test_every_card_is_complete() -> None:

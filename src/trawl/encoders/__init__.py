@@ -11,6 +11,7 @@ from trawl.encoders.base import (
 )
 from trawl.encoders.batcher import prepare_soon
 from trawl.encoders.cards import RERANKING, Listing
+from trawl.encoders.own import check_complete, completed, own_models
 from trawl.encoders.registry import (
     PROFILES,
     Model,
@@ -35,6 +36,8 @@ __all__ = [
     "StagedEncoder",
     "TextEncoder",
     "canonical_profile",
+    "check_complete",
+    "completed",
     "encode_queries",
     "encode_query",
     "encoders_of",
@@ -45,6 +48,7 @@ __all__ = [
     "load_profile",
     "load_reranker",
     "model_names",
+    "own_models",
     "prepare_soon",
     "profile_of_spaces",
     "rerankers",

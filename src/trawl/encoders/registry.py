@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from trawl.encoders.base import Encoder, TextEncoder, encode_queries
+from trawl.encoders.base import Encoder, StagedEncoder, TextEncoder, encode_queries
 from trawl.encoders.batcher import direct, queued
 from trawl.encoders.cards import (
     CARD,
@@ -64,9 +65,13 @@ DEFAULT_DIRECTORY = Path("~/.cache/trawl/models")
 
 @dataclass(frozen=True)
 class Model:
-    """An embedding model: the towers of one space."""
+    """An embedding model: the towers of one space.
+
+    `given` are encoders of the caller's own (`trawl.encoders.own`), instead of the card's files.
+    """
 
     card: Card
+    given: Mapping[Modality, Encoder] = field(default_factory=dict)
 
     @property
     def space(self) -> Space:
@@ -76,6 +81,13 @@ class Model:
     @cached_property
     def encoders(self) -> Mapping[Modality, Encoder]:
         """The towers. Each loads its weights at its first call."""
+        if self.given:
+            return {
+                modality: queued(encoder, self.card.towers[modality].batch)
+                if isinstance(encoder, StagedEncoder)
+                else encoder
+                for modality, encoder in self.given.items()
+            }
         _check_family(self.card)
         if self.card.family == "mini":
             from trawl.encoders.mini import mini_towers
@@ -171,19 +183,23 @@ def load_model(name: str, directory: Path | None = None) -> Model:
 
 
 def load_profile(
-    name: str, directory: Path | None = None, dimension: int | None = None
+    name: str,
+    directory: Path | None = None,
+    dimension: int | None = None,
+    own: Mapping[str, Model] = MappingProxyType({}),
 ) -> list[Model]:
     """Return the models of a profile, or of a comma-separated list of names and paths.
 
     The first model's tokenizer splits the texts. `dimension` is that of the models that offer
-    several. Raises `ModelError` for an unknown name, or if no model offers the dimension.
+    several. `own` are further models by name. Raises `ModelError` for an unknown name, or if no
+    model offers the dimension.
     """
     names = PROFILES.get(name) or tuple(part.strip() for part in name.split(",") if part.strip())
-    known = [*PROFILES, *model_names()]
+    known = [*own, *PROFILES, *model_names()]
     for part in names:
         if part not in known and not _is_model_folder(Path(part).expanduser()):
             raise ModelError(f"no profile or model {part!r}; {_suggest(part, known)}")
-    models = [load_model(part, directory) for part in names]
+    models = [own[part] if part in own else load_model(part, directory) for part in names]
     return models if dimension is None else [*_shortened(models, dimension)]
 
 
@@ -214,14 +230,17 @@ def encoders_of(models: Iterable[Model]) -> Mapping[Modality, list[tuple[str, En
     return encoders
 
 
-def canonical_profile(name: str) -> str:
-    """Return a profile as a library stores it, with absolute paths of folders."""
+def canonical_profile(name: str, own: Collection[str] = ()) -> str:
+    """Return a profile as a library stores it, with absolute paths of folders.
+
+    `own` are names that are no folders.
+    """
     if name in PROFILES:
         return name
     parts = [part.strip() for part in name.split(",")]
     return ",".join(
         str(Path(part).expanduser().resolve())
-        if part not in model_names() and _is_model_folder(Path(part).expanduser())
+        if part not in (*own, *model_names()) and _is_model_folder(Path(part).expanduser())
         else part
         for part in parts
     )

@@ -1,31 +1,36 @@
-"""The part of `Library` that contributes to a search of several libraries."""
+"""The part of `Library` that returns candidates: to a search of several, and to evaluation."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trawl.encoders import Model
 from trawl.errors import NotFoundError, QueryError
+from trawl.library import inputs
+from trawl.library.media import AudioInput, ImageInput
 from trawl.locations import Location
 from trawl.query import Comparison, to_sql
 from trawl.search import (
     Candidates,
+    Gathered,
     Liked,
     Question,
     Searcher,
     SearchRequest,
     listed,
+    search_options,
     spaces_of,
 )
-from trawl.store import Store, filter_column
+from trawl.store import Snapshot, Store, filter_column
 from trawl.types import StoredChunk
 
 
 class Contributing(ABC):
-    """The methods of `Library` for a search of several. `Library` sets the attributes."""
+    """The methods of `Library` that return candidates. `Library` sets the attributes."""
 
     location: Location
+    _inputs: inputs.QueryInputs
     _store: Store
     _models: Sequence[Model]
 
@@ -34,6 +39,29 @@ class Contributing(ABC):
 
     @abstractmethod
     def _is_gone(self, chunk: StoredChunk) -> bool: ...
+
+    def gather(
+        self,
+        line: str | None = None,
+        *,
+        text: str | None = None,
+        image: ImageInput | None = None,
+        audio: AudioInput | None = None,
+        limit: int = 10,
+        weights: Mapping[str, float] | None = None,
+    ) -> tuple[Gathered, Snapshot]:
+        """Return the rankings of every source before fusion, and the snapshot they come from.
+
+        `trawl.evaluation` compares fusion methods on the same rankings. `line` is a query
+        line, `text` plain text; `weights` are only validated.
+        """
+        parsed = inputs.LineQuery((), None, search_options(limit=limit, weights=weights))
+        if line is not None:
+            parsed = self._inputs.line(line, parsed.options)
+        query = parsed.parts + self._inputs.parts(text, image, audio)
+        snapshot = self._store.snapshot()
+        request = SearchRequest(query, parsed.where, parsed.options)
+        return self._open_searcher().gather(request, snapshot), snapshot
 
     def candidates(self, question: Question) -> Candidates:
         """Return this library's candidates for a search of several.

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Unpack
 
-from trawl.encoders import load_reranker
+from trawl.encoders import Encoder, load_reranker
 from trawl.errors import NotFoundError
 from trawl.ingest import is_file_gone
 from trawl.library import identity, inputs
@@ -34,7 +34,6 @@ from trawl.objects import Objects
 from trawl.query import Filter
 from trawl.readers.process import ReaderPool
 from trawl.search import (
-    Gathered,
     Like,
     QueryPart,
     Searcher,
@@ -45,7 +44,7 @@ from trawl.search import (
     search_options,
 )
 from trawl.settings import Settings, load_settings
-from trawl.store import DocumentRow, Snapshot
+from trawl.store import DocumentRow
 from trawl.types import Answer, Facet, Modality, Status, StoredChunk
 
 if TYPE_CHECKING:
@@ -68,17 +67,27 @@ class Library(Contributing, Mapped, Writing):
     `path` is a directory, or the address of a prefix in an object store: ``s3://bucket/papers``,
     ``gs://…`` or ``az://…``, with the setting `storage_options`.
 
-    Raises `LibraryMissingError` if there is no library, `SpaceMismatchError` if it was
-    created with other models, and `SettingsError` for an invalid setting.
+    `encoders` are embedding models of your own (``docs/models.md``), with which the library is
+    created and opened. Without them, documents can be listed and shown, but not searched.
+
+    Raises `LibraryMissingError` if there is no library, `SpaceMismatchError` if it was created
+    with other models or encoders, and `UsageError` for an invalid encoder or setting.
     """
 
-    def __init__(self, path: str | Path, *, create: bool = False, **settings: Any) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        create: bool = False,
+        encoders: Sequence[Encoder] = (),
+        **settings: Any,
+    ) -> None:
         self.settings: Settings = load_settings(path, **settings)
         self.location = location_of(path, self.settings.storage_options)
         self.path = self.location.path
         self.work_dir = work_dir_of(self.location, self.settings.cache_dir)
         self._objects = Objects(self.settings.storage_options, self.location.address)
-        self._models = identity.open_models(self.location, self.settings, create=create)
+        self._models = identity.open_models(self.location, self.settings, encoders, create=create)
         self._store = open_store(
             self.location, identity.sources_of(self._models), self.settings, self.work_dir
         )
@@ -225,29 +234,6 @@ class Library(Contributing, Mapped, Writing):
                 f"no chunk {chunk_id!r} in {self.location}; use the chunk_id of a hit"
             )
         return QueryPart(chunk.modality, Like(chunk_id), weight)
-
-    def gather(
-        self,
-        line: str | None = None,
-        *,
-        text: str | None = None,
-        image: ImageInput | None = None,
-        audio: AudioInput | None = None,
-        limit: int = 10,
-        weights: Mapping[str, float] | None = None,
-    ) -> tuple[Gathered, Snapshot]:
-        """Return the rankings of every source before fusion, and the snapshot they come from.
-
-        `trawl.evaluation` compares fusion methods on the same rankings. `line` is a query
-        line, `text` plain text; `weights` are only validated.
-        """
-        parsed = inputs.LineQuery((), None, search_options(limit=limit, weights=weights))
-        if line is not None:
-            parsed = self._inputs.line(line, parsed.options)
-        query = parsed.parts + self._inputs.parts(text, image, audio)
-        snapshot = self._store.snapshot()
-        request = SearchRequest(query, parsed.where, parsed.options)
-        return self._open_searcher().gather(request, snapshot), snapshot
 
     # --- contents ----------------------------------------------------------------------
 

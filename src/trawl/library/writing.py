@@ -225,6 +225,11 @@ class Writing:
     def _engine(self, engine: str | RayCluster) -> Engine:
         if engine == "local":
             return LocalEngine(encoders_of(self._models), self._models[0].text, self._readers)
+        if own := [model.card.name for model in self._models if model.given]:
+            raise UsageError(
+                f"{', '.join(own)} is an encoder of this process, and the workers of a cluster "
+                "load models by name; use the engine local"
+            )
         from trawl.ingest.on_ray import RayCluster, RayEngine, Setup
 
         if engine == "ray":
