@@ -30,12 +30,11 @@ from trawl.wire.search import (
     FacetCount,
     FacetOut,
     Facets,
-    PlaceOut,
     Result,
     SearchResponse,
-    SpanOut,
     answer_fields,
 )
+from trawl.wire.spans import PlaceOut, SpanOut
 from trawl.wire.values import (
     file_name,
     jsonable,

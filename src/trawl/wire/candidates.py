@@ -18,7 +18,8 @@ from trawl.errors import QueryError
 from trawl.ranking import Null, Prior
 from trawl.search import Candidate, Candidates, Gathered, Liked
 from trawl.types import ColumnType, Metadata, Modality, Place, Ranking, StoredChunk
-from trawl.wire.search import FacetOut, LinkOut, SpanOut
+from trawl.wire.search import FacetOut
+from trawl.wire.spans import LinkOut, SpanOut
 from trawl.wire.values import file_name
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from trawl.types import Modality, Space, StoredChunk
-from trawl.wire.search import LinkOut, PlaceOut, SpanOut
+from trawl.wire.spans import LinkOut, PlaceOut, SpanOut
 from trawl.wire.values import file_name, media_url, thumbnail_url, without_paths
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -12,18 +12,14 @@ from trawl.types import (
     Evidence,
     Facet,
     Hit,
-    Link,
     Modality,
     Moment,
-    Place,
-    Region,
     Searched,
-    Span,
 )
+from trawl.wire.spans import DOCUMENT_ID, LinkOut, PlaceOut, SpanOut
 from trawl.wire.values import file_name, plain_text, segment_url, thumbnail_url, without_paths
 
-_DOCUMENT_ID = "1f0c9d2a7be84c55a1d0e3f2"
-_CHUNK_ID = f"{_DOCUMENT_ID}:0"
+_CHUNK_ID = f"{DOCUMENT_ID}:0"
 
 
 class EvidenceOut(BaseModel):
@@ -44,66 +40,10 @@ class EvidenceOut(BaseModel):
     weight: float = Field(1.0, description="Weight of the source.", examples=[1.0])
 
 
-class RegionOut(BaseModel):
-    """A box on a page."""
-
-    page: int = Field(description="Page, from 1.")
-    box: tuple[float, float, float, float] = Field(
-        description="Left, top, right, bottom in points from the top left of the page."
-    )
-
-
-class SpanOut(BaseModel):
-    """The location of a result in its document; fields that do not apply are null."""
-
-    start_char: int | None = Field(None, description="First character of a passage.")
-    end_char: int | None = Field(None, description="One after the last character.")
-    page: int | None = Field(None, description="Page, from 1.")
-    box: tuple[float, float, float, float] | None = Field(
-        None,
-        description="Left, top, right, bottom in points from the top left of the page.",
-        examples=[[72.0, 96.5, 300.2, 180.0]],
-    )
-    start_s: float | None = Field(None, description="Start in a recording, in seconds.")
-    end_s: float | None = Field(None, description="End in a recording, in seconds.")
-    section: str | None = Field(
-        None,
-        description="The headings above it, outermost first.",
-        examples=["Methods › Samples"],
-    )
-    regions: list[RegionOut] = Field(
-        [],
-        description="All its boxes, if it covers more than one column or page; `page` and `box` "
-        "are the first.",
-    )
-
-    def span(self) -> Span:
-        """Return the span."""
-        regions = tuple(Region(one.page, one.box) for one in self.regions)
-        return Span(**{**self.model_dump(), "regions": regions})
-
-
-class LinkOut(BaseModel):
-    """A reference between two chunks of one document."""
-
-    kind: Literal["cites", "cited_by"] = Field(
-        description="`cites`: this passage cites a figure or table. `cited_by`: a passage cites "
-        "this figure or table."
-    )
-    id: str = Field(description="The other chunk's id.", examples=[f"{_DOCUMENT_ID}:3"])
-    label: str = Field(
-        description="The figure or table, or the place of the passage.", examples=["Figure 2"]
-    )
-
-    def link(self) -> Link:
-        """Return the link."""
-        return Link(self.kind, self.id, self.label)
-
-
 class MomentOut(BaseModel):
     """Another matching part of a result's document."""
 
-    id: str = Field(description="The chunk's id.", examples=[f"{_DOCUMENT_ID}:3"])
+    id: str = Field(description="The chunk's id.", examples=[f"{DOCUMENT_ID}:3"])
     score: float = Field(examples=[0.41])
     span: SpanOut
     modality: Modality = "text"
@@ -117,26 +57,10 @@ class MomentOut(BaseModel):
         )
 
 
-class PlaceOut(BaseModel):
-    """Another document whose file has the same content."""
-
-    document_id: str
-    source: str = Field(description="File name.", examples=["copy of dimuon.png"])
-
-    def place(self) -> Place:
-        """Return the place; its `uri` is the file name."""
-        return Place(self.document_id, self.source)
-
-    @classmethod
-    def from_place(cls, place: Place) -> PlaceOut:
-        """Return a place as JSON has it."""
-        return cls(document_id=place.document_id, source=file_name(place.uri))
-
-
 class DuplicateOut(BaseModel):
     """A part of another document that nearly repeats a result."""
 
-    id: str = Field(description="The chunk's id.", examples=[f"{_DOCUMENT_ID}:3"])
+    id: str = Field(description="The chunk's id.", examples=[f"{DOCUMENT_ID}:3"])
     source: str = Field(description="File name.", examples=["copy.png"])
 
 
@@ -145,7 +69,7 @@ class Result(BaseModel):
 
     rank: int = Field(description="Rank in the whole list, from 1.", examples=[1])
     id: str = Field(description="The chunk's id.", examples=[_CHUNK_ID])
-    document_id: str = Field(description="The id of its document.", examples=[_DOCUMENT_ID])
+    document_id: str = Field(description="The id of its document.", examples=[DOCUMENT_ID])
     modality: Modality = Field(examples=["image"])
     score: float = Field(
         description="From 0 to 1, the probability of a good match; descending.", examples=[0.93]
