@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trawl.cli import commands, demo, documents, eval, models, options, search, watch
+from trawl.cli import commands, demo, documents, eval, models, options, search, serving, watch
 from trawl.cli.output import print_message
 from trawl.errors import TrawlError
 
@@ -77,8 +77,8 @@ app.command(cls=options.Command)(commands.show)
 app.command(cls=options.Command)(commands.rm)
 app.command(cls=options.Command)(documents.edit)
 app.command(cls=options.Command)(commands.status)
-app.command(cls=options.Command)(commands.serve)
-app.command(cls=options.Command)(commands.mcp)
+app.command(cls=options.Command)(serving.serve)
+app.command(cls=options.Command)(serving.mcp)
 app.command(cls=options.Command)(demo.demo)
 app.command("eval", cls=options.Command)(eval.evaluate)
 app.add_typer(models.app, name="models")
