@@ -12,7 +12,8 @@ from PIL import Image
 from rich.console import Console
 
 from trawl import Library
-from trawl.cli.render import print_answer, print_report
+from trawl.cli.render import print_answer
+from trawl.cli.reports import print_report
 from trawl.wire import DetailedResponse, answer_fields, to_bytes
 
 TEXT = (

@@ -202,7 +202,7 @@ def _print_report(report: Report, *, json: bool) -> None:
         print_json(report_json(report))
     else:
         from trawl.cli.output import console
-        from trawl.cli.render import print_report
+        from trawl.cli.reports import print_report
 
         print_report(console(), report)
     if report.nothing_added:
@@ -311,7 +311,7 @@ def status(
         )
         return
     from trawl.cli.output import console
-    from trawl.cli.render import print_skipped, print_status
+    from trawl.cli.reports import print_skipped, print_status
 
     name = library_name(library)
     for member, status in several.items():

@@ -1,4 +1,4 @@
-"""Print results, reports and documents for people."""
+"""Print results and documents for people."""
 
 from __future__ import annotations
 
@@ -19,29 +19,13 @@ from trawl.display import joined, links_text
 
 if TYPE_CHECKING:
     from trawl.library.interface import DocumentInfo, DocumentView
-    from trawl.library.skipped import Skipped
-    from trawl.types import (
-        Answer,
-        Facet,
-        Failure,
-        Hit,
-        Modality,
-        Moment,
-        Notice,
-        Place,
-        Report,
-        Status,
-        StoredChunk,
-    )
+    from trawl.types import Answer, Facet, Hit, Moment, Place, StoredChunk
 
-_INDENT = "    "
+INDENT = "    "
 _MARKED = re.compile(r"<mark>(.*?)</mark>", re.DOTALL)
 _SNIPPET_LINES = 3
 _VALUE_CELLS = 30
-_LISTED_NOTICES = 10
 _LISTED_PLACES = 3
-_LISTED_TYPES = 10
-_MODALITIES: tuple[Modality, ...] = ("text", "image", "audio")
 
 
 def print_answer(out: Console, answer: Answer, *, explain: bool = False) -> None:
@@ -76,7 +60,7 @@ def print_list(
         title = clean(" ".join(document.title.split())) or os.path.basename(clean(document.uri))
         line = Text(_fit(title, out.width - cell_len(shown) - 2), style="bold")
         out.print(line + Text(f"  {shown}", style="green") if shown else line)
-        out.print(Text(_INDENT + clean(short_path(document.uri)), style="dim"))
+        out.print(Text(INDENT + clean(short_path(document.uri)), style="dim"))
     facets = list(facets)
     if facets:
         out.print()
@@ -109,33 +93,33 @@ def _print_hit(out: Console, hit: Hit, same_as: int | None, *, explain: bool, sc
     lead_in = ", ".join(part for part in [*named, clean(hit.detail)] if part)
     if lead_in:
         body = Text.assemble((lead_in, "dim"), "  " if body.plain else "", body)
-    for row in _wrapped(body, out.width - len(_INDENT), _SNIPPET_LINES):
-        out.print(Text(_INDENT) + row)
+    for row in _wrapped(body, out.width - len(INDENT), _SNIPPET_LINES):
+        out.print(Text(INDENT) + row)
     if hit.moments:
         places = ", ".join(_places(hit.moments))
-        for row in _wrapped(Text(f"also {places}", style="dim"), out.width - len(_INDENT), 2):
-            out.print(Text(_INDENT) + row)
+        for row in _wrapped(Text(f"also {places}", style="dim"), out.width - len(INDENT), 2):
+            out.print(Text(INDENT) + row)
     if hit.links:
         links = Text(clean(links_text(hit.links)), style="dim")
-        for row in _wrapped(links, out.width - len(_INDENT), 2):
-            out.print(Text(_INDENT) + row)
+        for row in _wrapped(links, out.width - len(INDENT), 2):
+            out.print(Text(INDENT) + row)
     if same_as is not None:
-        out.print(Text(f"{_INDENT}nearly the same as {same_as}", style="dim"))
+        out.print(Text(f"{INDENT}nearly the same as {same_as}", style="dim"))
     if hit.duplicates:
         names = ", ".join(clean(short_path(one.uri)) for one in hit.duplicates)
         same = Text(f"nearly the same: {names}", style="dim")
-        for row in _wrapped(same, out.width - len(_INDENT), None):
-            out.print(Text(_INDENT) + row)
+        for row in _wrapped(same, out.width - len(INDENT), None):
+            out.print(Text(INDENT) + row)
     # Never cut a path: people copy it.
     place = _page(hit.span.page) + _section(hit.span.section)
     library = f"{hit.library}: " if hit.library else ""
-    shown = Text(_INDENT + library + clean(short_path(hit.uri)) + place, style="dim")
+    shown = Text(INDENT + library + clean(short_path(hit.uri)) + place, style="dim")
     out.print(shown + _gone(hit.gone))
     for copy in _same_content(hit.places):
-        out.print(Text(_INDENT + copy, style="dim"))
+        out.print(Text(INDENT + copy, style="dim"))
     if explain:
-        for row in _wrapped(Text(hit.explanation, style="dim"), out.width - len(_INDENT), None):
-            out.print(Text(_INDENT) + row)
+        for row in _wrapped(Text(hit.explanation, style="dim"), out.width - len(INDENT), None):
+            out.print(Text(INDENT) + row)
     out.print()
 
 
@@ -195,120 +179,6 @@ def short_path(uri: str) -> str:
     return uri.removeprefix(here)
 
 
-def print_report(out: Console, report: Report) -> None:
-    """Print the number of files per outcome, then each failed file with its reason."""
-    moved = ["moved"] if report.moved else []
-    outcomes = ["added", "unchanged", "replaced", *moved, "removed"]
-    rows: dict[str, str | Text] = {name: f"{getattr(report, name):,}" for name in outcomes}
-    rows["failed"] = Text(f"{len(report.failed):,}", style="bold red" if report.failed else "")
-    if report.notices:
-        rows["notices"] = f"{len(report.notices):,}"
-    if report.duplicates:
-        rows["duplicates"] = f"{len(report.duplicates):,}  (left out)"
-    if report.skipped:
-        rows["skipped"] = f"{report.skipped:,}"
-    _print_pairs(out, rows)
-    files = report.added + report.replaced
-    rate = f", {files / report.seconds:,.1f} files/s" if files and report.seconds > 0 else ""
-    chunks = f"{report.chunks:,} chunk{'' if report.chunks == 1 else 's'}"
-    out.print(f"{chunks} in {_duration(report.seconds)}{rate}")
-    if report.skipped_types:
-        out.print()
-        _print_skipped_types(out, report)
-    if report.failed:
-        out.print()
-        print_failures(out, report.failed)
-    if report.duplicates:
-        out.print()
-        for repeat in report.duplicates:
-            reason = f"left out: nearly the same as {short_path(repeat.duplicate_of)}"
-            _print_reason(out, repeat.uri, reason, "yellow")
-    if report.notices:
-        out.print()
-        print_notices(out, report.notices[:_LISTED_NOTICES])
-        more = len(report.notices) - _LISTED_NOTICES
-        if more > 0:
-            out.print(f"and {more:,} more; list all with: trawl status --notices")
-
-
-def _print_skipped_types(out: Console, report: Report) -> None:
-    """Print the number of skipped files of each extension, an example, and why."""
-    from trawl.readers import why_skipped
-
-    types = report.skipped_types
-    listed = list(types.items())[:_LISTED_TYPES]
-    width = max(len(f"{count:,}") for _, count in listed)
-    for suffix, count in listed:
-        example = os.path.basename(report.skipped_examples.get(suffix, ""))
-        named = f", such as {clean(example)}" if example else ""
-        line = f"{count:>{width},} skipped: {clean(why_skipped(suffix))}{named}"
-        out.print(Text(line, style="dim"))
-    more = len(types) - _LISTED_TYPES
-    if more > 0:
-        out.print(Text(f"and files of {more:,} more types", style="dim"))
-    out.print(Text("list them with: trawl status --skipped", style="dim"))
-
-
-def print_skipped(out: Console, skipped: Skipped) -> None:
-    """Print each skipped file with the reason."""
-    out.print()
-    if not skipped.files:
-        out.print("no file is skipped")
-    for one in skipped.files:
-        _print_reason(out, one.uri, one.reason, "yellow")
-    if skipped.unlisted:
-        out.print(f"and {skipped.unlisted:,} more, which are not recorded")
-
-
-def print_failures(out: Console, failed: Iterable[Failure]) -> None:
-    """Print each failed file with its reason."""
-    for failure in failed:
-        _print_reason(out, failure.uri, failure.reason, "red")
-
-
-def print_notices(out: Console, notices: Iterable[Notice]) -> None:
-    """Print each file that was indexed with a notice."""
-    for one in notices:
-        _print_reason(out, one.uri, one.notice, "yellow")
-
-
-def _print_reason(out: Console, uri: str, reason: str, style: str) -> None:
-    out.print(Text(clean(short_path(uri)), style=style))
-    for line in textwrap.wrap(clean(reason), out.width - len(_INDENT), break_on_hyphens=False):
-        out.print(_INDENT + line)
-
-
-def print_status(
-    out: Console, library: str, status: Status, *, with_failures: bool, with_notices: bool
-) -> None:
-    """Print counts, version and spaces, and the failed files and the notices if wanted."""
-    failed = f"{len(status.failed):,}"
-    if status.failed and not with_failures:
-        failed += "  (list them with --failed)"
-    chunks = ", ".join(f"{status.chunks.get(name, 0):,} {name}" for name in _MODALITIES)
-    rows: dict[str, str | Text] = {
-        "library": clean(library),
-        "documents": f"{status.documents:,}",
-        "chunks": chunks,
-        "failed": failed,
-        "version": f"{status.version:,}",
-    }
-    if status.notices:
-        hint = "" if with_notices else "  (list them with --notices)"
-        rows["notices"] = f"{len(status.notices):,}{hint}"
-    for space in status.spaces:
-        rows[f"space {clean(space.name)}"] = (
-            f"{space.dimension} dimensions, {space.metric}, {space.fingerprint[:12]}"
-        )
-    _print_pairs(out, rows)
-    if with_failures and status.failed:
-        out.print()
-        print_failures(out, status.failed)
-    if with_notices and status.notices:
-        out.print()
-        print_notices(out, status.notices)
-
-
 def print_contents(out: Console, contents: DocumentView, chunk_id: str | None) -> None:
     """Print a document with the beginning of each chunk, or with one chunk in full."""
     document = contents.document
@@ -329,7 +199,7 @@ def print_contents(out: Console, contents: DocumentView, chunk_id: str | None) -
         rows["notices"] = Text(clean("; ".join(document.notices)), style="yellow")
     for key, value in document.metadata.items():
         rows[clean(key)] = clean(", ".join(value) if isinstance(value, list) else str(value))
-    _print_pairs(out, rows)
+    print_pairs(out, rows)
     for chunk in contents.chunks:
         if chunk_id is None or chunk.chunk_id == chunk_id:
             out.print()
@@ -348,7 +218,7 @@ def print_edited(out: Console, document: DocumentInfo, changes: Mapping[str, Any
         shown = ", ".join(value) if isinstance(value, list) else str(value)
         rows[clean(key)] = Text("none", style="dim") if value is None else clean(shown)
     out.print(Text(clean(short_path(document.uri)), style="bold"))
-    _print_pairs(out, rows)
+    print_pairs(out, rows)
 
 
 def _print_chunk(out: Console, chunk: StoredChunk, *, whole: bool) -> None:
@@ -366,8 +236,8 @@ def _print_chunk(out: Console, chunk: StoredChunk, *, whole: bool) -> None:
     if chunk.links and not whole:
         texts.append(Text(clean(links_text(chunk.links)), style="dim"))
     for text in texts:
-        for row in _wrapped(text, out.width - len(_INDENT), None if whole else _SNIPPET_LINES):
-            out.print(Text(_INDENT) + row)
+        for row in _wrapped(text, out.width - len(INDENT), None if whole else _SNIPPET_LINES):
+            out.print(Text(INDENT) + row)
 
 
 def _print_links(out: Console, chunks: Sequence[StoredChunk], chunk_id: str) -> None:
@@ -380,15 +250,15 @@ def _print_links(out: Console, chunks: Sequence[StoredChunk], chunk_id: str) -> 
         out.print(Text(f"{clean(links_text([link]))}  {link.chunk_id}", style="cyan"))
         if link.chunk_id in found:
             text = snippet_text(snippet(found[link.chunk_id].text, found[chunk_id].label))
-            for row in _wrapped(text, out.width - len(_INDENT), _SNIPPET_LINES):
-                out.print(Text(_INDENT) + row)
+            for row in _wrapped(text, out.width - len(INDENT), _SNIPPET_LINES):
+                out.print(Text(INDENT) + row)
 
 
 def _section(section: str | None) -> str:
     return f"  {clean(section)}" if section else ""
 
 
-def _print_pairs(out: Console, rows: Mapping[str, str | Text]) -> None:
+def print_pairs(out: Console, rows: Mapping[str, str | Text]) -> None:
     """Print names and values in two columns. Wraps values between words only."""
     lead = max(cell_len(name) for name in rows) + 2
     for name, value in rows.items():
@@ -426,14 +296,6 @@ def _fit(text: str, room: int) -> str:
 
 def _page(page: int | None) -> str:
     return f"  page {page}" if page is not None else ""
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def _bytes(size: float) -> str:

@@ -6,16 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from trawl.types import (
-    Answer,
-    Duplicate,
-    Evidence,
-    Facet,
-    Hit,
-    Modality,
-    Moment,
-    Searched,
-)
+from trawl.types import Answer, Duplicate, Evidence, Facet, Hit, Modality, Moment, Searched
 from trawl.wire.spans import DOCUMENT_ID, LinkOut, PlaceOut, SpanOut
 from trawl.wire.values import file_name, plain_text, segment_url, thumbnail_url, without_paths
 
