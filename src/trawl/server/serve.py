@@ -18,33 +18,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import uvicorn
 from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess, Process
 
 from trawl.errors import LibraryError, SettingsError, TrawlError
-from trawl.native import keep_few_arenas
+from trawl.server.process import KILL_S, open_served, server_of, single
 from trawl.server.proxy import is_loopback
 from trawl.settings import Settings, load_settings
 from trawl.telemetry import logger
 
-if TYPE_CHECKING:
-    from trawl.library import Library
-    from trawl.server.metrics import Metrics
-    from trawl.server.service import Service
-
 _BACKLOG = 2048
 # Requests do not wait longer for another writer; clients are asked to retry.
 _LOCK_WAIT_S = 1.0
-_KEEP_ALIVE_S = 30
-# Seconds after the signal: responses are finished until then, ...
-_GRACE_S = 8
-# ... a job that is still at one file is abandoned (it resumes at the next start), ...
-_EXIT_S = 9.5
-# ... and a process that is still there is killed.
-_KILL_S = 9.7
 # A worker that dies within this time is replaced after a pause, since it may die again.
 _YOUNG_S = 10.0
 _LONGEST_PAUSE_S = 10.0
@@ -67,7 +54,7 @@ def run(
     Raises what `Library` raises, and `SettingsError` if the address is not available.
     """
     options = {"lock_wait_s": _LOCK_WAIT_S, **options, "host": host, "port": port}
-    settings = load_settings(None if _is_several(library) else _path(library), **options)
+    settings = load_settings(single(library), **options)
     _check_public(settings)
     _check_extras(settings)
     listening = _listen(settings.host, settings.port)
@@ -87,38 +74,13 @@ def run(
             gc.disable()
             from trawl.server.metrics import Metrics
 
-            with _opened(library, options) as opened:
-                server = _server(opened, Metrics(), started)
+            with open_served(library, options) as opened:
+                server = server_of(opened, Metrics(), started)
                 server.run(sockets=[listening])
                 server.finish()
     finally:
         gc.enable()
         listening.close()
-
-
-def _is_several(library: str | Path | tuple[str, ...]) -> bool:
-    from trawl.libraries.catalogue import is_several
-
-    return is_several(library if isinstance(library, tuple) else [str(library)])
-
-
-def _path(library: str | Path | tuple[str, ...]) -> str | Path:
-    return library[0] if isinstance(library, tuple) else library
-
-
-def _opened(library: str | Path | tuple[str, ...], options: Mapping[str, Any]) -> Library:
-    """Open a library, or several that take its place."""
-    keep_few_arenas()
-    if not _is_several(library):
-        from trawl.library import Library
-
-        return Library(_path(library), **options)
-    from trawl.libraries.served import ServedLibraries
-
-    addresses = library if isinstance(library, tuple) else (str(library),)
-
-    # It has all that a server asks of a library.
-    return cast("Library", ServedLibraries(addresses, **options))
 
 
 def _check_public(settings: Settings) -> None:
@@ -166,82 +128,6 @@ def _listen(host: str, port: int) -> socket.socket:
 def _address(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-# --- one process -------------------------------------------------------------------------
-
-
-def _server(library: Library, metrics: Metrics, started: Callable[[], None]) -> _Server:
-    """Return a server for a library; `started` is called when it accepts requests."""
-    from trawl.libraries.served import are_several
-    from trawl.server.app import create_app
-    from trawl.server.http_protocol import protocol_with
-    from trawl.server.job_process import ProcessIngester
-    from trawl.server.logs import configure
-
-    settings = library.settings
-    configure(settings.log_format, settings.log_level)
-    # Several libraries take no uploads.
-    ingester = None
-    if not are_several(library):
-        ingester = ProcessIngester(library, settings.model_dump(mode="json"))
-    app = create_app(library, metrics=metrics, ingester=ingester)
-    config = uvicorn.Config(
-        app,
-        http=protocol_with(settings.max_connections, metrics.rejected),
-        loop="uvloop",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
-    return _Server(config, app.state.service, started)
-
-
-class _Server(uvicorn.Server):
-    """A server that stops event streams and jobs on a signal, and exits within `_EXIT_S`."""
-
-    def __init__(
-        self, config: uvicorn.Config, service: Service, on_started: Callable[[], None]
-    ) -> None:
-        super().__init__(config)
-        self._service = service
-        self._on_started = on_started
-        self._timer = threading.Timer(_EXIT_S, self._exit)
-        self._timer.daemon = True
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        # Exclude modules and routes from garbage collection, which would delay a request
-        # by some 80 ms each time.
-        gc.freeze()
-        gc.enable()
-        if self.started:
-            self._on_started()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop on the first signal, and at once on the second.
-
-        Unlike uvicorn, do not raise the signal again afterwards: the exit code is 0.
-        """
-        if self.should_exit:
-            self.force_exit = True
-            return
-        self._service.stop(_GRACE_S)
-        self.should_exit = True
-        self._timer.start()
-
-    def finish(self) -> None:
-        """Cancel the forced exit, unless a job is still running in a thread."""
-        if not self._service.unfinished:
-            self._timer.cancel()
-
-    def _exit(self) -> None:
-        logger.warning("a file is still being added; its job resumes at the next start")
-        os._exit(0)
 
 
 # --- several processes -------------------------------------------------------------------
@@ -302,9 +188,9 @@ class _Worker(Process):
         share_metrics(self.metrics)
         path, options = self._library
         try:
-            with _opened(path, options) as library:
+            with open_served(path, options) as library:
                 metrics = Metrics(self.metrics, self.number, self.restarts)
-                server = self._server = _server(library, metrics, lambda: None)
+                server = self._server = server_of(library, metrics, lambda: None)
                 server.run(sockets)
                 server.finish()
         except TrawlError as error:
@@ -412,7 +298,7 @@ class _Supervisor(Multiprocess):
 
     def join_all(self) -> None:
         """Wait for all workers, and kill those that do not exit in time."""
-        deadline = time.monotonic() + _KILL_S
+        deadline = time.monotonic() + KILL_S
         for worker in self.processes:
             worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.exitcode is None:
