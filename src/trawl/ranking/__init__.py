@@ -10,7 +10,8 @@ from trawl.ranking.calibration import (
     joined_null,
     measure_null,
 )
-from trawl.ranking.fusion import GOOD_MATCH, Fused, Fusion, Method, facet_of, fuse
+from trawl.ranking.fused import GOOD_MATCH, Fused, Fusion
+from trawl.ranking.fusion import Method, facet_of, fuse
 
 __all__ = [
     "GOOD_MATCH",

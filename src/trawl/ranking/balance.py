@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from trawl.ranking.fusion import Fused
+from trawl.ranking.fused import Fused
 from trawl.types import Modality
 
 
