@@ -230,15 +230,8 @@ class RemoteLibrary:
             "--copy": copy,
             "--engine": engine != "local",
         }
-        for name, given in local.items():
-            if given:
-                raise UsageError(f"{name} requires a local library; omit --server")
         paths = list(paths)
-        if any(is_object(str(path)) for path in paths):
-            raise UsageError(
-                "a server is sent files, not addresses in an object store; omit --server, and "
-                "name the library with --library"
-            )
+        _check_local(paths, local)
         plan = make_plan(paths, dict(metadata or {}), unpack=False)
         failed = [Failure(unread.uri, unread.reason) for unread in plan.unread]
         notices = [Notice(item.uri, notice) for item in plan.items for notice in item.notices]
@@ -283,6 +276,18 @@ class RemoteLibrary:
             return self._client.submit_lines([_as_json(item) for item in batch])
         shared = _with_iso_dates({**batch[0].metadata, **batch[0].given})
         return self._client.submit([item.path for item in batch], metadata=shared)
+
+
+def _check_local(paths: Sequence[str | Path], options: Mapping[str, bool]) -> None:
+    """Raise `UsageError` for options and addresses that only a local library takes."""
+    for name, given in options.items():
+        if given:
+            raise UsageError(f"{name} requires a local library; omit --server")
+    if any(is_object(str(path)) for path in paths):
+        raise UsageError(
+            "a server is sent files, not addresses in an object store; omit --server, and "
+            "name the library with --library"
+        )
 
 
 def _body(changes: SearchKeywords) -> dict[str, Any]:
