@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 
 _M_ARENA_MAX = -8
 
@@ -30,3 +32,14 @@ def keep_few_arenas() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
             mallopt(_M_ARENA_MAX, max(2, os.cpu_count() or 1))
+
+
+@cache
+def logarithm() -> Callable[[float], float]:
+    """Return the natural logarithm of 32-bit numbers, which the engine takes for its scores.
+
+    The last bit of its results differs from that of other logarithms.
+    """
+    found = ctypes.CDLL(None).logf
+    found.argtypes, found.restype = [ctypes.c_float], ctypes.c_float
+    return lambda number: float(found(number))

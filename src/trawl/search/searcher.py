@@ -287,11 +287,14 @@ class Searcher:
             ranking = replace(found, complete=len(found.rows) < depth)
             return ranking, self._nulls.of(snapshot, query.source, query.query_modality)
 
+        def is_held(query: _SourceQuery) -> bool:
+            if query.vector is None:
+                return snapshot.holds_words(words)
+            return snapshot.holds(query.source)
+
         # Sources in memory are queried on this thread: switching threads costs more.
         futures: dict[str, Future[tuple[Ranking, Null | None]]] = {
-            query.source: self._pool.submit(fetch, query)
-            for query in queries
-            if not snapshot.holds(query.source)
+            query.source: self._pool.submit(fetch, query) for query in queries if not is_held(query)
         }
         local = {q.source: fetch(q) for q in queries if q.source not in futures}
         results = [local.get(q.source) or futures[q.source].result() for q in queries]

@@ -24,10 +24,11 @@ from trawl.store.full_text import Words
 from trawl.store.known import DocumentRows, Known, Named
 from trawl.store.lease import Lease
 from trawl.store.locking import write_lock
+from trawl.store.lookups import Sample
 from trawl.store.mirror import Mirror
 from trawl.store.rows import DocumentRow, passage_text
 from trawl.store.schema import BUILT_IN_COLUMNS, filter_column, has_name, row_is_one_of
-from trawl.store.snapshot import BM25, Sample, Snapshot
+from trawl.store.snapshot import BM25, Snapshot
 from trawl.store.store import Store
 from trawl.store.writer import Writer
 

@@ -33,6 +33,14 @@ class Words:
     phrases: tuple[str, ...] = ()
     fuzzy: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def plain(self) -> list[str]:
+        """The ranking terms, if these are all that counts; else an empty list."""
+        if self.phrases or self.fuzzy:
+            return []
+        ranking, exact = ranking_terms(self.text)
+        return [] if exact else ranking
+
     def as_query(self) -> FullTextQuery | None:
         """Return the engine's query, or None if this has no words."""
         ranking, exact = ranking_terms(self.text)

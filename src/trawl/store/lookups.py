@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,12 +15,23 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
-from trawl.store.schema import one_of, quoted, row_is_one_of, vector_column
+from trawl.store.schema import may_have, one_of, quoted, row_is_one_of, vector_column
 from trawl.types import Modality, Space, StoredChunk, Value, Vectors
 
 _BATCH = 4_096
 _MAX_COUNTED = 64
 _NAME = "S34"  # a chunk id: 24 digits, a colon, and at most 9 digits
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Vectors of a source, float32 [M, D], and the documents that they are from.
+
+    `documents` is int64 [M]; equal numbers mean the same document.
+    """
+
+    vectors: Vectors
+    documents: NDArray[np.int64]
 
 
 class Lookups:
@@ -47,6 +60,32 @@ class Lookups:
             having, vectors = vectors_of(table, column, self._sources[source].dimension)
             if len(vectors):
                 yield _bytes(having["chunk_id"]), vectors
+
+    def sample(self, source: str, size: int) -> Sample:
+        """Return up to `size` random vectors of a source; the same ones on every call."""
+        # Nulls are dropped afterwards, since finding them first would read every vector.
+        rows = self._draw(may_have(source), size)
+        column = vector_column(source)
+        dimension = self._sources[source].dimension
+        if not rows:
+            return Sample(np.zeros((0, dimension), np.float32), np.zeros(0, np.int64))
+        table = self._dataset.to_table(columns=[column, "document_id"], filter=row_is_one_of(rows))
+        having, vectors = vectors_of(table, column, dimension)
+        return Sample(vectors, _numbers(having))
+
+    def sample_texts(self, size: int) -> tuple[list[str], NDArray[np.int64]]:
+        """Return up to `size` random passages and captions, and their documents."""
+        table = self._dataset.to_table(
+            columns=["text", "document_id"], filter=row_is_one_of(self._draw("text <> ''", size))
+        )
+        return table["text"].to_pylist(), _numbers(table)
+
+    def _draw(self, having: str, size: int) -> list[int]:
+        table = self._dataset.to_table(columns=[], filter=having, with_row_id=True)
+        chosen = np.sort(row_ids(table))
+        if len(chosen) > size:
+            chosen = np.sort(np.random.default_rng(0).choice(chosen, size, replace=False))
+        return [int(row) for row in chosen]
 
     def matching(
         self,
@@ -169,3 +208,12 @@ def _one_row(column: str) -> str | None:
 
 def _bytes(column: pa.ChunkedArray) -> NDArray[np.bytes_]:
     return np.array(column.to_pylist(), _NAME) if len(column) else np.zeros(0, _NAME)
+
+
+def _numbers(table: pa.Table) -> NDArray[np.int64]:
+    """Return a number for each row's document, the same in every sample and process."""
+    digests = (
+        hashlib.blake2b(document_id.encode(), digest_size=8).digest()
+        for document_id in table["document_id"].to_pylist()
+    )
+    return np.array([int.from_bytes(digest, "big", signed=True) for digest in digests], np.int64)

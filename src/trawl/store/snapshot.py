@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
 import lance
 import numpy as np
-import pyarrow as pa
 from lance.query import PhraseQuery
 from numpy.typing import NDArray
 
@@ -21,13 +19,13 @@ from trawl.store.copies import Copies, find_copies
 from trawl.store.full_text import Words
 from trawl.store.lookups import Lookups
 from trawl.store.maintenance import bits_key
+from trawl.store.postings import Postings
 from trawl.store.resident import Counts, Resident
-from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk, vectors_of
+from trawl.store.rows import STORED_COLUMNS, row_ids, stored_chunk
 from trawl.store.schema import (
     BUILT_IN_COLUMNS,
     WORDS_COLUMN,
     contains_phrase,
-    may_have,
     metadata_columns,
     row_is_one_of,
     vector_column,
@@ -39,7 +37,6 @@ from trawl.types import (
     Ranking,
     Space,
     StoredChunk,
-    Vectors,
 )
 from trawl.words import phrase_terms
 
@@ -55,17 +52,6 @@ _MAX_FILTERS = 16
 # Rows that a filter lists by id. Tens of thousands take seconds to parse; reading the words of
 # 100,000 chunks takes a third of one.
 _MAX_LISTED = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Vectors of a source, float32 [M, D], and the documents that they are from.
-
-    `documents` is int64 [M]; equal numbers mean the same document.
-    """
-
-    vectors: Vectors
-    documents: NDArray[np.int64]
 
 
 class Snapshot(Lookups):
@@ -170,6 +156,14 @@ class Snapshot(Lookups):
         """Return whether a source's vectors are in memory, so that `nearest` needs no thread."""
         return self._resident is not None and source in self._resident.vectors
 
+    def holds_words(self, words: Words) -> bool:
+        """Return whether the words of a query are in memory, so that `words` needs no thread."""
+        return self._held_words is not None and bool(words.plain)
+
+    @property
+    def _held_words(self) -> Postings | None:
+        return self._resident.words if self._resident is not None else None
+
     def nearest(
         self,
         source: str,
@@ -187,10 +181,7 @@ class Snapshot(Lookups):
         """
         held = self._resident.vectors.get(source) if self._resident is not None else None
         if held is not None:
-            allowed = self._rows_of(where) if where is not None else None
-            if within is not None:
-                allowed = within if allowed is None else np.intersect1d(allowed, within)
-            rows, similarities = held.nearest(query, limit, allowed)
+            rows, similarities = held.nearest(query, limit, self._permitted(where, within))
             return Ranking(source, rows, similarities, searched=self.size(source))
         if within is not None:
             if len(within) > _MAX_LISTED:
@@ -266,6 +257,15 @@ class Snapshot(Lookups):
             and not self.unindexed_rows
         )
 
+    def _permitted(
+        self, where: str | None, within: NDArray[np.int64] | None
+    ) -> NDArray[np.int64] | None:
+        """Return the ids, ascending, of the rows that match a filter and are in `within`."""
+        allowed = self._rows_of(where) if where is not None else None
+        if within is None:
+            return allowed
+        return within if allowed is None else np.intersect1d(allowed, within)
+
     def _rows_of(self, where: str) -> NDArray[np.int64]:
         """Return the ids, ascending, of the rows that match a filter; every source uses them."""
         found = self._allowed.get(where)
@@ -292,6 +292,10 @@ class Snapshot(Lookups):
 
         `within` are the permitted row ids, ascending; all if None.
         """
+        held, plain = self._held_words, words.plain
+        if held is not None and plain:
+            rows, scores = held.best(plain, limit, self._permitted(where, within))
+            return Ranking(BM25, rows, scores, self.size(BM25))
         if within is not None and len(within) > _MAX_LISTED:
             return _only(self.words(words, self._rows, where), within, limit)
         if within is not None:
@@ -331,32 +335,6 @@ class Snapshot(Lookups):
             return contains_phrase(exact)
         return row_is_one_of(np.sort(row_ids(table)).tolist())
 
-    def sample(self, source: str, size: int) -> Sample:
-        """Return up to `size` random vectors of a source; the same ones on every call."""
-        # Nulls are dropped afterwards, since finding them first would read every vector.
-        rows = self._draw(may_have(source), size)
-        column = vector_column(source)
-        dimension = self._sources[source].dimension
-        if not rows:
-            return Sample(np.zeros((0, dimension), np.float32), np.zeros(0, np.int64))
-        table = self._dataset.to_table(columns=[column, "document_id"], filter=row_is_one_of(rows))
-        having, vectors = vectors_of(table, column, dimension)
-        return Sample(vectors, _numbers(having))
-
-    def sample_texts(self, size: int) -> tuple[list[str], NDArray[np.int64]]:
-        """Return up to `size` random passages and captions, and their documents."""
-        table = self._dataset.to_table(
-            columns=["text", "document_id"], filter=row_is_one_of(self._draw("text <> ''", size))
-        )
-        return table["text"].to_pylist(), _numbers(table)
-
-    def _draw(self, having: str, size: int) -> list[int]:
-        table = self._dataset.to_table(columns=[], filter=having, with_row_id=True)
-        chosen = np.sort(row_ids(table))
-        if len(chosen) > size:
-            chosen = np.sort(np.random.default_rng(0).choice(chosen, size, replace=False))
-        return [int(row) for row in chosen]
-
     def fields(self, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
         """Return some columns of the chunks at some row ids, by row id."""
         held = self._resident.fields(rows, columns) if self._resident is not None else None
@@ -378,12 +356,3 @@ def _and(where: str | None, within: NDArray[np.int64]) -> str:
 def _only(found: Ranking, within: NDArray[np.int64], limit: int) -> Ranking:
     kept = np.flatnonzero(np.isin(found.rows, within))[:limit]
     return replace(found, rows=found.rows[kept], similarities=found.similarities[kept])
-
-
-def _numbers(table: pa.Table) -> NDArray[np.int64]:
-    """Return a number for each row's document, the same in every sample and process."""
-    digests = (
-        hashlib.blake2b(document_id.encode(), digest_size=8).digest()
-        for document_id in table["document_id"].to_pylist()
-    )
-    return np.array([int.from_bytes(digest, "big", signed=True) for digest in digests], np.int64)
