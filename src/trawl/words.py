@@ -9,9 +9,10 @@ words, and `ranking` has what BM25 counts: English stems, and pairs of character
 
 from __future__ import annotations
 
+import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ _RUN = regex.compile(
     r"|(?P<symbol>\p{So})",
     regex.V1,
 )
+_ASCII_WORD = re.compile("[a-z0-9]+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _GRAPHEME = regex.compile(r"\X")
 _SEPARATORS = regex.compile(r"[[^\p{L}\p{M}\p{N}]ʹʻʼ]+", regex.V1)
 _PICTOGRAPH = regex.compile(r"[\p{Extended_Pictographic}--[\x00-\u22ff]]", regex.V1)
@@ -74,6 +77,14 @@ class Token(NamedTuple):
     start: int
     end: int
     joined: bool | None = None
+
+
+class Place(NamedTuple):
+    """A ranking term of a text, and its place."""
+
+    start: int
+    end: int
+    term: str
 
 
 class RankingTerms(NamedTuple):
@@ -180,6 +191,68 @@ def ranked(found: Sequence[Token]) -> Iterator[tuple[str, tuple[Token, ...]]]:
             yield token.text + found[place + 1].text, (token, found[place + 1])
         elif not token.joined:
             yield token.text, (token,)
+
+
+def places(
+    text: str, wanted: Set[str], similar: Callable[[Token], str | None] | None = None
+) -> list[Place]:
+    """Return the places of the ranking terms of a text that are in `wanted`, in order.
+
+    A single character of an unspaced script is found within each pair. Other words are found if
+    `similar` returns a name for them.
+    """
+    if similar is not None or "\n" in text:
+        return _places(text, wanted, similar)
+    found = []
+    if not text.isascii():
+        for start, end in _not_ascii(text):
+            found += [
+                Place(start + a, start + b, term) for a, b, term in _places(text[start:end], wanted)
+            ]
+            text = text[:start] + " " * (end - start) + text[end:]
+    lower = text.lower()
+    for word in set(_ASCII_WORD.findall(lower)):
+        if (term := stem(word)) in wanted:
+            found += [Place(at, at + len(word), term) for at in _occurrences(lower, word)]
+    return sorted(found)
+
+
+def _places(
+    text: str, wanted: Set[str], similar: Callable[[Token], str | None] | None = None
+) -> list[Place]:
+    """Do what `places` does, by tokens."""
+    found = []
+    for term, parts in ranked(tokens(text)):
+        for name, span in [(term, parts), *((part.text, (part,)) for part in parts)]:
+            if name in wanted and (span is parts or parts[0].joined is not None):
+                found.append(Place(span[0].start, span[-1].end, name))
+                break
+        else:
+            token = parts[0]
+            if similar is not None and (like := similar(token)) is not None:
+                found.append(Place(token.start, token.end, like))
+    return found
+
+
+def _not_ascii(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the parts between spaces that have other characters than ASCII."""
+    end = -1
+    for other in _NOT_ASCII.finditer(text):
+        if other.start() > end:
+            start = text.rfind(" ", 0, other.start()) + 1
+            end = text.find(" ", other.end())
+            end = len(text) if end < 0 else end
+            yield start, end
+
+
+def _occurrences(lower: str, word: str) -> Iterator[int]:
+    """Yield where a word begins in a text of ASCII."""
+    at = lower.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not (lower[at - 1 : at].isalnum() or lower[end : end + 1].isalnum()):
+            yield at
+        at = lower.find(word, end)
 
 
 def _exact(found: Sequence[Token]) -> Iterator[str]:

@@ -7,9 +7,8 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
-from trawl.words import ranked, tokens
+from trawl.words import Place, Token, places, ranked, tokens
 
 # A full stop ends a sentence where white space and a capital, a digit or a quote follow.
 _SENTENCE_END = re.compile(r"(?:[.!?…][\"'”’)\]]*\s+(?=[^\W_a-z]|[\"'“‘(\[])|[。！？])")
@@ -28,19 +27,12 @@ _MARK, _END = "<mark>", "</mark>"
 _LENGTH = 200
 
 
-class _Match(NamedTuple):
-    """An occurrence of a query word in the text."""
-
-    start: int
-    end: int
-    term: str
-
-
-def content_stems(query: str) -> set[str]:
+@lru_cache(maxsize=256)
+def content_stems(query: str) -> frozenset[str]:
     """Return the stems of a query's words, without function words if it has others."""
     every = tokens(query)
     content = [token for token in every if token.text not in _FUNCTION_WORDS]
-    return {term for term, _ in ranked(content or every)}
+    return frozenset(term for term, _ in ranked(content or every))
 
 
 def snippet(text: str, query: str, fuzzy: Sequence[tuple[str, int]] = ()) -> str:
@@ -53,29 +45,17 @@ def snippet(text: str, query: str, fuzzy: Sequence[tuple[str, int]] = ()) -> str
     """
     text = " ".join(text.split())
     near = [(token.text, most) for word, most in fuzzy for token in tokens(word)]
-    found = _matches(text, content_stems(query), near)
+
+    def similar(token: Token) -> str | None:
+        if token.joined is not None:
+            return None
+        return next((word for word, most in near if _near(token.text, word, most)), None)
+
+    found = places(text, content_stems(query), similar if near else None)
     start, end = _window(text, found)
     inside = [match for match in found if match.start >= start and match.end <= end]
     shown = _marked(text, start, end, inside)
     return ("… " if start > 0 else "") + shown + (" …" if end < len(text) else "")
-
-
-def _matches(text: str, wanted: set[str], near: Sequence[tuple[str, int]]) -> list[_Match]:
-    """Return the terms of `text` that are in `wanted` or similar to a word of `near`, in order."""
-    found: list[_Match] = []
-    for term, parts in ranked(tokens(text)):
-        # A single character of an unspaced script matches within each pair.
-        for name, span in [(term, parts), *((part.text, (part,)) for part in parts)]:
-            if name in wanted and (span is parts or parts[0].joined is not None):
-                found.append(_Match(span[0].start, span[-1].end, name))
-                break
-        else:
-            token = parts[0]
-            similar = (w for w, most in near if token.joined is None and _near(token.text, w, most))
-            word = next(similar, None)
-            if word is not None:
-                found.append(_Match(token.start, token.end, word))
-    return found
 
 
 @lru_cache(maxsize=1 << 14)
@@ -93,7 +73,7 @@ def _near(other: str, word: str, most: int) -> bool:
     return row[-1] <= most
 
 
-def _window(text: str, matches: Sequence[_Match]) -> tuple[int, int]:
+def _window(text: str, matches: Sequence[Place]) -> tuple[int, int]:
     """Return start and end of the snippet, at sentence boundaries where possible."""
     if len(text) <= _LENGTH:
         return 0, len(text)
@@ -108,7 +88,7 @@ def _window(text: str, matches: Sequence[_Match]) -> tuple[int, int]:
     return start, end if end > start else min(len(text), start + _LENGTH)
 
 
-def _best_start(text: str, matches: Sequence[_Match], sentences: Sequence[int]) -> int:
+def _best_start(text: str, matches: Sequence[Place], sentences: Sequence[int]) -> int:
     """Return the start that is followed by the most distinct words, best a sentence's."""
     starts = [match.start for match in matches]
     best, most = 0, (0, False, 0)
@@ -133,7 +113,7 @@ def _word_start(text: str, position: int) -> int:
     return space + 1 if space >= 0 else position
 
 
-def _marked(text: str, start: int, end: int, matches: Iterable[_Match]) -> str:
+def _marked(text: str, start: int, end: int, matches: Iterable[Place]) -> str:
     out, position = [], start
     for a, b in _merged(matches):
         out += [html.escape(text[position:a], quote=False), _MARK]
@@ -143,7 +123,7 @@ def _marked(text: str, start: int, end: int, matches: Iterable[_Match]) -> str:
     return "".join(out)
 
 
-def _merged(matches: Iterable[_Match]) -> list[tuple[int, int]]:
+def _merged(matches: Iterable[Place]) -> list[tuple[int, int]]:
     """Return the spans to mark; pairs of characters that overlap are one."""
     spans: list[tuple[int, int]] = []
     for start, end, _ in matches:
