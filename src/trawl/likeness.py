@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -104,6 +104,7 @@ def picture_print(image: Image) -> bytes:
     return levels.tobytes() if int(levels.max()) - int(levels.min()) > 8 else b""
 
 
+@lru_cache(maxsize=2_048)  # lists of hits have the same pairs again and again
 def same_picture(one: bytes, other: bytes) -> bool:
     """Return whether two pictures are nearly the same, from their prints."""
     if not one or not other:
@@ -159,18 +160,18 @@ def _crop_differs(whole: Floats, part: Floats) -> float:
     """
     fit = np.array([0.94, 0.94, 0.0, 0.0])
     best, least = whole, np.inf
-    steps = np.diag([0.01, 0.01, 0.005, 0.005])
+    sizes = np.array([0.01, 0.01, 0.005, 0.005])
+    steps = np.vstack([np.zeros(4), np.diag(sizes)])
     for step_number in range(14):
-        found = _cropped(whole, fit)
+        crops = _cropped(whole, fit + steps)
+        found = crops[0]
         error = (part - found).ravel()
         if float(error @ error) < least:
             least, best = float(error @ error), found
         if step_number == 3 and least > _HOPELESS * part.size:
             return np.inf
-        slopes = np.stack(
-            [((_cropped(whole, fit + step) - found) / step.sum()).ravel() for step in steps], 1
-        )
-        change = np.linalg.solve(slopes.T @ slopes + 0.01 * np.eye(4), slopes.T @ error)
+        slopes = (crops[1:] - found).reshape(4, -1) / sizes[:, None]
+        change = np.linalg.solve(slopes @ slopes.T + 0.01 * np.eye(4), slopes @ error)
         fit = fit + np.clip(change, -0.06, 0.06)
         fit[:2] = np.clip(fit[:2], _SMALLEST_CROP, 1.0)
         fit[2:] = np.clip(fit[2:], -0.12, 0.12)
@@ -179,21 +180,24 @@ def _crop_differs(whole: Floats, part: Floats) -> float:
     return _difference(best, part)
 
 
-def _cropped(levels: Floats, fit: NDArray[np.float64]) -> Floats:
-    rows, columns = _sampling(fit[0], fit[2]), _sampling(fit[1], fit[3])
-    return _normal(np.asarray(rows @ levels @ columns.T, np.float32))
+def _cropped(levels: Floats, fits: NDArray[np.float64]) -> Floats:
+    """Return the normalised crops of a picture, [N, 32, 32], one for each row of `fits`, [N, 4]."""
+    reads = _sampling(fits[:, :2], fits[:, 2:])
+    crops = (reads[:, 0] @ levels @ reads[:, 1].transpose(0, 2, 1)).reshape(len(fits), -1)
+    crops -= crops.mean(axis=1, keepdims=True)
+    deviations = np.sqrt(np.einsum("np,np->n", crops, crops) / crops.shape[1])
+    crops /= np.maximum(deviations, 1e-3)[:, None]
+    return np.asarray(crops.reshape(-1, _SIDE, _SIDE))
 
 
-def _sampling(share: float, shift: float) -> Floats:
-    """Return the matrix, [32, 32], that reads a share of a line, linearly interpolated."""
+def _sampling(shares: NDArray[np.float64], shifts: NDArray[np.float64]) -> Floats:
+    """Return the matrices, [..., 32, 32], that read a share of a line, linearly interpolated."""
     middle = (_SIDE - 1) / 2
-    places = np.clip(share * (np.arange(_SIDE) - middle) + middle + shift * _SIDE, 0, _SIDE - 1.001)
-    before = places.astype(np.int64)
-    matrix = np.zeros((_SIDE, _SIDE), np.float32)
-    at = np.arange(_SIDE)
-    matrix[at, before] = 1 - (places - before)
-    matrix[at, before + 1] += places - before
-    return matrix
+    along = shares[..., None] * (np.arange(_SIDE) - middle) + middle + shifts[..., None] * _SIDE
+    places = np.clip(along, 0, _SIDE - 1.001)
+    # The weight of a pixel falls from 1 at the place to 0 at its neighbours.
+    away = np.abs(places[..., None] - np.arange(_SIDE))
+    return np.asarray(np.maximum(1 - away, 0), np.float32)
 
 
 # --- passages --------------------------------------------------------------------------
