@@ -20,6 +20,7 @@ import pyarrow as pa
 from lance.file import LanceFileReader
 
 from trawl.native import return_freed_memory
+from trawl.store.cells import Cell, cells
 from trawl.store.codes import CodedVectors, Rows
 from trawl.store.postings import Part, Postings
 from trawl.store.products import Codes
@@ -80,18 +81,19 @@ class _Chunks:
     """The held columns of one fragment; `rows` are its row ids, int64 [N], ascending."""
 
     rows: Rows
-    columns: pa.Table
+    columns: Mapping[str, Cell]
 
     @classmethod
     def of(cls, table: pa.Table, scratch: Path) -> _Chunks:
         """Write the columns of a table with row ids to a file without a name, and map it."""
-        columns = table.select(_HELD_COLUMNS).combine_chunks()
+        read = table.select(_HELD_COLUMNS).combine_chunks()
         with open_scratch(scratch) as file:
-            with pa.ipc.new_file(file, columns.schema) as writer:
-                writer.write_table(columns)
+            with pa.ipc.new_file(file, read.schema) as writer:
+                writer.write_table(read)
             file.flush()
             held = pa.ipc.open_file(pa.BufferReader(mapped(file))).read_all()
-        return cls(row_ids(table), held)
+        columns = {name: cells(held[name].chunk(0)) for name in _HELD_COLUMNS}
+        return cls(row_ids(table), columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +159,9 @@ class Resident:
             local = np.searchsorted(chunks.rows, wanted)
             if local.max() >= len(chunks.rows) or (chunks.rows[local] != wanted).any():
                 return None
-            table = chunks.columns.select(list(columns)).take(pa.array(local))
-            found.update(zip(wanted, table.to_pylist(), strict=True))
+            cells_of = [(name, chunks.columns[name]) for name in columns]
+            for row, place in zip(wanted, local.tolist(), strict=True):
+                found[row] = {name: read(place) for name, read in cells_of}
         return found
 
 
