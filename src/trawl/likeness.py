@@ -87,6 +87,7 @@ class Prints:
         return np.flatnonzero(np.concatenate(shared)) if shared else np.zeros(0, np.int64)
 
 
+@lru_cache(maxsize=4_096)
 def _summary(printed: bytes) -> NDArray[Any]:
     """Return a passage's hashes, uint32 [64], or a picture in 8 x 8 pixels, float32 [64]."""
     if len(printed) == TEXT_BYTES:
@@ -104,7 +105,7 @@ def picture_print(image: Image) -> bytes:
     return levels.tobytes() if int(levels.max()) - int(levels.min()) > 8 else b""
 
 
-@lru_cache(maxsize=2_048)  # lists of hits have the same pairs again and again
+@lru_cache(maxsize=2_048)
 def same_picture(one: bytes, other: bytes) -> bool:
     """Return whether two pictures are nearly the same, from their prints."""
     if not one or not other:
