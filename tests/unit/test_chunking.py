@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from hashlib import sha256
+from random import Random
 
 import numpy as np
 import pytest
@@ -141,3 +143,22 @@ def test_time_is_linear_in_the_length() -> None:
     found = split_text(text, token_spans)
     assert time.process_time() - began_s < 2  # about 0.1 s; a quadratic way takes minutes
     assert len(found) > 1_000
+
+
+def test_passages_of_random_texts_are_as_recorded() -> None:
+    """A change of the passages would embed every library again."""
+    characters = (
+        "abcdefghabcdefghAB 12  .  .  .\n!?…‽؟۔।。！？｡．\"'’”»)]}」』）】》([「\t\f\r\x1c\x85\xa0"
+        "\u1680\u2003\u2028\u2029\u3000\u200b\u200d\u0301\u064b\ufe0f漢字👩🏽🔬é"
+    )
+    random = Random(17)
+    digest = sha256()
+    for _ in range(2_000):
+        text = "".join(random.choices(characters, k=random.randint(1, 400)))
+        token_spans = spans(text, random.choice([r"\w+|[^\w\s]", r"\s*\w+", r"\S", "."]))
+        token_spans = np.repeat(token_spans, random.choice([1, 1, 3]), axis=0)
+        max_tokens = random.randint(1, 60)
+        overlap = random.randrange(max_tokens)
+        found = split_text(text, token_spans, max_tokens=max_tokens, overlap=overlap)
+        digest.update(repr(found).encode())
+    assert digest.hexdigest() == "384bf9d577c547bdc642068d66c843dcef61faeb916f4c6166639e7c216dfc7d"

@@ -11,7 +11,7 @@ import string
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -249,4 +249,5 @@ def load_tokenizer(path: Path) -> Tokenizer:
 def token_spans(tokenizer: Tokenizer, text: str) -> NDArray[np.int64]:
     """Return int64 [T, 2], the start and end character of each token."""
     offsets = tokenizer.encode(text, add_special_tokens=False).offsets
-    return np.array(offsets, dtype=np.int64).reshape(-1, 2)
+    places = np.fromiter(chain.from_iterable(offsets), np.int64, 2 * len(offsets))
+    return places.reshape(-1, 2)
