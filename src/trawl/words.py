@@ -152,11 +152,18 @@ def indexed(fields: Iterable[str]) -> tuple[str, str]:
 
     The exact column also begins and ends with a space.
     """
-    found = [tokens(field) for field in fields]
-    exact = f" {_FIELD} ".join(" ".join(_exact(each)) for each in found)
-    return f" {exact} ", " ".join(
-        term for each in found for term, parts in ranked(each) if parts[0].text not in _STOP_WORDS
-    )
+    exact: list[str] = []
+    ranking: list[str] = []
+    for field in fields:
+        if field.isascii():  # the same, several times as fast
+            plain = _ASCII_WORD.findall(field.lower())
+            exact.append(" ".join(plain))
+            ranking += [stem(word) for word in plain if word not in _STOP_WORDS]
+            continue
+        found = tokens(field)
+        exact.append(" ".join(_exact(found)))
+        ranking += [term for term, parts in ranked(found) if parts[0].text not in _STOP_WORDS]
+    return f" {f' {_FIELD} '.join(exact)} ", " ".join(ranking)
 
 
 def ranking_terms(text: str) -> RankingTerms:

@@ -171,6 +171,13 @@ def test_analysis_of_any_text(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=80))
+@example("The muons_decay: 2 in 1950s, it's e.g. HTTP/2")
+def test_ascii_text_is_analysed_like_other_text(text: str) -> None:
+    columns, longer = indexed([text]), indexed([f"{text} é"])
+    assert [column.split() for column in longer] == [[*each.split(), "e"] for each in columns]
+
+
 @given(st.text(max_size=40))
 def test_composed_and_decomposed_text_has_the_same_words(text: str) -> None:
     composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
