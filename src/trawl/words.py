@@ -34,6 +34,8 @@ _RUN = regex.compile(
     regex.V1,
 )
 _ASCII_WORD = re.compile("[a-z0-9]+")
+# Parts of texts up to this length are likely to be met again.
+_SHORT = 40
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _GRAPHEME = regex.compile(r"\X")
 _SEPARATORS = regex.compile(r"[[^\p{L}\p{M}\p{N}]ʹʻʼ]+", regex.V1)
@@ -90,8 +92,8 @@ class Place(NamedTuple):
 class RankingTerms(NamedTuple):
     """The terms of a query: those of the ranking column, and words for the exact column."""
 
-    ranking: list[str]
-    exact: list[str]
+    ranking: Sequence[str]
+    exact: Sequence[str]
 
 
 class _Stemmers(threading.local):
@@ -166,6 +168,7 @@ def indexed(fields: Iterable[str]) -> tuple[str, str]:
     return f" {f' {_FIELD} '.join(exact)} ", " ".join(ranking)
 
 
+@lru_cache(maxsize=256)
 def ranking_terms(text: str) -> RankingTerms:
     """Return the terms that rank texts for a query.
 
@@ -209,13 +212,12 @@ def places(
     `similar` returns a name for them.
     """
     if similar is not None or "\n" in text:
-        return _places(text, wanted, similar)
+        return _places(_terms(text), wanted, similar)
     found = []
     if not text.isascii():
         for start, end in _not_ascii(text):
-            found += [
-                Place(start + a, start + b, term) for a, b, term in _places(text[start:end], wanted)
-            ]
+            terms = (_piece if end - start <= _SHORT else _terms)(text[start:end])
+            found += [Place(start + a, start + b, term) for a, b, term in _places(terms, wanted)]
             text = text[:start] + " " * (end - start) + text[end:]
     lower = text.lower()
     for word in set(_ASCII_WORD.findall(lower)):
@@ -224,12 +226,21 @@ def places(
     return sorted(found)
 
 
+def _terms(text: str) -> list[tuple[str, tuple[Token, ...]]]:
+    return list(ranked(tokens(text)))
+
+
+_piece = lru_cache(maxsize=1 << 14)(_terms)
+
+
 def _places(
-    text: str, wanted: Set[str], similar: Callable[[Token], str | None] | None = None
+    terms: Iterable[tuple[str, tuple[Token, ...]]],
+    wanted: Set[str],
+    similar: Callable[[Token], str | None] | None = None,
 ) -> list[Place]:
-    """Do what `places` does, by tokens."""
+    """Do what `places` does, by ranking terms with their tokens."""
     found = []
-    for term, parts in ranked(tokens(text)):
+    for term, parts in terms:
         for name, span in [(term, parts), *((part.text, (part,)) for part in parts)]:
             if name in wanted and (span is parts or parts[0].joined is not None):
                 found.append(Place(span[0].start, span[-1].end, name))

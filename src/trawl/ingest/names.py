@@ -78,10 +78,9 @@ def outer_path(uri: str) -> Path | None:
 
 def is_file_gone(uri: str) -> bool:
     """Return whether the file at a URI is missing; False if that cannot be known."""
-    path = path_of(uri)
     try:
-        if path.is_absolute():  # other addresses are not of files
-            path.stat()
+        if is_file(uri):
+            os.stat(uri if uri.startswith("/") else path_of(uri))
     except (FileNotFoundError, NotADirectoryError):
         return True
     except (OSError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lance.query import (
@@ -34,12 +35,12 @@ class Words:
     fuzzy: tuple[tuple[str, int], ...] = ()
 
     @property
-    def plain(self) -> list[str]:
-        """The ranking terms, if these are all that counts; else an empty list."""
+    def plain(self) -> Sequence[str]:
+        """The ranking terms, if these are all that counts; else none."""
         if self.phrases or self.fuzzy:
-            return []
+            return ()
         ranking, exact = ranking_terms(self.text)
-        return [] if exact else ranking
+        return () if exact else ranking
 
     def as_query(self) -> FullTextQuery | None:
         """Return the engine's query, or None if this has no words."""

@@ -8,7 +8,7 @@ as deleted; only these changes are read, since the files of a fragment never cha
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +78,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Chunks:
-    """The held columns of one fragment; `rows` are its row ids, int64 [N], ascending."""
+    """The held columns of one fragment; `rows` are its row ids, ascending."""
 
-    rows: Rows
+    rows: memoryview[int]
     columns: Mapping[str, Cell]
 
     @classmethod
@@ -93,7 +93,7 @@ class _Chunks:
             file.flush()
             held = pa.ipc.open_file(pa.BufferReader(mapped(file))).read_all()
         columns = {name: cells(held[name].chunk(0)) for name in _HELD_COLUMNS}
-        return cls(row_ids(table), columns)
+        return cls(row_ids(table).data, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +146,17 @@ class Resident:
         """Return some columns by row id; None if a row or a column is not held."""
         if not set(columns) <= set(_HELD_COLUMNS):
             return None
-        firsts = [int(chunks.rows[0]) for chunks in self.chunks]
-        places: dict[int, list[int]] = {}
+        firsts = [chunks.rows[0] for chunks in self.chunks]
+        found: dict[int, dict[str, Any]] = {}
         for row in rows:
             at = bisect_right(firsts, row) - 1
             if at < 0:
                 return None
-            places.setdefault(at, []).append(row)
-        found: dict[int, dict[str, Any]] = {}
-        for at, wanted in places.items():
             chunks = self.chunks[at]
-            local = np.searchsorted(chunks.rows, wanted)
-            if local.max() >= len(chunks.rows) or (chunks.rows[local] != wanted).any():
+            place = bisect_left(chunks.rows, row)
+            if place == len(chunks.rows) or chunks.rows[place] != row:
                 return None
-            cells_of = [(name, chunks.columns[name]) for name in columns]
-            for row, place in zip(wanted, local.tolist(), strict=True):
-                found[row] = {name: read(place) for name, read in cells_of}
+            found[row] = {name: chunks.columns[name](place) for name in columns}
         return found
 
 
