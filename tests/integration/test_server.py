@@ -326,3 +326,34 @@ def test_the_documentation_page_needs_no_network(client: TestClient) -> None:
         assert client.get(address).status_code == 200
     assert "http" not in re.sub(r"<title>.*?</title>", "", page.text)
     assert client.get("/docs/assets/..%2f__init__.py").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("quick", "usual"),
+    [
+        ("query=muon", "query=muon&use_cache=yes"),
+        ("query=muon&top_k=3&modality=image", "query=muon&top_k=03&modality=image"),
+        ("query=na%C3%AFve%20%20caf%C3%A9+", "query=na%C3%AFve%20%20caf%C3%A9+&use_cache=1"),
+        ("top_k=100&use_cache=false&query=river", "top_k=100&use_cache=0&query=river"),
+    ],
+)
+def test_the_quick_route_responds_as_the_usual_one(
+    client: TestClient, quick: str, usual: str
+) -> None:
+    (first, second) = (client.get(f"/search?{query}") for query in (quick, usual))
+    assert first.status_code == second.status_code == 200
+    bodies = [response.json() | {"query_time_ms": 0} for response in (first, second)]
+    assert bodies[0] == bodies[1]
+    assert [*first.json()] == [*second.json()]
+    assert [*first.headers] == [*second.headers]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "query=", "query=a&query=b", "query=a&top_k=0", "query=a&top_k=101", "query=a&limit=3",
+     "query=a&modality=video", "query=a&use_cache=maybe", f"query={'a' * 501}"],
+)  # fmt: skip
+def test_the_quick_route_leaves_errors_to_the_usual_one(client: TestClient, query: str) -> None:
+    response = client.get(f"/search?{query}")
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"

@@ -33,6 +33,7 @@ from trawl.server.middleware import (
 from trawl.server.parameters import known_parameters
 from trawl.server.proxy import Forwarding, Proxies
 from trawl.server.routes import atlas, documents, jobs, operation, search, views
+from trawl.server.routes.quick import QuickSearch
 from trawl.server.service import Service
 from trawl.server.uploads import Uploads, UploadStore
 from trawl.settings import Settings
@@ -167,6 +168,7 @@ def create_app(
     for routes in (search, documents, views, atlas, jobs):
         app.include_router(routes.router, dependencies=[known_parameters])
     app.include_router(operation.router)
+    app.router.routes.insert(0, QuickSearch(service))
     return app
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,7 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback if address is not None else host == "localhost"
 
 
+@lru_cache(maxsize=4_096)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(text)

@@ -52,7 +52,8 @@ _WANTED = "The modality of the results: `text`, `image`, `audio`, or `all`."
 _LIMIT = option("limit").description
 
 
-def _respond(query: str, found: Found) -> Response:
+def respond(query: str, found: Found) -> Response:
+    """Return the response to a search, whose body begins with the query and the time."""
     return Response(
         with_query(found.body, query, found.took_ms),
         media_type="application/json",
@@ -103,7 +104,7 @@ async def search(
     nearest results are returned and `no_good_match` is true.
     """
     parsed = _query(modality, top_k, normalised(query))
-    return _respond(query, await service.search(parsed, _plain(request), use_cache=use_cache))
+    return respond(query, await service.search(parsed, _plain(request), use_cache=use_cache))
 
 
 @router.post(
@@ -133,7 +134,7 @@ async def search_by_image(
         return [QueryPart("image", picture)]
 
     found = await service.search_media(_query(modality, top_k), _plain(request), load)
-    return _respond(file.filename or "", found)
+    return respond(file.filename or "", found)
 
 
 @router.get(
@@ -152,7 +153,7 @@ async def search_by_line(
     its first match; `total` counts them.
     """
     found = await service.search(line.query(), _detailed(request), use_cache=line.use_cache)
-    return _respond(line.q or "", found)
+    return respond(line.q or "", found)
 
 
 @router.post(
@@ -179,7 +180,7 @@ async def search_by_anything(request: Request, service: ServiceOf) -> Response:
             )
         else:
             found = await service.search(query, shape, use_cache=body.use_cache)
-    return _respond(body.name, found)
+    return respond(body.name, found)
 
 
 @router.get(
@@ -197,7 +198,7 @@ async def similar(
 ) -> Response:
     """Search for chunks similar to a passage, picture or sound, in other documents."""
     query = _query(modality, limit, like=chunk_id)
-    return _respond("", await service.search(query, _detailed(request)))
+    return respond("", await service.search(query, _detailed(request)))
 
 
 @router.post(
@@ -221,7 +222,7 @@ async def search_by_audio(
         _detailed(request),
         lambda: [QueryPart("audio", read_sound(file.file))],
     )
-    return _respond(file.filename or "", found)
+    return respond(file.filename or "", found)
 
 
 # --- for searches of several libraries -----------------------------------------------------
