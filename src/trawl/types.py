@@ -57,13 +57,21 @@ class Space:
     """An embedding space that several encoders share.
 
     `fingerprint` is a hash of the weights and the preprocessing. Vectors are comparable
-    only if the fingerprints of their spaces are equal.
+    only if the fingerprints of their spaces are equal. A vector of a space with several `parts`
+    is a set of as many vectors in a row, which are compared by late interaction
+    (`trawl.maxsim`); `dimension` is that of all together.
     """
 
     name: str
     dimension: int
     fingerprint: str
     metric: Literal["cosine"] = "cosine"
+    parts: int = 1
+
+    @property
+    def width(self) -> int:
+        """The dimensions of each vector of a set."""
+        return self.dimension // self.parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -370,7 +370,8 @@ def test_json_of_add_and_status_is_this() -> None:
         "chunks": 5,
         "seconds": 6.5,
     }
-    space = {"name": "mini", "dimension": 256, "metric": "cosine", "fingerprint": "f"}
+    space = {"name": "mini", "dimension": 256, "parts": 1, "metric": "cosine"}
+    space["fingerprint"] = "f"
     status = Status(1, {"text": 2}, failed, (Space("mini", 256, "f"),), 9)
     expected = {
         "documents": 1,

@@ -95,7 +95,7 @@ def test_the_library_records_the_space_and_the_modalities(place: Path) -> None:
     assert identity["profile"] == "own"
     assert identity["encoders"] == {"own": ["text", "image", "audio"]}
     assert identity["spaces"] == [
-        {"name": "own", "dimension": 256, "fingerprint": "1", "metric": "cosine"}
+        {"name": "own", "dimension": 256, "fingerprint": "1", "metric": "cosine", "parts": 1}
     ]
 
 

@@ -339,3 +339,87 @@ def omni_tokenizer(folder: Path) -> Any:
     )
     tokenizer.save_pretrained(folder)
     return tokenizer
+
+
+LATE_TOKENS = [
+    "<|begin_of_text|>",
+    "<image>",
+    "<fake_token_around_image>",
+    "<end_of_utterance>",
+    "<global-img>",
+    *(f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)),
+]
+
+
+def late(folder: Path, *, full: bool = False, tiles: bool = False) -> Path:
+    """ColModernVBERT; `full` has the published sizes, `tiles` those of its input and output."""
+    from transformers import (
+        ColModernVBertConfig,
+        ColModernVBertForRetrieval,
+        ModernBertConfig,
+        ModernVBertConfig,
+        PreTrainedTokenizerFast,
+        SiglipVisionConfig,
+    )
+    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = byte_level(folder, 600, start="[CLS]", end="[SEP]", pad="[PAD]")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=trained, cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]"
+    )
+    tokenizer.add_special_tokens({"additional_special_tokens": LATE_TOKENS})
+    tokenizer.save_pretrained(folder)
+    small: dict[str, Any] = {
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    text = {**small, "local_attention": 16, "global_attn_every_n_layers": 2}
+    tiles = tiles or full
+    tile_px = 512 if tiles else 64
+    config = ColModernVBertConfig(
+        vlm_config=ModernVBertConfig(
+            text_config=ModernBertConfig(
+                **({} if full else text),
+                vocab_size=50_368 if full else len(tokenizer),
+                pad_token_id=tokenizer.pad_token_id,
+                cls_token_id=tokenizer.cls_token_id,
+                sep_token_id=tokenizer.sep_token_id,
+                bos_token_id=tokenizer.cls_token_id,
+                eos_token_id=tokenizer.sep_token_id,
+            ),
+            vision_config=SiglipVisionConfig(
+                **(
+                    {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
+                    | {"num_attention_heads": 12}
+                    if full
+                    else small
+                ),
+                image_size=tile_px,
+                patch_size=16,
+                vision_use_head=False,
+            ),
+            image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+            pixel_shuffle_factor=4 if tiles else 2,
+        ),
+        embedding_dim=128 if tiles else 24,
+    )
+    torch.manual_seed(10)
+    model = ColModernVBertForRetrieval(config)
+    if not full:
+        randomise(model, seed=10)
+    model.save_pretrained(folder)
+    processor = Idefics3ImageProcessorPil(
+        size={"longest_edge": 4 * tile_px},
+        max_image_size={"longest_edge": tile_px},
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.5, 0.5, 0.5],
+    )
+    parts = {
+        "image_processor": json.loads(processor.to_json_string()),
+        "image_seq_len": 64 if tiles else 4,
+    }
+    (folder / "processor_config.json").write_text(json.dumps(parts), "utf-8")
+    return folder

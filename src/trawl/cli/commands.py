@@ -77,8 +77,9 @@ def init(
         print_json(init_json(full_address(library), spaces))
         return
     from trawl.cli.output import clean, console
+    from trawl.cli.reports import dimensions_of
 
-    names = ", ".join(f"{space.name}, {space.dimension} dimensions" for space in spaces)
+    names = ", ".join(f"{space.name}, {dimensions_of(space)}" for space in spaces)
     console().print(clean(f"library at {library} ({names}); add files with: trawl add FOLDER"))
 
 

@@ -341,7 +341,9 @@ def _failures(failures: Iterable[Failure]) -> list[dict[str, Any]]:
 
 
 def _spaces(spaces: Iterable[Space]) -> list[dict[str, Any]]:
-    return [_fields(space, ("name", "dimension", "metric", "fingerprint")) for space in spaces]
+    return [
+        _fields(space, ("name", "dimension", "parts", "metric", "fingerprint")) for space in spaces
+    ]
 
 
 def _fields(value: object, names: Iterable[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from trawl.cli.render import INDENT, print_pairs, short_path
 
 if TYPE_CHECKING:
     from trawl.library.skipped import Skipped
-    from trawl.types import Failure, Modality, Notice, Report, Status
+    from trawl.types import Failure, Modality, Notice, Report, Space, Status
 
 _LISTED_NOTICES = 10
 _LISTED_TYPES = 10
@@ -125,7 +125,7 @@ def print_status(
         rows["notices"] = f"{len(status.notices):,}{hint}"
     for space in status.spaces:
         rows[f"space {clean(space.name)}"] = (
-            f"{space.dimension} dimensions, {space.metric}, {space.fingerprint[:12]}"
+            f"{dimensions_of(space)}, {space.metric}, {space.fingerprint[:12]}"
         )
     print_pairs(out, rows)
     if with_failures and status.failed:
@@ -134,6 +134,12 @@ def print_status(
     if with_notices and status.notices:
         out.print()
         print_notices(out, status.notices)
+
+
+def dimensions_of(space: Space) -> str:
+    """Return the size of a space's vectors, such as "256 dimensions" or "64 x 128 dimensions"."""
+    sets = f"{space.parts} x " if space.parts > 1 else ""
+    return f"{sets}{space.width} dimensions"
 
 
 def _duration(seconds: float) -> str:

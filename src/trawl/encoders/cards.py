@@ -19,6 +19,7 @@
     name = "clip-vit-b32"
     dimension = 512
     # dimensions = [512, 256]     # the lengths that a vector may be cut to (Matryoshka)
+    # parts = 64                  # vectors of an item, for late interaction; `dimension` is of all
 
     [text]                        # one table per tower: the options of its family
     graph = "onnx/text_model.onnx"
@@ -266,12 +267,17 @@ def _card(text: str, path: Path, models: Path | None) -> Card:
         if (prior := raw.get("prior", {}).get(f"{query}>{chunk}"))
     }
     table = _space_table(raw)
+    parts = int(table.get("parts", 1))
+    fingerprint = (
+        _modular_fingerprint(raw, towers, commit)
+        if is_modular
+        else _fingerprint(raw["preprocessing"], towers)
+    )
     space = Space(
         name=table["name"],
         dimension=int(table["dimension"]),
-        fingerprint=_fingerprint(raw["preprocessing"], towers)
-        if not is_modular
-        else _modular_fingerprint(raw, towers, commit),
+        fingerprint=f"{fingerprint}-{parts}" if parts > 1 else fingerprint,
+        parts=parts,
     )
     dimensions = tuple(map(int, table.get("dimensions", ())))
     return Card(raw["name"], raw["family"], raw["licence"], space, towers, priors, dimensions)

@@ -30,13 +30,14 @@ Options = dict[str, Any]
 class Description:
     """A checkpoint as a card: its family, the dimension of its space, each tower's options.
 
-    `dimensions` are the lengths that a vector may be cut to.
+    `dimensions` are the lengths that a vector may be cut to, `parts` those of `trawl.types.Space`.
     """
 
     family: str
     dimension: int
     towers: dict[Modality, Options]
     dimensions: tuple[int, ...] = ()
+    parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,8 @@ def describe(checkpoint: Checkpoint) -> Description:
     """Describe a checkpoint. Raises `ModelError` if it is not of a supported family."""
     family = family_of(checkpoint)
     dimension, towers = _FAMILIES[family][1](checkpoint)
-    # 768, 512, 256 and 128, for which the model was trained.
-    sixths = (6, 4, 2, 1) if family == "omni" else ()
-    return Description(family, dimension, towers, tuple(dimension * n // 6 for n in sixths))
+    shorter = tuple(dimension * sixths // 6 for sixths in _SIXTHS.get(family, ()))
+    return Description(family, dimension, towers, shorter, _PARTS.get(family, 1))
 
 
 def family_of(checkpoint: Checkpoint) -> str:
@@ -155,6 +155,11 @@ def family_of(checkpoint: Checkpoint) -> str:
         f"supported families: {', '.join(_FAMILIES)}"
     )
 
+
+# 768, 512, 256 and 128 dimensions, for which EmbeddingGemma 2 was trained.
+_SIXTHS = {"omni": (6, 4, 2, 1)}
+# The vectors of an item, of which a page has over a thousand before they are pooled.
+_PARTS = {"late": 64}
 
 _Parts = tuple[int, dict[Modality, Options]]
 
@@ -356,6 +361,37 @@ def _omni_audio(checkpoint: Checkpoint) -> Options:
     }
 
 
+def _late(checkpoint: Checkpoint) -> _Parts:
+    """Describe ColModernVBERT. Queries have the suffix of the reference's processor."""
+    config = checkpoint.config.get("vlm_config") or {}
+    processor = checkpoint.read("processor_config.json")
+    image = checkpoint.preprocessor("image_processor")
+    text = config.get("text_config") or {}
+    special = checkpoint.special_tokens()
+    tile_px = int((image.get("max_image_size") or {}).get("longest_edge", 512))
+    return int(checkpoint.config.get("embedding_dim", 128)) * _PARTS["late"], {
+        "text": {
+            **special,
+            "max_tokens": _PARTS["late"],
+            "query_prefix": str(processor.get("query_prefix") or ""),
+            "query_suffix": "<end_of_utterance>" * 10,
+            "feature_width": int(text.get("hidden_size", 768)),
+            "placeholder_ids": [int(config.get("image_token_id", 50_407))],
+        },
+        "image": {
+            "longest_px": int((image.get("size") or {}).get("longest_edge", 4 * 364)),
+            "tile_px": tile_px,
+            "soft_tokens_per_tile": int(processor.get("image_seq_len", 64)),
+            "filter": _FILTERS[int(image.get("resample", 1))],
+            "mean": list(image.get("image_mean", (0.5, 0.5, 0.5))),
+            "std": list(image.get("image_std", (0.5, 0.5, 0.5))),
+            "prompt": str(processor.get("visual_prompt_prefix") or _PAGE_PROMPT),
+        },
+    }
+
+
+_PAGE_PROMPT = "<|begin_of_text|>User:<image>Describe the image.<end_of_utterance>\nAssistant:"
+
 _FAMILIES: Mapping[str, tuple[frozenset[str], Callable[[Checkpoint], _Parts]]] = {
     "clip": (frozenset({"clip"}), _clip),
     "siglip": (frozenset({"siglip"}), _siglip),
@@ -365,5 +401,6 @@ _FAMILIES: Mapping[str, tuple[frozenset[str], Callable[[Checkpoint], _Parts]]] =
         _sentence,
     ),
     "omni": (frozenset({"embedding_gemma2"}), _omni),
+    "late": (frozenset({"colmodernvbert"}), _late),
 }
 """The values of `model_type` of each family, and the function that describes a checkpoint."""

@@ -65,7 +65,9 @@ def quantise(model: Card, target: Path, *, name: str = "") -> Path:
                 tokenizer = tower.path(tower.options.get("tokenizer", _TOKENIZER))
                 shutil.copyfile(tokenizer, building / _TOKENIZER)
             towers[modality] = options
-        described = Description(model.family, model.space.dimension, towers, model.dimensions)
+        described = Description(
+            model.family, model.space.dimension, towers, model.dimensions, model.space.parts
+        )
         (building / CARD).write_text(
             _card(described, name or target.name, model.licence, building), "utf-8"
         )
@@ -143,6 +145,11 @@ def _write_graph(
 
         write_omni_graph(module, modality, options, target, _OPSET)
         return
+    if family == "late":
+        from trawl.encoders.torch_late import write_late_graph
+
+        write_late_graph(module, modality, options, target, _OPSET)
+        return
     names = inputs_of(family, modality)
     rows, axes = torch.export.Dim("rows"), dict[int, Any]()
     if modality == "text":
@@ -208,6 +215,8 @@ def _card(described: Description, name: str, licence: str, directory: Path) -> s
         f"name = {json.dumps(name)}",
         f"dimension = {described.dimension}",
     ]
+    if described.parts > 1:
+        lines.append(f"parts = {described.parts}")
     if described.dimensions:
         lines.append(f"dimensions = {list(described.dimensions)}")
     for modality, options in described.towers.items():

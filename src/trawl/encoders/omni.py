@@ -65,13 +65,18 @@ class OmniText(TextTower):
 
         `features` are the soft tokens of all rows, float32 [tokens, width], in order.
         """
+        ids, mask = self.padded(rows)
+        feeds: dict[str, NDArray[Any]] = {"input_ids": ids, "attention_mask": mask, name: features}
+        return self.shortened(pooled(self._run(feeds), mask, self.options.pooling))
+
+    def padded(self, rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return rows of token ids as int64 [N, T], padded, and the mask, 1 for a token."""
         length = -(-max(map(len, rows)) // 16) * 16
         ids = np.full((len(rows), length), self.options.pad_id, np.int64)
         mask = np.zeros_like(ids)
         for row, tokens in enumerate(rows):
             ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
-        feeds: dict[str, NDArray[Any]] = {"input_ids": ids, "attention_mask": mask, name: features}
-        return self.shortened(pooled(self._run(feeds), mask, self.options.pooling))
+        return ids, mask
 
     def caption_ids(self, text: str) -> list[int]:
         """Return the token ids of a text beside a medium, at most half of a window."""
@@ -90,13 +95,9 @@ _Options = TypeVar("_Options", bound="MediaOptions")
 
 @dataclass(frozen=True)
 class MediaOptions:
-    """The ids around the soft tokens of a medium: begin, one placeholder each, end."""
+    """The options of a tower of media."""
 
-    begin_id: int
-    token_id: int
-    end_id: int
-
-    table: ClassVar[str] = ""
+    table: ClassVar[str] = "image"
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
@@ -111,13 +112,22 @@ class MediaOptions:
     def check(self) -> None:
         """Raise `ValueError` for an option that is out of range."""
 
+
+@dataclass(frozen=True)
+class MarkedOptions(MediaOptions):
+    """The ids around the soft tokens of a medium: begin, one placeholder each, end."""
+
+    begin_id: int
+    token_id: int
+    end_id: int
+
     def ids(self, soft_tokens: int) -> list[int]:
         """Return the token ids of a medium."""
         return [self.begin_id, *[self.token_id] * soft_tokens, self.end_id]
 
 
 @dataclass(frozen=True)
-class Patches(MediaOptions):
+class Patches(MarkedOptions):
     """The options of `[image]`: how a picture becomes patches.
 
     A picture is scaled, with `filter`, to the largest size of at most `max_soft_tokens` tokens,
@@ -129,8 +139,6 @@ class Patches(MediaOptions):
     pooling: int
     max_soft_tokens: int
     filter: str
-
-    table: ClassVar[str] = "image"
 
     def check(self) -> None:
         """Raise `ValueError` for an option that is out of range."""
@@ -184,7 +192,7 @@ class Patches(MediaOptions):
 
 
 @dataclass(frozen=True)
-class LogMelFrames(MediaOptions):
+class LogMelFrames(MarkedOptions):
     """The options of `[audio]`: log-mel frames, of which only complete ones count.
 
     `lead_samples` of silence precede a window, so that the first frame is centred on its

@@ -34,6 +34,7 @@ PROFILES: Mapping[str, tuple[str, ...]] = {
     "mini": ("mini",),
     "standard": ("embeddinggemma-2",),
     "large": ("bge-large", "siglip2-so400m", "clap"),
+    "documents": ("embeddinggemma-2", "colmodernvbert"),
     "clip": ("clip-vit-b32",),
 }
 """Models by profile. The first model's tokenizer splits the texts.
@@ -48,6 +49,7 @@ FAMILIES: Mapping[str, frozenset[Modality]] = {
     "clap": frozenset({"text", "audio"}),
     "sentence": frozenset({"text"}),
     "omni": frozenset({"text", "image", "audio"}),
+    "late": frozenset({"text", "image"}),
 }
 """The families of embedding models, and the towers that each may have.
 
@@ -57,6 +59,7 @@ FAMILIES: Mapping[str, frozenset[Modality]] = {
 - clap: unfused CLAP (Wu et al. 2023).
 - sentence: BERT and its descendants (MiniLM, BGE, E5, GTE), as in sentence-transformers.
 - omni: EmbeddingGemma 2 (Google DeepMind 2026), whose media pass through the text tower.
+- late: ColModernVBERT (Teiletche et al. 2025), which keeps a vector of each token.
 """
 
 DEFAULT_DIRECTORY = Path("~/.cache/trawl/models")
@@ -100,6 +103,12 @@ class Model:
             modality: queued(tower, self.card.towers[modality].batch)
             for modality, tower in load_towers(self.card).items()
         }
+
+    @property
+    def indexed(self) -> tuple[Modality, ...]:
+        """The modalities whose vectors a library stores; for others it encodes queries alone."""
+        is_late = self.space.parts > 1
+        return tuple(m for m in self.encoders if m != "text" or not is_late)
 
     @property
     def text(self) -> TextEncoder:
@@ -222,10 +231,11 @@ def profile_of_spaces(name: str, spaces: Sequence[str]) -> str:
 
 
 def encoders_of(models: Iterable[Model]) -> Mapping[Modality, list[tuple[str, Encoder]]]:
-    """Return the encoders of each modality, each with the name of its source."""
+    """Return the encoders of documents by modality, each with the name of its source."""
     encoders: dict[Modality, list[tuple[str, Encoder]]] = {}
     for model in models:
-        for modality, encoder in model.encoders.items():
+        for modality in model.indexed:
+            encoder = model.encoders[modality]
             encoders.setdefault(modality, []).append((model.source(modality), encoder))
     return encoders
 

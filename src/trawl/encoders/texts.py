@@ -11,6 +11,7 @@ import string
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -50,7 +51,8 @@ class TextOptions:
     the padding first. `pooling` is an argument of `pooled`. `query_prefix` and
     `document_prefix` are the prompts that the model was trained with. `{title}` in the latter
     stands for a document's title, or "none". A query for one of the `tasks` has `task_prefix`,
-    in which `{task}` stands for the task, instead of `query_prefix`.
+    in which `{task}` stands for the task, instead of `query_prefix`. `query_suffix` follows the
+    text of a query, however long it is.
     """
 
     tokenizer: str = "tokenizer.json"
@@ -64,6 +66,7 @@ class TextOptions:
     strip_punctuation: bool = False
     pooling: str = "none"
     query_prefix: str = ""
+    query_suffix: str = ""
     document_prefix: str = ""
     tasks: tuple[str, ...] = ()
     task_prefix: str = ""
@@ -111,7 +114,8 @@ class TextTower:
         """Return a document's windows of token ids, or a query's one window, truncated."""
         if not query:
             return self._windows(item)
-        return [self._query_ids(item)[: self.options.content_tokens]]
+        suffix = self._query_suffix
+        return [self._query_ids(item)[: self.options.content_tokens - len(suffix)] + suffix]
 
     def encode(self, items: Sequence[str]) -> Vectors:
         """Return float32 [len(items), D] unit vectors of documents."""
@@ -123,11 +127,16 @@ class TextTower:
 
     def tokens_cut(self, text: str) -> int:
         """Return the number of tokens that are truncated from a query."""
-        return max(0, len(self._query_ids(text)) - self.options.content_tokens)
+        room = self.options.content_tokens - len(self._query_suffix)
+        return max(0, len(self._query_ids(text)) - room)
 
     def token_spans(self, text: str) -> NDArray[np.int64]:
         """Return int64 [T, 2], the start and end character of each token."""
         return token_spans(self._tokenizer(), text)
+
+    @cached_property
+    def _query_suffix(self) -> list[int]:
+        return self._ids(self.options.query_suffix) if self.options.query_suffix else []
 
     def _ids(self, text: str) -> list[int]:
         if self.options.lower_case:

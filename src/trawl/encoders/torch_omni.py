@@ -5,6 +5,7 @@ A checkpoint is one file; of it, a module reads only its own tower and the text 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,40 @@ def load_omni(directory: Path, modality: Modality) -> torch.nn.Module:
     return (ImageNetwork if modality == "image" else AudioNetwork)(network).eval()
 
 
+def with_soft_tokens(
+    states: torch.Tensor, input_ids: torch.Tensor, token_id: int, features: torch.Tensor
+) -> torch.Tensor:
+    """Return states [N, T, D] with features [tokens, D] in the places of a token, in order.
+
+    The reference scatters them by a mask, which ONNX cannot express for a batch without any.
+    """
+    at = input_ids == token_id
+    # Row 0 is for all other tokens, so that there is a row even without soft tokens.
+    rows = torch.cumsum(at.reshape(-1).long(), 0).reshape(at.shape) * at
+    table = torch.cat([features.new_zeros(1, features.shape[1]), features])
+    soft_states = torch.nn.functional.embedding(rows, table).to(states.dtype)
+    return torch.where(at[:, :, None], soft_states, states)
+
+
+def halved(feeds: Arrays, ids: Mapping[str, int]) -> tuple[Arrays, Arrays]:
+    """Return the halves of a batch, each with the soft tokens of its rows.
+
+    `ids` are the placeholders of the inputs that are soft tokens.
+    """
+    middle = len(feeds["input_ids"]) // 2
+    first, second = dict[str, Any](), dict[str, Any]()
+    for name, array in feeds.items():
+        at = middle
+        if name in ids:
+            at = int(np.count_nonzero(feeds["input_ids"][:middle] == ids[name]))
+        first[name], second[name] = array[:at], array[at:]
+    return first, second
+
+
 class TextNetwork(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
     """Returns the states of all tokens, [N, T, D], or their mean, [N, D], if `pools` is set.
 
-    Soft tokens [tokens, width] take the places of their placeholders, in order. The reference
-    scatters them by a mask, which ONNX cannot express for a batch without any.
+    Soft tokens [tokens, width] take the places of their placeholders, in order.
     """
 
     def __init__(self, network: Any) -> None:
@@ -74,12 +104,7 @@ class TextNetwork(torch.nn.Module):  # type: ignore[misc]  # torch has no types 
             words = torch.where(input_ids == token_id, self.pad_id, words)
         states = self.network.embed_tokens(words)
         for token_id, features in kinds:
-            at = input_ids == token_id
-            # Row 0 is for all other tokens, so that there is a row even without soft tokens.
-            rows = torch.cumsum(at.reshape(-1).long(), 0).reshape(at.shape) * at
-            table = torch.cat([features.new_zeros(1, features.shape[1]), features])
-            soft_states = torch.nn.functional.embedding(rows, table).to(states.dtype)
-            states = torch.where(at[:, :, None], soft_states, states)
+            states = with_soft_tokens(states, input_ids, token_id, features)
         states = self.network(inputs_embeds=states, attention_mask=attention_mask)
         states = states.last_hidden_state
         if not self.pools:
@@ -89,14 +114,7 @@ class TextNetwork(torch.nn.Module):  # type: ignore[misc]  # torch has no types 
 
     def halves(self, feeds: Arrays) -> tuple[Arrays, Arrays]:
         """Return the halves of a batch, each with the soft tokens of its rows."""
-        middle = len(feeds["input_ids"]) // 2
-        first, second = dict[str, Any](), dict[str, Any]()
-        for name, array in feeds.items():
-            at = middle
-            if name in self.ids:
-                at = int(np.count_nonzero(feeds["input_ids"][:middle] == self.ids[name]))
-            first[name], second[name] = array[:at], array[at:]
-        return first, second
+        return halved(feeds, self.ids)
 
 
 class ImageNetwork(torch.nn.Module):  # type: ignore[misc]  # torch has no types here

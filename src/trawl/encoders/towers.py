@@ -26,24 +26,29 @@ _TOWERS: Mapping[Modality, Callable[[Tower, Space, Network], StagedEncoder]] = {
 
 def load_towers(card: Card) -> dict[Modality, StagedEncoder]:
     """Return the card's towers. Each loads its weights at its first call."""
-    if card.family == "omni":
-        return _omni_towers(card)
+    if card.family in ("omni", "late"):
+        return _joined_towers(card)
     return {
         modality: _TOWERS[modality](tower, card.space, network_of(card, tower))
         for modality, tower in card.towers.items()
     }
 
 
-def _omni_towers(card: Card) -> dict[Modality, StagedEncoder]:
-    """Return the towers of an omni model, which share the text network."""
+def _joined_towers(card: Card) -> dict[Modality, StagedEncoder]:
+    """Return the towers of a model that share the text network."""
+    from trawl.encoders.late import LateImages, LateText
     from trawl.encoders.omni import OmniImages, OmniSounds, OmniText
 
+    of_text: type[OmniText] = LateText if card.family == "late" else OmniText
     try:
         networks = {tower.modality: network_of(card, tower) for tower in card.towers.values()}
-        text = OmniText(card.towers["text"], card.space, networks["text"])
+        text = of_text(card.towers["text"], card.space, networks["text"])
     except KeyError as error:
         raise ModelError(f"the card of {card.name} has no {error}") from error
-    kinds: Mapping[Modality, Any] = {"image": OmniImages, "audio": OmniSounds}
+    kinds: Mapping[Modality, Any] = {
+        "image": LateImages if card.family == "late" else OmniImages,
+        "audio": OmniSounds,
+    }
     media = {
         modality: kind(card.towers[modality], card.space, networks[modality], text)
         for modality, kind in kinds.items()

@@ -102,7 +102,7 @@ class Contributing(ABC):
         found = {
             model.space.fingerprint: snapshot.vector(model.source(chunk.modality), chunk_id)
             for model in self._models
-            if chunk.modality in model.encoders
+            if chunk.modality in model.indexed
         }
         own = to_sql(Comparison("document_id", "=", chunk.document_id), filter_column)
         contents = snapshot.matching(own, ["content"])["content"].to_pylist()

@@ -202,7 +202,7 @@ def _read(location: Location) -> dict[str, Any]:
 
 def sources_of(models: Iterable[Model]) -> dict[str, Space]:
     """Return the space of each source, by the source's name."""
-    return {model.source(modality): model.space for model in models for modality in model.encoders}
+    return {model.source(modality): model.space for model in models for modality in model.indexed}
 
 
 def ingest_options(settings: Settings, models: Sequence[Model]) -> IngestOptions:
@@ -231,5 +231,6 @@ def ingest_options(settings: Settings, models: Sequence[Model]) -> IngestOptions
         ocr=settings.ocr,
         ocr_languages=settings.ocr_languages,
         speech_model=settings.speech_model or "",
+        pages=any(model.space.parts > 1 for model in models),
     )
     return IngestOptions(chunking, recipe, limits, settings.reader_workers)

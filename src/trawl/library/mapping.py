@@ -128,7 +128,11 @@ def progress_of(work_dir: Path) -> float | None:
 
 
 def chosen_sources(sources: Mapping[str, Space]) -> dict[Modality, str]:
-    """Return the source that places each modality: that of the space with most modalities."""
+    """Return the source that places each modality: that of the space with most modalities.
+
+    Sets of vectors have no place.
+    """
+    sources = {name: space for name, space in sources.items() if space.parts == 1}
     sizes: dict[str, int] = {}
     for space in sources.values():
         sizes[space.name] = sizes.get(space.name, 0) + 1

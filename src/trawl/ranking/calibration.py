@@ -21,6 +21,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from trawl import maxsim
 from trawl.types import Modality, Ranking
 
 Floats = NDArray[np.float32]
@@ -273,6 +274,7 @@ def measure_null(
     queries: Floats,
     sample: Floats,
     *,
+    parts: int = 1,
     query_groups: NDArray[np.int64] | None = None,
     sample_groups: NDArray[np.int64] | None = None,
 ) -> Null | None:
@@ -280,16 +282,16 @@ def measure_null(
 
     `queries` is float32 [Q, D]: a model's question bank, or vectors of the library itself
     with their documents as `query_groups`; `sample` is float32 [M, D]: the source's
-    vectors, or a random sample. Pairs of one group and pairs of equal vectors are left
-    out. Return None if too little is left: for the library's own vectors 8 queries with 8
-    similarities each.
+    vectors, or a random sample; `parts` is that of their space. Pairs of one group and pairs
+    of equal vectors are left out. Return None if too little is left: for the library's own
+    vectors 8 queries with 8 similarities each.
 
     The growth with the size n of the source is the mean gap g between best and second
     best, since E[best of n] - E[best of n-1] = g / n.
     """
     if len(queries) == 0 or len(sample) == 0:
         return None
-    similarities = np.asarray(queries @ sample.T, dtype=np.float64)
+    similarities = np.asarray(maxsim.similarities(queries, sample, parts), dtype=np.float64)
     own = query_groups is not None and sample_groups is not None
     fewest = 1
     if query_groups is not None and sample_groups is not None:

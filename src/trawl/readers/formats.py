@@ -41,7 +41,8 @@ class Limits:
 
     `max_pixels` bounds an image's width x height. `ocr` chooses the engine that recognises text in
     pictures of pages (`trawl.readers.ocr`), `speech_model` the model that transcribes recordings
-    (`trawl.readers.speech`); "" for none. A reader that takes long calls `progress` with
+    (`trawl.readers.speech`); "" for none. With `pages`, each page of a document is a picture too,
+    for models that read pages by their looks. A reader that takes long calls `progress` with
     the number of pages (or other units) done, and their total if it is known. A reader that
     neither does this nor yields a part for a while is stopped.
     """
@@ -51,6 +52,7 @@ class Limits:
     ocr: str = "off"
     ocr_languages: str = "eng"
     speech_model: str = ""
+    pages: bool = False
 
 
 Reader: TypeAlias = Callable[[Path, Limits], Reading]

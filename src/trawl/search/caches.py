@@ -21,6 +21,8 @@ _MAX_BYTES = 16 * 2**20
 _ENTRY_BYTES = 400
 
 _SAMPLE = 1024
+# A similarity of sets costs a thousand times as much as one of vectors.
+_SAMPLED_SETS = 256
 _NULL_QUERIES = 64
 _REDRAWN_AT = 0.05
 
@@ -95,18 +97,19 @@ class Nulls:
     def _measure(
         self, snapshot: Snapshot, source: str, model: Model, query_modality: Modality
     ) -> Null | None:
-        sample = self._sample(snapshot, source)
+        sample = self._sample(snapshot, source, model)
         if query_modality == "text":
             return self._by_questions(snapshot, sample, model)
         queries_source = model.source(query_modality)
         if queries_source not in snapshot.sources:
             return None
-        queries = self._sample(snapshot, queries_source)
+        queries = self._sample(snapshot, queries_source, model)
         # Rows are in order of insertion: the first alone may be of one kind.
         some = slice(None, None, max(1, len(queries.vectors) // _NULL_QUERIES))
         return measure_null(
             queries.vectors[some],
             sample.vectors,
+            parts=model.space.parts,
             query_groups=queries.documents[some],
             sample_groups=sample.documents,
         )
@@ -117,24 +120,25 @@ class Nulls:
         Of a model without stored calibration it is not known whether its modalities compare,
         so that excerpts of the library's texts take the bank's place as the sample grows.
         """
-        null = measure_null(model.reference.questions, sample.vectors)
+        null = measure_null(model.reference.questions, sample.vectors, parts=model.space.parts)
         if model.reference.is_stored or null is None:
             return null
         texts, documents = snapshot.sample_texts(_NULL_QUERIES)
         own = measure_null(
             encode_queries(model.text, excerpts(texts)),
             sample.vectors,
+            parts=model.space.parts,
             query_groups=documents,
             sample_groups=sample.documents,
         )
         return null if own is None else null.blended(own)
 
-    def _sample(self, snapshot: Snapshot, source: str) -> Sample:
+    def _sample(self, snapshot: Snapshot, source: str, model: Model) -> Sample:
         size = snapshot.size(source)
         with self._lock:
             drawn_at, sample = self._samples.get(source, (-1, None))
         if sample is None or _outgrown(size, drawn_at):
-            sample = snapshot.sample(source, _SAMPLE)
+            sample = snapshot.sample(source, _SAMPLE if model.space.parts == 1 else _SAMPLED_SETS)
             with self._lock:
                 self._samples[source] = (size, sample)
         return sample

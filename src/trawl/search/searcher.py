@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trawl.encoders import Model, encode_query, load_reranker, tokens_cut
 from trawl.errors import QueryError, UsageError
+from trawl.maxsim import combined
 from trawl.query import Comparison, to_sql
 from trawl.ranking import Null, Prior, answer_odds
 from trawl.search.answering import answer_of, timed
@@ -166,7 +167,7 @@ class Searcher:
 
     def _check_weights(self, weights: Mapping[str, float]) -> None:
         """Raise `UsageError` for a weight of an unknown source."""
-        sources = [BM25, *(model.source(m) for model in self._models for m in model.encoders)]
+        sources = [BM25, *(model.source(m) for model in self._models for m in model.indexed)]
         for source in weights:
             if source not in sources:
                 raise UsageError(
@@ -187,7 +188,7 @@ class Searcher:
             # Captions of pictures and sounds are in the text source too.
             searched = [
                 modality
-                for modality in model.encoders
+                for modality in model.indexed
                 if (modality == "text" or modality in wanted)
                 and snapshot.size(model.source(modality)) > 0
             ]
@@ -213,15 +214,24 @@ class Searcher:
     ) -> NDArray[np.float32] | None:
         """Return the weighted sum of the parts' vectors: float32 [D], unit length.
 
-        Return None if the model cannot encode one of the parts, since the other parts
-        alone are a different query.
+        Sets of vectors are joined instead. Return None if the model cannot encode one of the
+        parts, since the other parts alone are a different query.
         """
         total: NDArray[np.float32] = np.zeros(model.space.dimension, np.float32)
+        sets: list[tuple[NDArray[np.float32], float]] = []
+        is_late = model.space.parts > 1
         for part in request.parts:
+            if is_late and part.weight <= 0:
+                return None  # nothing is opposite to a set
             vector = self._part_vector(model, part, snapshot, request.options.task or "")
             if vector is None:
                 return None
-            total += np.float32(part.weight) * vector
+            if is_late:
+                sets.append((vector, part.weight))
+            else:
+                total += np.float32(part.weight) * vector
+        if is_late:
+            return combined(sets, model.space.width)
         norm = float(np.linalg.norm(total))
         if norm < 1e-6:
             raise QueryError("the parts of the query cancel each other out; change their weights")
@@ -234,6 +244,8 @@ class Searcher:
         if part.modality not in model.encoders:
             return None
         if isinstance(part.media, Like):
+            if part.modality not in model.indexed:
+                return None
             if part.media.vectors is not None:
                 return part.media.vectors.get(model.space.fingerprint)
             return snapshot.vector(model.source(part.modality), part.media.chunk_id)
@@ -309,7 +321,7 @@ def spaces_of(models: Sequence[Model]) -> dict[str, str]:
     return {
         model.source(modality): model.space.fingerprint
         for model in models
-        for modality in model.encoders
+        for modality in model.indexed
     }
 
 
@@ -350,7 +362,7 @@ def _notices(models: Sequence[Model], request: SearchRequest, sources: Set[str])
     texts = [part.media for part in request.parts if isinstance(part.media, str)]
     notices = []
     for model in models:
-        if sources.isdisjoint(model.source(modality) for modality in model.encoders):
+        if sources.isdisjoint(model.source(modality) for modality in model.indexed):
             continue
         cut = sum(tokens_cut(model.text, text) for text in texts)
         if cut:

@@ -171,10 +171,9 @@ def _with_vectors(chunks: pa.Table, vectors: Mapping[int, TextVectors]) -> pa.Ta
         for place, found in vectors.items()
     }
     for name in filter(is_text_vector, chunks.schema.names):
-        dimension = chunks.schema.field(name).type.list_size
         kept: list[Any] = [None] * chunks.num_rows
         places = np.flatnonzero(chunks[name].is_valid().to_numpy()).tolist()
-        for place, vector in zip(places, vectors_of(chunks, name, dimension)[1], strict=True):
+        for place, vector in zip(places, vectors_of(chunks, name)[1], strict=True):
             kept[place] = vector
         for place, found in by_column.items():
             kept[place] = found.get(name)

@@ -57,7 +57,7 @@ class Lookups:
         )  # fmt: skip
         for batch in scanner.to_batches():
             table = pa.Table.from_batches([batch])
-            having, vectors = vectors_of(table, column, self._sources[source].dimension)
+            having, vectors = vectors_of(table, column)
             if len(vectors):
                 yield _bytes(having["chunk_id"]), vectors
 
@@ -70,7 +70,7 @@ class Lookups:
         if not rows:
             return Sample(np.zeros((0, dimension), np.float32), np.zeros(0, np.int64))
         table = self._dataset.to_table(columns=[column, "document_id"], filter=row_is_one_of(rows))
-        having, vectors = vectors_of(table, column, dimension)
+        having, vectors = vectors_of(table, column)
         return Sample(vectors, _numbers(having))
 
     def sample_texts(self, size: int) -> tuple[list[str], NDArray[np.int64]]:
@@ -166,19 +166,21 @@ class Lookups:
 
     def vectors(self, source: str, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """Return the vectors [D] of a source by row id, for the rows that have one."""
+        if not rows:
+            return {}
         column = vector_column(source)
-        return {
-            row: np.asarray(found[column], np.float32)
-            for row, found in self.fields(rows, [column]).items()
-            if found[column] is not None
-        }
+        table = self._dataset.to_table(
+            columns=[column], filter=row_is_one_of(rows), with_row_id=True
+        )
+        having, vectors = vectors_of(table, column)
+        return dict(zip(row_ids(having).tolist(), vectors, strict=True))
 
     def vector(self, source: str, chunk_id: str) -> NDArray[np.float32] | None:
         """Return a chunk's vector [D] of a source, or None."""
         column = vector_column(source)
         table = self._dataset.to_table(columns=[column], filter=f"chunk_id = {quoted(chunk_id)}")
-        found = table[column].to_pylist()
-        return np.asarray(found[0], np.float32) if found and found[0] is not None else None
+        _, vectors = vectors_of(table, column)
+        return vectors[0] if len(vectors) else None
 
     def chunks(self, document_id: str) -> list[StoredChunk]:
         """Return the chunks of a document, in order."""

@@ -16,10 +16,13 @@ from datetime import timedelta
 
 import lance
 
-from trawl.store.schema import TERMS_COLUMN, WORDS_COLUMN, may_have_vector
+from trawl.store.schema import TERMS_COLUMN, WORDS_COLUMN, has_sets, may_have_vector
 
 _INDEXED_FROM = 10_000
 _QUANTISED_FROM = 500_000
+# Sets are compared in full up to this number; their usual size decides the partitions.
+_SETS_INDEXED_FROM = 2_000
+_SET_SIZE = 64
 # With one bit a dimension, three times as many candidates leave out every third of the nearest.
 _BITS = 5
 # The engine keeps up to 6 GB of indexes in memory.
@@ -94,19 +97,20 @@ def segments_to_merge(sizes: Sequence[int]) -> int:
 def _index_vectors(table: lance.LanceDataset, column: str) -> None:
     """Create the index of a vector column, or recreate it when the vectors have quadrupled."""
     built_for = int(table.config().get(_built_for(column), 0))
-    wanted = max(_INDEXED_FROM, 4 * built_for)
+    sets = has_sets(table.schema.field(column))
+    wanted = max(_SETS_INDEXED_FROM if sets else _INDEXED_FROM, 4 * built_for)
     # Counting the vectors reads them all, so the rows that may have one are counted first.
     if table.count_rows() < wanted or table.count_rows(filter=may_have_vector(column)) < wanted:
         return
     vectors = int(table.count_rows(filter=f"{column} IS NOT NULL"))
     if vectors < wanted:
         return
-    quantised = vectors >= _QUANTISED_FROM
+    quantised = vectors >= _QUANTISED_FROM and not sets
     table.create_index(
         column,
         "IVF_RQ" if quantised else "IVF_FLAT",
         metric="cosine",
-        num_partitions=max(16, round(vectors**0.5)),
+        num_partitions=max(16, round((vectors * (_SET_SIZE if sets else 1)) ** 0.5)),
         replace=built_for > 0,
         **({"num_bits": _BITS} if quantised else {}),
     )

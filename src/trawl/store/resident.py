@@ -171,7 +171,8 @@ class Reader:
     def __init__(
         self, sources: Mapping[str, Space], counts: Counts, max_bytes: int, scratch: Path
     ) -> None:
-        self._sources = sources
+        # The engine searches sets of vectors.
+        self._sources = {name: space for name, space in sources.items() if space.parts == 1}
         self._counts = counts
         self._max_bytes = max_bytes
         self._scratch = scratch
@@ -241,7 +242,6 @@ class Reader:
         """Yield the row ids and vectors, float32 [N, D], of a source, in parts."""
         if fragments is not None and not fragments:
             return
-        dimension = self._sources[source].dimension
         column = vector_column(source)
         scanner = dataset.scanner(
             columns=[column],
@@ -254,7 +254,7 @@ class Reader:
             fragment_readahead=1,
         )
         for batch in scanner.to_batches():
-            having, vectors = vectors_of(pa.Table.from_batches([batch]), column, dimension)
+            having, vectors = vectors_of(pa.Table.from_batches([batch]), column)
             yield row_ids(having), vectors
 
     def _postings(

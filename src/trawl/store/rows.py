@@ -21,6 +21,7 @@ from trawl.store.schema import (
     SPAN,
     TERMS_COLUMN,
     WORDS_COLUMN,
+    has_sets,
     metadata_column,
     metadata_columns,
     null_columns,
@@ -266,20 +267,22 @@ def full_text(
 def vector_array(
     vectors: Sequence[np.ndarray[Any, Any] | None], schema: pa.Schema, name: str
 ) -> pa.Array:
-    """Return a nullable fixed-size-list column of vectors, which must have length 1.
+    """Return a nullable column of vectors, which must have length 1.
 
     LanceDB accepts zero vectors and NaN, and either breaks an index.
     """
-    dimension = schema.field(name).type.list_size
-    rows = np.zeros((len(vectors), dimension), np.float32)
-    missing = np.ones(len(vectors), bool)
-    for index, vector in enumerate(vectors):
-        if vector is not None:
-            rows[index] = vector
-            missing[index] = False
-    norms = np.linalg.norm(rows[~missing], axis=1)
+    missing = np.array([vector is None for vector in vectors], bool)
+    present = [vector for vector in vectors if vector is not None]
+    norms = np.array([np.linalg.norm(vector) for vector in present])
     if not np.all(np.abs(norms - 1) < 1e-3):
         raise AssertionError(f"{name}: a vector's length is not 1")
+    field = schema.field(name)
+    if has_sets(field):
+        return _sets(present, missing, field.type.value_type)
+    dimension = field.type.list_size
+    rows = np.zeros((len(vectors), dimension), np.float32)
+    if present:
+        rows[~missing] = present
     return pa.FixedSizeListArray.from_arrays(
         pa.array(rows.ravel()), dimension, mask=pa.array(missing)
     )
@@ -316,8 +319,31 @@ def row_ids(table: pa.Table) -> NDArray[np.int64]:
     return np.asarray(table["_rowid"].to_numpy().astype(np.int64))
 
 
-def vectors_of(table: pa.Table, column: str, dimension: int) -> tuple[pa.Table, Vectors]:
+def _sets(
+    present: Sequence[np.ndarray[Any, Any]], missing: NDArray[np.bool_], kind: pa.DataType
+) -> pa.Array:
+    """Return a nullable column of sets of unit vectors, of flat ones [D]."""
+    flat = np.concatenate([np.zeros(0, np.float32), *present]).reshape(-1, kind.list_size)
+    lengths = np.linalg.norm(flat, axis=1, keepdims=True)
+    values = pa.array((flat / lengths).astype(np.float16).reshape(-1), pa.float16())
+    size = len(flat) // len(present) if present else 0
+    offsets = np.concatenate([[0], np.cumsum(np.where(missing, 0, size))]).astype(np.int32)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets),
+        pa.FixedSizeListArray.from_arrays(values, kind.list_size),
+        mask=pa.array(missing),
+    )
+
+
+def vectors_of(table: pa.Table, column: str) -> tuple[pa.Table, Vectors]:
     """Return the rows that have a vector in `column`, and the vectors, float32 [N, D]."""
     having = table.filter(table[column].is_valid())
-    vectors = np.asarray(having[column].combine_chunks().flatten(), np.float32)
-    return having, vectors.reshape(-1, dimension)
+    field = table.schema.field(column)
+    values = having[column].combine_chunks().flatten()
+    if not has_sets(field):
+        vectors = np.asarray(values, np.float32).reshape(-1, field.type.list_size)
+        return having, vectors
+    flat = np.asarray(values.flatten(), np.float32).reshape(having.num_rows, -1)
+    if not having.num_rows:
+        return having, flat
+    return having, flat / np.linalg.norm(flat, axis=1, keepdims=True)

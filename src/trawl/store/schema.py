@@ -144,8 +144,20 @@ def chunks_schema(sources: Mapping[str, Space]) -> pa.Schema:
         pa.field("content", pa.string()),
     ]
     for name, space in sources.items():
-        fields.append(pa.field(vector_column(name), pa.list_(pa.float32(), space.dimension)))
+        fields.append(pa.field(vector_column(name), _vector_type(space)))
     return pa.schema(fields)
+
+
+def _vector_type(space: Space) -> pa.DataType:
+    """Return the type of a column of vectors, or of sets of vectors, which take half the bytes."""
+    if space.parts == 1:
+        return pa.list_(pa.float32(), space.dimension)
+    return pa.list_(pa.list_(pa.float16(), space.width))
+
+
+def has_sets(field: pa.Field) -> bool:
+    """Return whether a column of vectors has sets of them."""
+    return bool(pa.types.is_list(field.type))
 
 
 def vector_column(source: str) -> str:

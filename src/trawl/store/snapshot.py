@@ -30,6 +30,7 @@ from trawl.store.schema import (
     row_is_one_of,
     vector_column,
 )
+from trawl.store.sets import nearest_sets
 from trawl.types import (
     MODALITIES,
     ColumnType,
@@ -209,6 +210,10 @@ class Snapshot(Lookups):
             "metric": self._sources[source].metric,
             "use_index": use_index,
         }
+        if self._sources[source].parts > 1:
+            space, indexed = self._sources[source], self._index_type(source) is not None
+            rows, found = nearest_sets(self._dataset, space, query, nearest, where, indexed)
+            return Ranking(source, rows, found, searched=self.size(source))
         index = self._index_type(source) if use_index else None
         per_distance = 1.0  # Lance's cosine distance is 1 - cosine
         if index is not None:

@@ -169,10 +169,11 @@ class SpaceOut(BaseModel):
     name: str = Field(examples=["mini"])
     dimension: int = Field(examples=[256])
     fingerprint: str = Field(description="Hash of the weights and the preprocessing.")
+    parts: int = Field(1, description="Vectors of an item; `dimension` is that of all together.")
 
     def space(self) -> Space:
         """Return the space."""
-        return Space(self.name, self.dimension, self.fingerprint)
+        return Space(self.name, self.dimension, self.fingerprint, parts=self.parts)
 
 
 class Stats(BaseModel):

@@ -168,6 +168,7 @@ class _Document:
     ) -> None:
         self.pages = pages
         self._engine = load_engine(limits.ocr, limits.ocr_languages)
+        self._pages = limits.pages
         self.left = _Left(is_recognised=self._engine is not None)
         self._path = path
         self._heads = heads  # the first pages, which are already read
@@ -263,10 +264,12 @@ class _Document:
         )
         for each in floats:
             yield from self._float(each, number)
-        if image is None and not floats and is_drawing(content, page.objects):
+        drawing = not floats and is_drawing(content, page.objects)
+        if image is None and (drawing or self._pages):
             look = self._drawn(number, page_picture)
             if look is not None and not is_uniform(look):
-                words = " ".join(clean(line.text) for line in content.lines)
+                # The words of a drawing are not in passages.
+                words = " ".join(clean(line.text) for line in content.lines) if drawing else ""
                 yield Picture(look, *look.size, page=number, words=words)
 
     def _recognised(self, content: PageContent, image: Image) -> tuple[PageContent, Image]:

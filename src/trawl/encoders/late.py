@@ -1,0 +1,171 @@
+"""ColModernVBERT: pages and pictures as sets of vectors, which queries search by late interaction.
+
+A picture is cut into tiles, whose soft tokens the text network reads in place of placeholders, as
+in `trawl.encoders.omni`. The vectors of all tokens are pooled to as many as the space has parts;
+those of a query are kept. Preprocessing follows the processor of the reference implementation
+(transformers, `idefics3`) in its Pillow version. `trawl.maxsim` compares the sets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from trawl.encoders.images import FILTERS
+from trawl.encoders.omni import MediaOptions, MediaTower, OmniText, Prepared
+from trawl.encoders.onnx_session import Network
+from trawl.encoders.texts import TextTower, Windows
+from trawl.maxsim import joined, pooled
+from trawl.types import Modality, Space, Vectors
+
+if TYPE_CHECKING:
+    from trawl.encoders.cards import Tower
+
+_LONGEST_PX = 4096
+_AROUND, _GLOBAL, _PLACEHOLDER = "<fake_token_around_image>", "<global-img>", "<image>"
+
+
+class LateText(OmniText):
+    """Embeds queries as sets of vectors, one for each token."""
+
+    def prepare(self, item: str, *, query: bool = False) -> Windows:
+        """Return the one window of token ids of a text, truncated as a query is."""
+        return super().prepare(item, query=True)
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """Return the token ids of a picture's prompt, with its placeholders."""
+        ends = self.options
+        return [*ends.prefix_ids, *TextTower._ids(self, prompt), *ends.suffix_ids]
+
+    def media_vectors(
+        self, rows: Sequence[Sequence[int]], name: str, features: NDArray[np.float32]
+    ) -> Vectors:
+        """Return float32 [len(rows), D] flat unit vectors, pooled from those of the tokens."""
+        parts = self.space.parts
+        states = self.token_vectors(rows, {name: features})
+        return np.stack([joined(pooled(each, parts), parts) for each in states])
+
+    def token_vectors(
+        self, rows: Sequence[Sequence[int]], features: dict[str, NDArray[np.float32]]
+    ) -> list[Vectors]:
+        """Return the unit vectors, float32 [T, D / parts], of each row's tokens."""
+        ids, mask = self.padded(rows)
+        states = self._run({"input_ids": ids, "attention_mask": mask, **features})
+        return [each[kept > 0] for each, kept in zip(states, mask, strict=True)]
+
+    def _vectors(self, windows: Sequence[Sequence[int]], length: int) -> Vectors:
+        ends = self.options
+        rows = [[*ends.prefix_ids, *window, *ends.suffix_ids] for window in windows]
+        return np.stack([joined(each, self.space.parts) for each in self.token_vectors(rows, {})])
+
+
+@dataclass(frozen=True)
+class Tiles(MediaOptions):
+    """The options of `[image]`: how a picture becomes tiles.
+
+    A picture is scaled, with `filter`, so that its longer side has `longest_px`, then so that both
+    sides are multiples of a tile of `tile_px`, and cut. The whole picture, squashed to one tile,
+    comes last. `soft_tokens_per_tile` placeholders stand for each tile in the `prompt`, in the
+    place of `<image>`.
+    """
+
+    longest_px: int
+    tile_px: int
+    soft_tokens_per_tile: int
+    filter: str
+    mean: list[float]
+    std: list[float]
+    prompt: str
+
+    def check(self) -> None:
+        """Raise `ValueError` for an option that is out of range."""
+        if self.filter not in FILTERS:
+            raise ValueError(f"filter = {self.filter!r}")
+        if min(self.longest_px, self.tile_px, self.soft_tokens_per_tile) < 1:
+            raise ValueError("longest_px, tile_px and soft_tokens_per_tile must be above 0")
+        if self.prompt.count(_PLACEHOLDER) != 1:
+            raise ValueError(f"prompt = {self.prompt!r} does not contain {_PLACEHOLDER} once")
+
+    def grid(self, width: int, height: int) -> tuple[int, int, tuple[int, int]]:
+        """Return rows and columns of tiles, and the size in pixels before they are a multiple."""
+        longest, ratio = min(self.longest_px, _LONGEST_PX), width / height
+        if width >= height:
+            wide, high = longest, int(longest / ratio)
+            high += high % 2
+        else:
+            wide, high = int(longest * ratio), longest
+            wide += wide % 2
+        wide, high, tile = max(wide, 1), max(high, 1), self.tile_px
+        if wide >= high:
+            columns = math.ceil(wide / tile)
+            rows = math.ceil(int(columns * tile / (wide / high)) / tile)
+        else:
+            rows = math.ceil(high / tile)
+            columns = math.ceil(int(rows * tile * (wide / high)) / tile)
+        return max(rows, 1), max(columns, 1), (wide, high)
+
+    def __call__(self, image: Image.Image) -> tuple[NDArray[np.uint8], int, int]:
+        """Return the tiles, uint8 [N, 3, tile_px, tile_px], and the rows and columns.
+
+        There are none of the latter if the picture is one tile.
+        """
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        rows, columns, size = self.grid(*rgb.size)
+        tile, kind = self.tile_px, FILTERS[self.filter]
+        scaled = rgb.resize(size, kind).resize((columns * tile, rows * tile), kind)
+        pixels = np.asarray(scaled).transpose(2, 0, 1)
+        if rows == columns == 1:
+            return pixels[None].copy(), 0, 0
+        cut = pixels.reshape(3, rows, tile, columns, tile).transpose(1, 3, 0, 2, 4)
+        whole = np.asarray(scaled.resize((tile, tile), kind)).transpose(2, 0, 1)
+        return np.concatenate([cut.reshape(-1, 3, tile, tile), whole[None]]), rows, columns
+
+    def text(self, rows: int, columns: int) -> str:
+        """Return the prompt of a picture, with a placeholder for each soft token."""
+        places = _PLACEHOLDER * self.soft_tokens_per_tile
+        shown = "".join(
+            "".join(
+                f"{_AROUND}<row_{row + 1}_col_{column + 1}>{places}" for column in range(columns)
+            )
+            + "\n"
+            for row in range(rows)
+        )
+        shown += "\n" if rows else ""
+        return self.prompt.replace(_PLACEHOLDER, f"{shown}{_AROUND}{_GLOBAL}{places}{_AROUND}")
+
+    def ids(self, soft_tokens: int) -> list[int]:
+        """Return no ids: they are in the prompt, between others."""
+        return []
+
+    def feeds(self, pictures: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
+        """Return the inputs of the network for the tiles of pictures."""
+        tiles = np.concatenate(pictures).astype(np.float32) * np.float32(1 / 255)
+        mean, std = (np.array(each, np.float32)[:, None, None] for each in (self.mean, self.std))
+        return {"pixel_values": (tiles - mean) / std}
+
+    def soft_tokens(self, picture: NDArray[np.uint8]) -> int:
+        """Return the number of soft tokens of a picture's tiles."""
+        return len(picture) * self.soft_tokens_per_tile
+
+
+class LateImages(MediaTower[Tiles]):
+    """Embeds pictures as sets of vectors."""
+
+    modality: Modality = "image"
+
+    def __init__(self, tower: Tower, space: Space, network: Network, text: LateText) -> None:
+        super().__init__(space, network, text)
+        self.options = Tiles.from_options(tower.options)
+        self._prompts = text
+
+    def prepare(self, item: Image.Image, *, query: bool = False) -> list[Prepared]:
+        """Return the tiles of one picture, and the token ids of its prompt."""
+        tiles, rows, columns = self.options(item)
+        ids = self._prompts.prompt_ids(self.options.text(rows, columns))
+        return [Prepared(tiles, tuple(ids), ())]
