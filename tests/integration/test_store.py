@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import lance
@@ -140,6 +141,23 @@ def test_indexed_distances_are_true_ones(filled: Snapshot) -> None:
     assert ranking.similarities == pytest.approx(
         [vectors[n] @ vectors[7] for n in places], abs=1e-4
     )
+
+
+def test_old_versions_are_deleted_once_they_have_expired(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = unit_vectors(2)
+    writer.commit([(document(0), [chunk(0, vectors[0])])])
+    writer.maintain()
+    if store.location.path is None:
+        return  # compaction deletes those of an object store, after an hour
+    assert len(store.refresh()._dataset.versions()) > 1
+    monkeypatch.setattr(maintenance, "_KEPT", timedelta(0))
+    writer.commit([(document(1), [chunk(1, vectors[1])])])
+    writer.maintain()
+    found = store.refresh()
+    assert [one["version"] for one in found._dataset.versions()] == [found.version]
+    assert found._dataset.count_rows() == 2
 
 
 def test_rows_that_come_after_the_index_are_found(

@@ -78,10 +78,12 @@ class Ingester:
         progress: Progress | None = None,
         pages: PagesRead | None = None,
         on_change: OnChange | None = None,
+        maintain: bool = True,
     ) -> Report:
         """Add the files of a plan. `prune` removes documents below its roots without a file.
 
-        `on_change` may be called in another thread.
+        `on_change` may be called in another thread. Without `maintain`, the caller maintains the
+        tables after the last of several runs.
         """
         self._on_change = on_change
         began = self._committed_at = time.monotonic()
@@ -99,7 +101,8 @@ class Ingester:
                     self._wait_for_commit()
         self._remove_old_failures(plan)
         removed = self._prune(plan) if prune else 0
-        self._writer.maintain()
+        if maintain:
+            self._writer.maintain()
         return self._report(plan, removed, time.monotonic() - began)
 
     def earlier(self, document_id: str) -> DocumentRow | None:

@@ -37,6 +37,9 @@ from trawl.types import Report
 if TYPE_CHECKING:
     from trawl.ingest.on_ray import RayCluster
 
+# Records are added without end, perhaps. Each time, indexes are merged and rows rewritten.
+_MAINTAINED_CHUNKS = 20_000
+
 
 class Writing:
     """The methods of `Library` that change it. Each holds the lock of the one writer.
@@ -207,13 +210,22 @@ class Writing:
         options = identity.ingest_options(self.settings, self._models)
         given = metadata_edits(inputs.as_mapping(metadata, "metadata"))
         total = Report(0, 0, 0, 0, (), 0, 0.0)
+        maintained = 0
         with self._writer() as writer:
             for batch in batches(records, given, keys, self.settings.max_pixels):
                 done = total.added + total.unchanged + total.replaced + len(total.failed)
                 report = self._ingester(writer, options).run(
-                    Plan(batch.items), prune=False, progress=_after(done, progress), pages=pages
+                    Plan(batch.items),
+                    prune=False,
+                    progress=_after(done, progress),
+                    pages=pages,
+                    maintain=False,
                 )
                 total = total.with_more(replace(report, failed=(*batch.failed, *report.failed)))
+                if total.chunks - maintained >= _MAINTAINED_CHUNKS:
+                    writer.maintain()
+                    maintained = total.chunks
+            writer.maintain()
         self._store.refresh()
         return total
 

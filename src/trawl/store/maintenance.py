@@ -11,11 +11,14 @@ in 100,000 chunks. Small segments are merged when there are many.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import lance
 
+from trawl.objects import is_object
 from trawl.store.schema import TERMS_COLUMN, WORDS_COLUMN, has_sets, may_have_vector
 
 _INDEXED_FROM = 10_000
@@ -35,8 +38,9 @@ _MAX_UNINDEXED_ROWS = 100
 # A segment is merged with the later ones unless it is this many times as large as they are
 # together. Each row is then written about log4(N) times, and there are about as many segments.
 _SEGMENT_RATIO = 4
-# Longer than any reader keeps a snapshot.
-_VERSIONS_KEPT = timedelta(hours=1)
+# Longer than a reader keeps a snapshot, and than someone reads the pages of one answer. Copying a
+# version from an object store can take longer.
+_KEPT, _KEPT_FAR = timedelta(minutes=10), timedelta(hours=1)
 
 
 def maintain(*tables: lance.LanceDataset, check: Callable[[], None]) -> None:
@@ -57,8 +61,20 @@ def maintain(*tables: lance.LanceDataset, check: Callable[[], None]) -> None:
         for field in table.schema:
             if field.name.startswith("v_"):
                 _index_vectors(table, field.name)
-        if compacted:
-            table.cleanup_old_versions(older_than=_VERSIONS_KEPT)
+        if is_object(table.uri):
+            if compacted:
+                table.cleanup_old_versions(older_than=_KEPT_FAR)
+        elif _has_expired(table):
+            table.cleanup_old_versions(older_than=_KEPT)
+
+
+def _has_expired(table: lance.LanceDataset) -> bool:
+    """Return whether it is time to delete versions of a table on the local disk.
+
+    Deleting them reads them all, 0.1 s for 400, so several are deleted at a time.
+    """
+    written = sorted(file.stat().st_mtime for file in Path(table.uri, "_versions").iterdir())
+    return len(written) > 1 and time.time() - written[0] > 1.5 * _KEPT.total_seconds()
 
 
 def keep_up(table: lance.LanceDataset) -> None:

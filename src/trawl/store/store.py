@@ -118,7 +118,7 @@ class Store:
         except (ValueError, OSError) as error:
             raise QueryError(
                 f"version {version} of the library no longer exists; versions are kept for "
-                "an hour, so start again from the first page"
+                "ten minutes, so start again from the first page"
             ) from error
 
     def refresh(self) -> Snapshot:
