@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +38,29 @@ class Case:
     references: dict[str, Any] = field(default_factory=dict)
 
 
+_WITHOUT_TORCH = """
+import sys
+for name in ("torch", "transformers", "onnx"):
+    sys.modules[name] = None  # importing it raises ImportError
+from trawl import Library
+profile, media, place = sys.argv[1:]
+with Library(place, create=True, profile=profile) as library:
+    report = library.add(media)
+    assert not report.failed, report.failed
+    found = library.search("muon decay"), library.search(image=f"{media}/red.png")
+    sources = {one.source for each in found for hit in each.hits for one in hit.evidence}
+    print(report.added, *sorted(sources))
+"""
+
+
+def without_torch(profile: str, media: Path, place: Path) -> str:
+    """Add files and search in a process that cannot import torch; return what it prints."""
+    command = [sys.executable, "-c", _WITHOUT_TORCH, profile, str(media), str(place)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
 def _make(family: str, folder: Path, reference_data: Path) -> Path:
     from . import small
 
@@ -46,6 +71,7 @@ def _make(family: str, folder: Path, reference_data: Path) -> Path:
     makers: dict[str, Callable[[], Path]] = {
         "clip": lambda: small.clip(folder, vocabulary),
         "clip-full": lambda: small.clip(folder, vocabulary, full=True),
+        "metaclip2": lambda: small.metaclip2(folder),
         "siglip2": lambda: small.siglip2(folder),
         "clap": lambda: small.clap(folder),
         "bert-cls": lambda: small.bert(folder, "cls"),

@@ -91,6 +91,40 @@ def clip(folder: Path, tokenizer_file: Path, *, full: bool = False) -> Path:
     return folder
 
 
+def metaclip2(folder: Path) -> Path:
+    """MetaCLIP 2, with the special tokens of its multilingual tokenizer."""
+    from transformers import (
+        CLIPImageProcessorPil,
+        MetaClip2Config,
+        MetaClip2Model,
+        PreTrainedTokenizerFast,
+    )
+
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = byte_level(folder, 600, start="<s>", end="</s>", pad="<pad>")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=trained, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
+    tokenizer.save_pretrained(folder)
+    small: dict[str, Any] = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "projection_dim": 48,
+    }
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    config = MetaClip2Config(
+        text_config={**small, **ends, "vocab_size": len(tokenizer), "pad_token_id": 1},
+        vision_config=small,
+        projection_dim=48,
+    )
+    torch.manual_seed(11)
+    randomise(MetaClip2Model(config), seed=11).save_pretrained(folder)
+    CLIPImageProcessorPil().save_pretrained(folder)
+    return folder
+
+
 def siglip2(folder: Path) -> Path:
     from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
     from transformers.models.siglip2.tokenization_siglip2 import Siglip2Tokenizer

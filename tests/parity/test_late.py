@@ -23,6 +23,7 @@ from trawl.encoders.late import LateImages, LateText
 from trawl.encoders.towers import load_towers
 from trawl.search import QueryPart
 
+from .conftest import without_torch
 from .test_parity import LEAST_COSINE
 
 torch = pytest.importorskip("torch", reason="no torch: `make parity` installs it")
@@ -252,3 +253,14 @@ def test_a_library(late: Late, tmp_path: Path) -> None:
         assert again.remove([media / "red.png"]) == 1
         hits = again.search(image=media / "red.png", modality="image").hits
         assert all(not hit.uri.endswith("red.png") for hit in hits)
+
+
+def test_an_export_runs_without_torch(late: Late, tmp_path: Path) -> None:
+    folder = late.model("onnx").card.towers["text"].directory
+    media = tmp_path / "media"
+    media.mkdir()
+    (media / "muons.txt").write_text("A muon decays to an electron and two neutrinos.", "utf-8")
+    Image.new("RGB", (90, 400), "red").save(media / "red.png")
+    printed = without_torch(f"mini,{folder}", media, tmp_path / "library").split()
+    assert printed[0] == "2"
+    assert f"{late.exported[0].space.name}.image" in printed

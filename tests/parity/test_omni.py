@@ -29,6 +29,7 @@ from trawl.encoders.omni import Captioned
 from trawl.errors import ModelError, SpaceMismatchError, UsageError
 from trawl.types import Passage, Sound
 
+from .conftest import without_torch
 from .test_parity import LEAST_CENTRED_COSINE, LEAST_COSINE, _agrees, _cosines
 
 torch = pytest.importorskip("torch", reason="no torch: `make parity` installs it")
@@ -344,6 +345,19 @@ def test_a_library(omni: Omni, tmp_path: Path) -> None:
         pass
     with pytest.raises(SpaceMismatchError, match=f"with {short} dimensions, not 96"):
         Library(place, dimension=96)
+
+
+def test_an_export_runs_without_torch_full(omni: Omni, tmp_path: Path) -> None:
+    folder = omni.model("onnx").card.towers["text"].directory
+    media = tmp_path / "media"
+    media.mkdir()
+    (media / "muons.txt").write_text("A muon decays to an electron and two neutrinos.", "utf-8")
+    Image.new("RGB", (90, 400), "red").save(media / "red.png")
+    soundfile.write(media / "tone.wav", np.sin(np.arange(32_000) * 0.2), 16_000)
+    printed = without_torch(str(folder), media, tmp_path / "library").split()
+    name = omni.exported[0].space.name
+    assert printed[0] == "3"
+    assert {f"{name}.{kind}" for kind in ("text", "image", "audio")} <= set(printed)
 
 
 def test_a_library_without_the_tower_of_sounds(omni: Omni, tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ TOWERS = [
     ("clip", "image"),
     ("clip-full", "text"),
     ("clip-full", "image"),
+    ("metaclip2", "text"),
+    ("metaclip2", "image"),
     ("siglip", "text"),
     ("siglip", "image"),
     ("siglip2", "text"),

@@ -393,7 +393,7 @@ def _late(checkpoint: Checkpoint) -> _Parts:
 _PAGE_PROMPT = "<|begin_of_text|>User:<image>Describe the image.<end_of_utterance>\nAssistant:"
 
 _FAMILIES: Mapping[str, tuple[frozenset[str], Callable[[Checkpoint], _Parts]]] = {
-    "clip": (frozenset({"clip"}), _clip),
+    "clip": (frozenset({"clip", "metaclip_2"}), _clip),
     "siglip": (frozenset({"siglip"}), _siglip),
     "clap": (frozenset({"clap"}), _clap),
     "sentence": (

@@ -54,7 +54,8 @@ FAMILIES: Mapping[str, frozenset[Modality]] = {
 """The families of embedding models, and the towers that each may have.
 
 - mini: the built-in model.
-- clip: CLIP and OpenCLIP (Radford et al. 2021), and MobileCLIP as ONNX.
+- clip: CLIP and OpenCLIP (Radford et al. 2021), MetaCLIP 2 (Chuang et al. 2025), and MobileCLIP
+  as ONNX.
 - siglip: SigLIP (Zhai et al. 2023) and SigLIP 2 (Tschannen et al. 2025), fixed resolution.
 - clap: unfused CLAP (Wu et al. 2023).
 - sentence: BERT and its descendants (MiniLM, BGE, E5, GTE), as in sentence-transformers.
