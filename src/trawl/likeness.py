@@ -38,7 +38,8 @@ _HOPELESS = 0.6
 # A crop shows at least this share of the width and of the height.
 _SMALLEST_CROP = 0.78
 
-_MAX_PARTS = 16
+# Prints are joined when they are in many parts, and at once while they are few.
+_MAX_PARTS, _FEW = 16, 64
 
 HASHES = 64
 TEXT_BYTES = HASHES * 4
@@ -77,11 +78,12 @@ class Prints:
         if self._pending:
             self._parts.append(np.stack([_summary(one) for one in self._pending]))
             self._pending = []
-        if len(self._parts) > _MAX_PARTS:
-            self._parts = [np.concatenate(self._parts)]
+        if len(self._parts) > _MAX_PARTS or len(self) <= _FEW:
+            self._parts = [np.concatenate(self._parts)] if self._parts else []
         wanted = _summary(printed)
         if len(printed) == TEXT_BYTES:
-            shared = [(part == wanted).mean(1) >= _MAY_SHARE for part in self._parts]
+            fewest = _MAY_SHARE * HASHES
+            shared = [np.count_nonzero(part == wanted, axis=1) >= fewest for part in self._parts]
         else:
             shared = [part @ wanted >= _LEAST_ALIKE * len(wanted) for part in self._parts]
         return np.flatnonzero(np.concatenate(shared)) if shared else np.zeros(0, np.int64)

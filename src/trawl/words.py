@@ -220,10 +220,34 @@ def places(
             found += [Place(start + a, start + b, term) for a, b, term in _places(terms, wanted)]
             text = text[:start] + " " * (end - start) + text[end:]
     lower = text.lower()
-    for word in set(_ASCII_WORD.findall(lower)):
-        if (term := stem(word)) in wanted:
-            found += [Place(at, at + len(word), term) for at in _occurrences(lower, word)]
+    for word in _stemmed.having(set(_ASCII_WORD.findall(lower)), wanted):
+        term = stem(word)
+        found += [Place(at, at + len(word), term) for at in _occurrences(lower, word)]
     return sorted(found)
+
+
+class _Stemmed:
+    """The words that were stemmed so far, by stem, up to `most`. Safe to use from several threads.
+
+    A passage has a hundred words, of which a query concerns a few.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: tuple[set[str], dict[str, set[str]]] = set(), {}
+
+    def having(self, words: set[str], stems: Set[str]) -> set[str]:
+        """Return the words that have one of `stems`."""
+        every, by_stem = self._known
+        for word in words - every:
+            by_stem.setdefault(stem(word), set()).add(word)
+            every.add(word)
+        if len(every) > self._most:
+            self._known = set(), {}
+        return {word for one in stems for word in words & by_stem.get(one, set())}
+
+
+_stemmed = _Stemmed(1 << 17)
 
 
 def _terms(text: str) -> list[tuple[str, tuple[Token, ...]]]:

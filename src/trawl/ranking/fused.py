@@ -21,11 +21,21 @@ GOOD_MATCH = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """One row of the fused list, with the evidence of each source that returned it."""
+    """One row of the fused list.
+
+    `evidence_of` returns the evidence of each source that returned the row, and `further` is
+    evidence besides. Most rows are never shown, so that it is called when needed.
+    """
 
     row: int
     score: float
-    evidence: tuple[Evidence, ...]
+    evidence_of: Callable[[int], tuple[Evidence, ...]] = lambda row: ()
+    further: tuple[Evidence, ...] = ()
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """All evidence for the row."""
+        return self.evidence_of(self.row) + self.further
 
 
 class Fusion(Sequence[Fused]):
@@ -105,9 +115,9 @@ class Fusion(Sequence[Fused]):
     def __getitem__(self, index: slice) -> list[Fused]: ...
     def __getitem__(self, index: int | slice) -> Fused | list[Fused]:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        row = int(self.rows[index])
-        return Fused(row, float(self.scores[index]), self.evidence_of(row))
+            pairs = zip(self.rows[index].tolist(), self.scores[index].tolist(), strict=True)
+            return [Fused(row, score, self.evidence_of) for row, score in pairs]
+        return Fused(int(self.rows[index]), float(self.scores[index]), self.evidence_of)
 
     def __iter__(self) -> Iterator[Fused]:
         return (self[i] for i in range(len(self)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -239,8 +239,25 @@ def hits_of(
     ]
     repeated = duplicates_of(chunk for _, chunk, _ in listed)
     return tuple(
-        replace(
-            _hit(rank, item, chunk, chunks, page.moments.get(item.row, ()), text, options),
+        Hit(
+            rank=rank,
+            score=item.score,
+            chunk_id=chunk.chunk_id,
+            document_id=chunk.document_id,
+            uri=chunk.uri,
+            modality=chunk.modality,
+            title=chunk.title,
+            snippet=snippet(chunk.text, text, options.fuzzy),
+            span=chunk.span,
+            metadata=chunk.metadata,
+            evidence=item.evidence,
+            detail=chunk.detail,
+            moments=tuple(
+                _moment(one.score, chunks[one.row], text, options)
+                for one in page.moments.get(item.row, ())
+            ),
+            label=chunk.label,
+            links=chunk.links,
             places=snapshot.copies.others(chunk.document_id),
             gone=gone,
             duplicate_of=repeated.get(chunk.chunk_id),
@@ -250,34 +267,6 @@ def hits_of(
             ),
         )
         for rank, (item, chunk, gone) in enumerate(listed, start=options.offset + 1)
-    )
-
-
-def _hit(
-    rank: int,
-    item: Fused,
-    chunk: StoredChunk,
-    chunks: Mapping[int, StoredChunk],
-    moments: Sequence[Fused],
-    text: str,
-    options: SearchOptions,
-) -> Hit:
-    return Hit(
-        rank=rank,
-        score=item.score,
-        chunk_id=chunk.chunk_id,
-        document_id=chunk.document_id,
-        uri=chunk.uri,
-        modality=chunk.modality,
-        title=chunk.title,
-        snippet=snippet(chunk.text, text, options.fuzzy),
-        span=chunk.span,
-        metadata=chunk.metadata,
-        evidence=item.evidence,
-        detail=chunk.detail,
-        moments=tuple(_moment(one.score, chunks[one.row], text, options) for one in moments),
-        label=chunk.label,
-        links=chunk.links,
     )
 
 

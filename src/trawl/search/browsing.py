@@ -56,7 +56,7 @@ def browse(
     began = time.perf_counter()
     rows, facets = matching_documents(where, options, snapshot, within)
     listed = rows[options.offset : options.offset + options.limit]
-    page = Page([Fused(int(row["_rowid"]), 1.0, ()) for row in listed], {})
+    page = Page([Fused(int(row["_rowid"]), 1.0) for row in listed], {})
     hits = hits_of("", options, snapshot, page, is_gone)
     return Answer(
         hits,

@@ -52,7 +52,7 @@ def with_citing(
         if _SHARE * figure.score > best.score:
             by = Evidence(CITATION, rank, figure.score, 0.0)
             score = _SHARE * figure.score
-            raised[best.row] = replace(best, score=score, evidence=(*best.evidence, by))
+            raised[best.row] = replace(best, score=score, further=(by,))
     if not raised:
         return list(items)
     fields |= snapshot.fields([row for row in raised if row not in fields], columns)

@@ -63,6 +63,8 @@ class Gathered:
 
 
 def _first(ranking: Ranking, depth: int) -> Ranking:
+    if len(ranking.rows) < depth and ranking.complete:
+        return ranking
     return replace(
         ranking,
         rows=ranking.rows[:depth],

@@ -131,7 +131,7 @@ class Union:
         found = [values | {"_rowid": row} for row, values in rows.items()]
         end = options.offset + options.limit
         listed = sort_rows(found, key, descending)[options.offset : end]
-        page = Page([Fused(int(row["_rowid"]), 1.0, ()) for row in listed], {})
+        page = Page([Fused(int(row["_rowid"]), 1.0) for row in listed], {})
         hits = hits_of("", options, self, page, self._is_gone)
         return Answer(
             tuple(map(self._in_library, hits)),
