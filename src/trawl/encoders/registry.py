@@ -111,7 +111,7 @@ class Model:
         is_late = self.space.parts > 1
         return tuple(m for m in self.encoders if m != "text" or not is_late)
 
-    @property
+    @cached_property
     def text(self) -> TextEncoder:
         """The text tower. Raises `ModelError` if there is none."""
         encoder = self.encoders.get("text")
