@@ -1,11 +1,17 @@
-"""Reports: what became of the files that were added. `types` has their names, too."""
+"""Reports: what became of files that were added, and what a library holds.
+
+`types` has their names, too.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from trawl.types import Modality, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +101,23 @@ class Report:
             skipped_examples={**other.skipped_examples, **self.skipped_examples},
             duplicates=self.duplicates + other.duplicates,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The contents of a library.
+
+    `version` increases with every commit. `fragments` is the number of data files of the
+    chunks table, `unindexed_rows` the number of chunks that no index covers yet. `recall` is the
+    share of the ten nearest vectors that a search finds, by source whose vectors are in memory.
+    """
+
+    documents: int
+    chunks: Mapping[Modality, int]
+    failed: tuple[Failure, ...]
+    spaces: tuple[Space, ...]
+    version: int
+    fragments: int = 0
+    unindexed_rows: int = 0
+    notices: tuple[Notice, ...] = ()
+    recall: Mapping[str, float] = field(default_factory=dict)

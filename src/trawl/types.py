@@ -24,6 +24,7 @@ from trawl.reports import Failure as Failure
 from trawl.reports import Notice as Notice
 from trawl.reports import Repeat as Repeat
 from trawl.reports import Report as Report
+from trawl.reports import Status as Status
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -384,24 +385,3 @@ class Answer(Presented):
     total: int | None = None
     thumbnail: Callable[[str], bytes] | None = field(default=None, repr=False, compare=False)
     libraries: tuple[Searched, ...] = ()
-
-
-# --- the library ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The contents of a library.
-
-    `version` increases with every commit. `fragments` is the number of data files of the
-    chunks table, `unindexed_rows` the number of chunks that no index covers yet.
-    """
-
-    documents: int
-    chunks: Mapping[Modality, int]
-    failed: tuple[Failure, ...]
-    spaces: tuple[Space, ...]
-    version: int
-    fragments: int = 0
-    unindexed_rows: int = 0
-    notices: tuple[Notice, ...] = ()

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from trawl import Library
+from trawl.server import create_app
 from trawl.types import Answer
 
 QUERIES = ("muon decay", "bread with a brown crust", "red sunset over the sea", "river sand banks")
@@ -131,3 +133,14 @@ def test_what_is_too_large_stays_with_the_engine(tmp_path: Path, collection: Pat
         library.warm()
         library._store.settle()
         assert not library._store.snapshot().holds("mini.audio")
+
+
+def test_recall_is_in_the_status_of_a_served_library(held: Library) -> None:
+    recall = held.status().recall
+    assert set(recall) == {"mini.text", "mini.image", "mini.audio"}
+    assert set(recall.values()) == {1.0}
+    client = TestClient(create_app(held))
+    assert client.get("/v1/stats").json()["recall"] == recall
+    assert 'trawl_library_recall{source="mini.text"} 1.0' in client.get("/metrics").text
+    with Library(held.path) as unheld:
+        assert unheld.status().recall == {}

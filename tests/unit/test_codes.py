@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trawl.store import codes as store_codes
 from trawl.store.codes import CodedVectors
 from trawl.store.products import Codes, Products
 
@@ -145,3 +147,49 @@ def test_vectors_of_nothing_but_zeros_have_codes() -> None:
     codes = Codes.of(np.zeros((3, 32), np.float32))
     assert (codes.packed == 0x88).all()
     assert not codes.scales.any()
+
+
+def test_recall_is_measured_and_candidates_added_until_it_is_high(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors = unit_vectors(20_000)
+    rows = np.arange(20_000)
+    found = coded(rows, vectors)
+    assert found.measured_at == 0
+    usual = found.measured()
+    assert usual.recall >= 0.99
+    assert usual.measured_at == 20_000
+    assert usual.measured() is usual, "as many vectors as before"
+
+    monkeypatch.setattr(store_codes, "_MIN_CANDIDATES", 1)
+    few = replace(found, per_hit=1)
+    monkeypatch.setattr(store_codes, "_MOST_PER_HIT", 1)
+    low = few.measured()
+    assert low.recall < 0.99
+    query = vectors[5]
+    true = set(exactly(rows, vectors, query, 10).tolist())
+    monkeypatch.setattr(store_codes, "_MOST_PER_HIT", 64)
+    raised = few.measured()
+    assert raised.per_hit > 1
+    assert raised.recall >= 0.99
+    assert len(true & set(raised.nearest(query, 10)[0].tolist())) >= 9
+
+    more = raised.with_more(parts(np.arange(20_000, 24_000), unit_vectors(4_000, seed=2)))
+    assert (more.per_hit, more.recall) == (raised.per_hit, raised.recall)
+    assert more.measured() is more, "a fifth more"
+    most = more.with_more(parts(np.arange(24_000, 30_000), unit_vectors(6_000, seed=3)))
+    assert most.measured().measured_at == 30_000
+
+
+def test_recall_of_equal_and_of_deleted_vectors() -> None:
+    vectors = np.repeat(unit_vectors(200), 50, axis=0)
+    found = coded(np.arange(10_000), vectors).measured()
+    assert found.recall == 1.0, "any of the equal ones will do"
+    keep = np.arange(10_000) % 3 > 0
+    assert replace(found.keeping([keep]), measured_at=0).measured().recall == 1.0
+
+
+def test_few_vectors_are_compared_exactly() -> None:
+    found = coded(np.arange(500), unit_vectors(500))
+    assert found.measured() is found
+    assert found.recall == 1.0

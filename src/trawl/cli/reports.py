@@ -127,6 +127,8 @@ def print_status(
         rows[f"space {clean(space.name)}"] = (
             f"{dimensions_of(space)}, {space.metric}, {space.fingerprint[:12]}"
         )
+    if status.recall:
+        rows["recall@10"] = ", ".join(f"{clean(s)} {r:.3f}" for s, r in status.recall.items())
     print_pairs(out, rows)
     if with_failures and status.failed:
         out.print()

@@ -147,5 +147,7 @@ def status_from_wire(
         failed=tuple(Failure(one.uri, one.error or "") for one in failed),
         spaces=tuple(space.space() for space in stats.spaces),
         version=stats.version,
+        unindexed_rows=stats.unindexed,
+        recall=stats.recall,
         notices=tuple(Notice(one.uri, notice) for one in noticed for notice in one.notices),
     )

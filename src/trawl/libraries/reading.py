@@ -240,6 +240,10 @@ def joined_status(found: Mapping[str, Status]) -> Status:
         version=sum(one.version for one in found.values()),
         fragments=sum(one.fragments for one in found.values()),
         unindexed_rows=sum(one.unindexed_rows for one in found.values()),
+        recall={
+            source: min(one.recall.get(source, 1.0) for one in found.values())
+            for source in sorted({source for one in found.values() for source in one.recall})
+        },
         notices=tuple(
             Notice(f"{name}: {each.uri}", each.notice)
             for name, one in found.items()

@@ -51,6 +51,7 @@ def read_status(store: Store, spaces: Sequence[Space]) -> Status:
         version=snapshot.version,
         fragments=snapshot.fragments,
         unindexed_rows=snapshot.unindexed_rows,
+        recall=snapshot.recall,
         notices=tuple(Notice(row.uri, notice) for row in noticed for notice in row.notices),
     )
 

@@ -124,6 +124,11 @@ class Metrics:
         self.unindexed = latest(
             "trawl_library_unindexed_rows", "Chunks that are not indexed yet; searches scan them."
         )
+        self.recall = latest(
+            "trawl_library_recall",
+            "Share of the ten nearest vectors that a search finds; of sources in memory.",
+            "source",
+        )
         self.fragments = latest("trawl_library_fragments", "Fragments of the chunk table.")
         self.resident = latest(
             "trawl_process_resident_bytes", "Resident memory of each process.", "worker"
@@ -198,6 +203,8 @@ class Metrics:
         self.version.set(status.version)
         self.unindexed.set(status.unindexed_rows)
         self.fragments.set(status.fragments)
+        for source, recall in status.recall.items():
+            self.recall.labels(source).set(recall)
         for modality, count in status.chunks.items():
             self.chunks.labels(modality).set(count)
 

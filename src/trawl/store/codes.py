@@ -31,9 +31,14 @@ _BATCH = 32_768
 # A filter that permits no more vectors of a block is applied first.
 _EXACT_UP_TO = 8_192
 
-_CANDIDATES_PER_HIT = 4
+_CANDIDATES_PER_HIT, _MOST_PER_HIT = 4, 64
 _MIN_CANDIDATES = 64
 _SAMPLE_STEP = 16
+
+# Recall is that of the ten nearest to some of the vectors themselves, and is measured again when
+# their number has grown by a quarter.
+_LEAST_RECALL, _RECALL_AT, _RECALL_QUERIES = 0.99, 10, 32
+_MEASURED_AGAIN = 1.25
 
 Rows = NDArray[np.int64]
 
@@ -131,11 +136,18 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class CodedVectors:
-    """A source's unit vectors, whose exact values are in files without names in `directory`."""
+    """A source's unit vectors, whose exact values are in files without names in `directory`.
+
+    `per_hit` candidates for each hit are compared exactly; `recall` is the share of the ten nearest
+    that are found, as last measured among `measured_at` vectors.
+    """
 
     dimension: int
     directory: Path
     blocks: tuple[Block, ...]
+    per_hit: int = _CANDIDATES_PER_HIT
+    recall: float = 1.0
+    measured_at: int = 0
 
     @classmethod
     def of(
@@ -179,8 +191,10 @@ class CodedVectors:
 
         `allowed` are the permitted row ids, ascending. Ties are ordered by row id.
         """
-        rotated = query @ _rotation(self.dimension)
-        wanted = max(_MIN_CANDIDATES, _CANDIDATES_PER_HIT * limit)
+        return self._nearest(query @ _rotation(self.dimension), limit, allowed)
+
+    def _nearest(self, rotated: Floats, limit: int, allowed: Rows | None) -> tuple[Rows, Floats]:
+        wanted = max(_MIN_CANDIDATES, self.per_hit * limit)
         found = [block.candidates(rotated, wanted, allowed) for block in self.blocks]
         rows = np.concatenate([rows for rows, _ in found])
         similarities = np.concatenate([similarities for _, similarities in found])
@@ -189,6 +203,44 @@ class CodedVectors:
             rows, similarities = rows[kept], similarities[kept]
         order = np.lexsort((rows, -similarities))
         return rows[order], similarities[order]
+
+    def measured(self) -> CodedVectors:
+        """Return these vectors with their recall, and with more candidates if it is too low."""
+        if all(block.products is None for block in self.blocks):
+            return self  # compared exactly
+        if self.measured_at and len(self) < _MEASURED_AGAIN * self.measured_at:
+            return self
+        queries = self._sample(_RECALL_QUERIES)
+        tenth = self._exact(queries, _RECALL_AT).min(axis=1)
+        found = replace(self, measured_at=len(self))
+        while True:
+            reached = [
+                int((found._nearest(query, _RECALL_AT, None)[1] >= least - 1e-6).sum())
+                for query, least in zip(queries, tenth, strict=True)
+            ]
+            found = replace(found, recall=sum(reached) / (_RECALL_AT * len(queries)))
+            if found.recall >= _LEAST_RECALL or found.per_hit >= _MOST_PER_HIT:
+                return found
+            found = replace(found, per_hit=2 * found.per_hit)
+
+    def _sample(self, count: int) -> Vectors:
+        """Return `count` of the vectors, rotated, the same ones each time."""
+        ends = np.cumsum([len(block.rows) for block in self.blocks])
+        chosen = np.random.default_rng(0).choice(len(self), count, replace=False)
+        blocks = np.searchsorted(ends, chosen, side="right")
+        starts = ends - [len(block.rows) for block in self.blocks]
+        return np.stack(
+            [self.blocks[b].vectors[n - starts[b]] for b, n in zip(blocks, chosen, strict=True)]
+        )
+
+    def _exact(self, queries: Vectors, count: int) -> Floats:
+        """Return the `count` highest cosines of each query, float32 [Q, count], in any order."""
+        best = np.full((len(queries), count), -np.inf, np.float32)
+        for block in self.blocks:
+            for _, vectors in block._live():
+                both = np.concatenate([best, queries @ vectors.T], axis=1)
+                best = np.partition(both, -count, axis=1)[:, -count:]
+        return best
 
     def _rotated(self, parts: Iterable[tuple[Rows, Vectors]]) -> Iterable[tuple[Rows, Vectors]]:
         rotation = _rotation(self.dimension)

@@ -201,9 +201,10 @@ class Reader:
             if held is None or held.stale:
                 dimension = self._sources[source].dimension
                 parts = self._vectors(dataset, source, None)
-                vectors[source] = CodedVectors.of(parts, dimension, self._scratch)
+                held = CodedVectors.of(parts, dimension, self._scratch)
             else:
-                vectors[source] = held.with_more(self._vectors(dataset, source, new))
+                held = held.with_more(self._vectors(dataset, source, new))
+            vectors[source] = held.measured()
         chunks: list[_Chunks] = []
         if len(vectors) == len(self._sources):
             read = {each.rows[0] >> 32: each for each in before.chunks} if before else {}

@@ -153,6 +153,12 @@ class Snapshot(Lookups):
             self._index_type(source)
         _ = self.columns, self.copies
 
+    @property
+    def recall(self) -> dict[str, float]:
+        """The share of the ten nearest that is found, by source whose vectors are in memory."""
+        held = self._resident.vectors if self._resident is not None else {}
+        return {source: vectors.recall for source, vectors in held.items()}
+
     def holds(self, source: str) -> bool:
         """Return whether a source's vectors are in memory, so that `nearest` needs no thread."""
         return self._resident is not None and source in self._resident.vectors

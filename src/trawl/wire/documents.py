@@ -192,6 +192,9 @@ class Stats(BaseModel):
     unindexed: int = Field(
         0, description="Number of chunks that no index covers yet; searches scan them."
     )
+    recall: dict[str, float] = Field(
+        {}, description="Share of the ten nearest that a search finds, by source, as measured."
+    )
     size_bytes: int | None = Field(
         None, description="Size of the library's directory; the original files are not in it."
     )
@@ -220,6 +223,7 @@ class Stats(BaseModel):
             columns=dict(columns),
             version=status.version,
             unindexed=status.unindexed_rows,
+            recall=dict(status.recall),
             size_bytes=size_bytes,
             several=several,
         )
