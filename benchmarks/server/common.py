@@ -86,7 +86,7 @@ def _reference_sentences(data: Path) -> Iterator[str]:
     if captions.is_file():
         with gzip.open(captions, "rt", encoding="utf-8", errors="replace") as lines:
             for line in lines:
-                yield line.rsplit("\t", 1)[-1].strip()
+                yield from line.rstrip("\n").split("\t")
     abstracts = data / "scifact" / "corpus.jsonl"
     if abstracts.is_file():
         for line in abstracts.read_text("utf-8").splitlines():
