@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two processes: the tests of one file share servers and libraries, so they stay together.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help demo serve test test-bucket stress-store parity ray check unit format bench lock fuzz image image-test image-check clean
+.PHONY: help demo serve test test-bucket stress-store parity ray check unit format bench peers lock fuzz image image-test image-check clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ format: $(VENV)/.dev  ## format the code and apply lint fixes
 
 bench: $(VENV)/.dev  ## run the benchmarks; see docs/benchmarks.md
 	$(BIN)/python -m benchmarks
+
+peers: $(VENV)/.dev  ## compare vector search with other projects, which it installs: half an hour
+	$(BIN)/python benchmarks/peers/peers.py
 
 fuzz: $(VENV)/.dev  ## send thousands of random requests generated from the OpenAPI document: minutes
 	$(BIN)/python -m benchmarks.fuzz

@@ -12,7 +12,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_RUN = {"common", "everyday_data", "everyday_worlds", "fuzz"}  # nor names with a leading _
+NOT_RUN = {
+    "common",
+    "everyday_data",
+    "everyday_worlds",
+    "fuzz",
+    "peers",
+}  # nor names with a leading _
 
 
 def main() -> int:
