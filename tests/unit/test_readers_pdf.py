@@ -13,8 +13,8 @@ from reportlab.pdfgen.canvas import Canvas
 from pdf_layouts import LAYOUTS, drawn
 from pdf_scrambler import letters_of
 from trawl.errors import ReadError
-from trawl.readers import media_type_of, read
-from trawl.readers.pdf.reader import page_list
+from trawl.readers import Limits, media_type_of, read
+from trawl.readers.pdf.reader import page_list, read_pdf
 from trawl.readers.pdf.words import Vocabulary, clean
 from trawl.types import Passages, Picture, Reading
 
@@ -310,6 +310,24 @@ def test_a_drawing_or_slide_is_also_a_picture(tmp_path: Path) -> None:
     assert "state 3" in picture.words
     assert picture.page == 1
     assert reading.late_notices == []
+
+
+def test_every_page_is_a_picture_too_if_asked_for(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        set_lines(canvas, 90, PROSE)
+        canvas.showPage()
+        canvas.showPage()
+        set_lines(canvas, 90, PROSE)
+
+    path = write(tmp_path / "a.pdf", draw)
+    parts = list(read_pdf(path, Limits(pages=True)).parts)
+    pictures = [part for part in parts if isinstance(part, Picture)]
+    assert [picture.page for picture in pictures] == [1, 3], "an empty page is none"
+    assert {picture.words for picture in pictures} == {""}, "its words are in the passages"
+    assert all(picture.box is None for picture in pictures)
+    passages = [part.text for part in parts if isinstance(part, Passages)]
+    assert passages == [part.text for part in found_in(path)[1]]
+    assert found_in(path)[2] == []
 
 
 def test_what_programs_write_by_default_is_no_metadata(tmp_path: Path) -> None:
