@@ -158,6 +158,10 @@ def test_old_versions_are_deleted_once_they_have_expired(
     found = store.refresh()
     assert [one["version"] for one in found._dataset.versions()] == [found.version]
     assert found._dataset.count_rows() == 2
+    tracked = found._dataset.tracked_files(min_version=found.version).read_all()["path"]
+    root = store.location.path / "chunks.lance"
+    left = [file for kind in ("data", "_indices") for file in (root / kind).rglob("*.*")]
+    assert {file.relative_to(root).as_posix() for file in left} <= set(tracked.to_pylist())
 
 
 def test_rows_that_come_after_the_index_are_found(

@@ -65,7 +65,9 @@ def maintain(*tables: lance.LanceDataset, check: Callable[[], None]) -> None:
             if compacted:
                 table.cleanup_old_versions(older_than=_KEPT_FAR)
         elif _has_expired(table):
-            table.cleanup_old_versions(older_than=_KEPT)
+            # The engine cannot tell replaced indexes from those of another writer, and would keep
+            # them for seven days. There is no other writer: the lock is held.
+            table.cleanup_old_versions(older_than=_KEPT, delete_unverified=True)
 
 
 def _has_expired(table: lance.LanceDataset) -> bool:
