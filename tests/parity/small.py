@@ -457,3 +457,50 @@ def late(folder: Path, *, full: bool = False, tiles: bool = False) -> Path:
     }
     (folder / "processor_config.json").write_text(json.dumps(parts), "utf-8")
     return folder
+
+
+def late_qwen(folder: Path) -> Path:
+    from transformers import (
+        ColQwen2Config,
+        ColQwen2ForRetrieval,
+        PreTrainedTokenizerFast,
+        Qwen2VLConfig,
+    )
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = byte_level(folder, 600, start="<|im_start|>", end="<|im_end|>", pad="<|endoftext|>")
+    trained.post_processor = processors.ByteLevel(trim_offsets=False)  # no tokens around a text
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=trained, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+    media = ["<|vision_start|>", "<|image_pad|>", "<|vision_end|>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", *media]})
+    tokenizer.save_pretrained(folder)
+    config = ColQwen2Config(
+        vlm_config=Qwen2VLConfig(
+            text_config={
+                "hidden_size": 48,
+                "intermediate_size": 96,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "num_key_value_heads": 2,
+                "vocab_size": len(tokenizer),
+                "rope_parameters": {
+                    "rope_type": "default",
+                    "rope_theta": 10_000.0,
+                    "mrope_section": [2, 2, 2],
+                },
+            },
+            vision_config={"depth": 2, "embed_dim": 32, "num_heads": 4, "hidden_size": 48},
+            image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
+            vision_start_token_id=tokenizer.convert_tokens_to_ids("<|vision_start|>"),
+            vision_end_token_id=tokenizer.convert_tokens_to_ids("<|vision_end|>"),
+        ),
+        embedding_dim=24,
+    )
+    torch.manual_seed(12)
+    randomise(ColQwen2ForRetrieval(config), seed=12).save_pretrained(folder)
+    parts = {"image_processor": json.loads(Qwen2VLImageProcessorPil().to_json_string())}
+    (folder / "processor_config.json").write_text(json.dumps(parts), "utf-8")
+    return folder

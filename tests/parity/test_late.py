@@ -1,4 +1,4 @@
-"""ColModernVBERT beside its reference: both backends, pages, queries, and a library of them.
+"""ColModernVBERT and ColQwen2 beside their references: pages, queries, and a library of them.
 
 `make test` runs the transformers backend on some of the media, `make parity` both on all.
 """
@@ -21,6 +21,7 @@ from trawl import Library, maxsim
 from trawl.encoders import Model, load_model
 from trawl.encoders.late import LateImages, LateText
 from trawl.encoders.towers import load_towers
+from trawl.errors import ModelError
 from trawl.search import QueryPart
 
 from .conftest import without_torch
@@ -94,6 +95,21 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Late:
 
 
 @pytest.fixture(scope="module")
+def qwen(tmp_path_factory: pytest.TempPathFactory) -> Late:
+    from transformers import AutoTokenizer, ColQwen2ForRetrieval
+    from transformers.models.colqwen2.processing_colqwen2 import ColQwen2Processor
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    from . import small
+
+    checkpoint = small.late_qwen(tmp_path_factory.mktemp("qwen") / "checkpoint")
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    processor = ColQwen2Processor(Qwen2VLImageProcessorPil(), tokenizer)
+    reference = ColQwen2ForRetrieval.from_pretrained(checkpoint).eval().float()
+    return Late(checkpoint, processor, reference, load_model(str(checkpoint)))
+
+
+@pytest.fixture(scope="module")
 def pages(photos: list[Image.Image]) -> list[Image.Image]:
     random = np.random.default_rng(0)
     noise = [
@@ -158,6 +174,66 @@ def test_gives_what_the_reference_gives(
         assert np.abs(np.array(ours) - theirs).max() < 1e-3
 
 
+def test_colqwen2_gives_what_the_reference_gives(
+    qwen: Late, captions: list[str], pages: list[Image.Image]
+) -> None:
+    texts = ["", "a dog 😀 一只狗", *captions[:12]]
+    texts = [one for one in texts if not qwen.torch.text.tokens_cut(one)]  # type: ignore[attr-defined]
+    assert len(texts) > 4
+    # The reference refuses pictures of 5 x 1,200 pixels.
+    some = [page for page in pages if max(page.size) <= 200 * min(page.size)][:12]
+    sheets, queries = _of_pages(qwen.torch, some), _of_queries(qwen.torch, texts)
+    assert _least(queries, [qwen.query(text) for text in texts]) >= LEAST_COSINE
+    assert _least(sheets, [qwen.page(image) for image in some]) >= LEAST_COSINE
+    together = qwen.torch.encoders["image"].encode(some[:3])
+    alone = [qwen.torch.encoders["image"].encode([one])[0] for one in some[:3]]
+    assert np.allclose(together, np.stack(alone), atol=1e-5)
+    assert np.isfinite(qwen.torch.encoders["image"].encode(pages[9:10])).all()
+
+
+_WRONG_QWEN: list[tuple[str, dict[str, Any]]] = [
+    ("text", {"query_suffix": ""}),
+    ("text", {"query_prefix": ""}),
+    ("image", {"filter": "bilinear"}),
+    ("image", {"max_pixels": 30_000}),
+    ("image", {"mean": [0.5, 0.5, 0.5]}),
+    ("image", {"prompt": "<|vision_start|><|image_pad|><|vision_end|>Describe the image."}),
+]
+
+
+@pytest.mark.parametrize(("modality", "wrong"), _WRONG_QWEN)
+def test_a_wrong_card_of_colqwen2_is_noticed(
+    qwen: Late, pages: list[Image.Image], modality: Any, wrong: dict[str, Any]
+) -> None:
+    _is_noticed(qwen, pages, modality, wrong)
+
+
+def test_a_colqwen2_batch_that_does_not_fit_is_halved(
+    qwen: Late, pages: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trawl.encoders import torch_network
+
+    whole = qwen.torch.encoders["image"].encode(pages[:4])
+    forward = torch_network._forward
+    monkeypatch.setattr(torch_network.TorchNetwork, "on_gpu", lambda _: True)
+
+    def small(module: Any, device: Any, arrays: list[Any]) -> _Vectors:
+        if arrays[-1].shape[-1] == 3 and len(arrays[-1]) > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return forward(module, device, arrays)
+
+    monkeypatch.setattr(torch_network, "_forward", small)
+    assert np.allclose(qwen.torch.encoders["image"].encode(pages[:4]), whole, atol=1e-4)
+
+
+def test_colqwen2_cannot_be_exported(qwen: Late, tmp_path: Path) -> None:
+    from trawl.encoders.export import export
+
+    with pytest.raises(ModelError, match="late-qwen cannot be exported; use the checkpoint"):
+        export(qwen.checkpoint, tmp_path / "onnx")
+    assert not (tmp_path / "onnx").exists()
+
+
 def test_int8(late: Late, captions: list[str], pages: list[Image.Image], tmp_path: Path) -> None:
     from trawl.encoders.export import quantise
 
@@ -203,6 +279,10 @@ _WRONG: list[tuple[str, dict[str, Any]]] = [
 def test_a_wrong_card_is_noticed(
     late: Late, pages: list[Image.Image], modality: Any, wrong: dict[str, Any]
 ) -> None:
+    _is_noticed(late, pages, modality, wrong)
+
+
+def _is_noticed(late: Late, pages: list[Image.Image], modality: Any, wrong: dict[str, Any]) -> None:
     card = late.torch.card
     altered = replace(card.towers[modality], options={**card.towers[modality].options, **wrong})
     model = Model(replace(card, towers={**card.towers, modality: altered}))

@@ -159,7 +159,7 @@ def family_of(checkpoint: Checkpoint) -> str:
 # 768, 512, 256 and 128 dimensions, for which EmbeddingGemma 2 was trained.
 _SIXTHS = {"omni": (6, 4, 2, 1)}
 # The vectors of an item, of which a page has over a thousand before they are pooled.
-_PARTS = {"late": 64}
+_PARTS = {"late": 64, "late-qwen": 64}
 
 _Parts = tuple[int, dict[Modality, Options]]
 
@@ -392,6 +392,42 @@ def _late(checkpoint: Checkpoint) -> _Parts:
 
 _PAGE_PROMPT = "<|begin_of_text|>User:<image>Describe the image.<end_of_utterance>\nAssistant:"
 
+
+def _late_qwen(checkpoint: Checkpoint) -> _Parts:
+    """Describe ColQwen2. Queries have the prefix and the suffix of the reference's processor."""
+    config = checkpoint.config.get("vlm_config") or {}
+    text = config.get("text_config") or config
+    image = checkpoint.preprocessor("image_processor")
+    size = image.get("size") or {}
+    normal = {
+        "mean": [0.48145466, 0.4578275, 0.40821073],
+        "std": [0.26862954, 0.26130258, 0.27577711],
+    }
+    return int(checkpoint.config.get("embedding_dim", 128)) * _PARTS["late-qwen"], {
+        "text": {
+            **checkpoint.special_tokens(),
+            "max_tokens": _PARTS["late-qwen"],
+            "query_prefix": "Query: ",
+            "query_suffix": "<|endoftext|>" * 10 + "\n",
+            "feature_width": int(text.get("hidden_size", 1536)),
+            "placeholder_ids": [int(config.get("image_token_id", 151_655))],
+        },
+        "image": {
+            "patch_px": int(image.get("patch_size", 14)),
+            "merged": int(image.get("merge_size", 2)),
+            "frames": int(image.get("temporal_patch_size", 2)),
+            "min_pixels": int(size.get("shortest_edge", 56 * 56)),
+            "max_pixels": int(size.get("longest_edge", 28 * 28 * 1280)),
+            "filter": _FILTERS[int(image.get("resample", 3))],
+            "mean": list(image.get("image_mean", normal["mean"])),
+            "std": list(image.get("image_std", normal["std"])),
+            "prompt": "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>"
+            "Describe the image.<|im_end|><|endoftext|>",
+            "placeholder": "<|image_pad|>",
+        },
+    }
+
+
 _FAMILIES: Mapping[str, tuple[frozenset[str], Callable[[Checkpoint], _Parts]]] = {
     "clip": (frozenset({"clip", "metaclip_2"}), _clip),
     "siglip": (frozenset({"siglip"}), _siglip),
@@ -402,5 +438,6 @@ _FAMILIES: Mapping[str, tuple[frozenset[str], Callable[[Checkpoint], _Parts]]] =
     ),
     "omni": (frozenset({"embedding_gemma2"}), _omni),
     "late": (frozenset({"colmodernvbert"}), _late),
+    "late-qwen": (frozenset({"colqwen2"}), _late_qwen),
 }
 """The values of `model_type` of each family, and the function that describes a checkpoint."""

@@ -145,6 +145,8 @@ def _write_graph(
 
         write_omni_graph(module, modality, options, target, _OPSET)
         return
+    if family == "late-qwen":
+        raise ModelError("models of the family late-qwen cannot be exported; use the checkpoint")
     if family == "late":
         from trawl.encoders.torch_late import write_late_graph
 

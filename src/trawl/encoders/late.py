@@ -1,9 +1,10 @@
-"""ColModernVBERT: pages and pictures as sets of vectors, which queries search by late interaction.
+"""Pages and pictures as sets of vectors, which queries search by late interaction.
 
-A picture is cut into tiles, whose soft tokens the text network reads in place of placeholders, as
-in `trawl.encoders.omni`. The vectors of all tokens are pooled to as many as the space has parts;
-those of a query are kept. Preprocessing follows the processor of the reference implementation
-(transformers, `idefics3`) in its Pillow version. `trawl.maxsim` compares the sets.
+A picture is cut into tiles (ColModernVBERT) or patches (ColQwen2), whose soft tokens the text
+network reads in place of placeholders, as in `trawl.encoders.omni`. The vectors of all tokens are
+pooled to as many as the space has parts; those of a query are kept. Preprocessing follows the
+processors of the reference implementation (transformers, `idefics3` and `qwen2_vl`) in their Pillow
+versions. `trawl.maxsim` compares the sets.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from trawl.encoders.cards import Tower
 
 _LONGEST_PX = 4096
+_MOST_ASPECT = 200
 _AROUND, _GLOBAL, _PLACEHOLDER = "<fake_token_around_image>", "<global-img>", "<image>"
 
 
@@ -154,18 +156,112 @@ class Tiles(MediaOptions):
         return len(picture) * self.soft_tokens_per_tile
 
 
-class LateImages(MediaTower[Tiles]):
+@dataclass(frozen=True)
+class Grid(MediaOptions):
+    """The options of `[image]`: how a picture becomes a grid of patches.
+
+    A picture is scaled, with `filter`, so that both sides are multiples of `merged` patches of
+    `patch_px` pixels, and it has `min_pixels` to `max_pixels`. `merged` x `merged` patches become
+    one soft token, for which a placeholder stands in the `prompt`. `frames` is how often each
+    patch is repeated, as in a video that stands still.
+    """
+
+    patch_px: int
+    merged: int
+    frames: int
+    min_pixels: int
+    max_pixels: int
+    filter: str
+    mean: list[float]
+    std: list[float]
+    prompt: str
+    placeholder: str
+
+    def check(self) -> None:
+        """Raise `ValueError` for an option that is out of range."""
+        if self.filter not in FILTERS:
+            raise ValueError(f"filter = {self.filter!r}")
+        if min(self.patch_px, self.merged, self.frames, self.min_pixels) < 1:
+            raise ValueError("patch_px, merged, frames and min_pixels must be above 0")
+        if self.prompt.count(self.placeholder) != 1:
+            raise ValueError(f"prompt = {self.prompt!r} does not contain {self.placeholder} once")
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and the height in pixels that a picture is scaled to.
+
+        The reference refuses a picture whose sides differ by more than 200 times; here its long
+        side is shortened.
+        """
+        longest = _MOST_ASPECT * min(width, height)
+        width, height = min(width, longest), min(height, longest)
+        side = self.patch_px * self.merged
+        wide, high = (round(edge / side) * side for edge in (width, height))
+        if wide * high > self.max_pixels:
+            scale = math.sqrt(width * height / self.max_pixels)
+            return (
+                max(side, math.floor(width / scale / side) * side),
+                max(side, math.floor(height / scale / side) * side),
+            )
+        if wide * high < self.min_pixels:
+            scale = math.sqrt(self.min_pixels / (width * height))
+            return (
+                math.ceil(width * scale / side) * side,
+                math.ceil(height * scale / side) * side,
+            )
+        return wide, high
+
+    def __call__(self, image: Image.Image) -> tuple[NDArray[np.uint8], int, int]:
+        """Return the patches, uint8 [rows, columns, 3 * patch_px * patch_px], and their grid.
+
+        Patches that become one token follow each other.
+        """
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        width, height = self.size(*rgb.size)
+        pixels = np.asarray(rgb.resize((width, height), FILTERS[self.filter]))
+        edge, merged = self.patch_px, self.merged
+        rows, columns = height // edge, width // edge
+        cut = pixels.reshape(
+            rows // merged, merged, edge, columns // merged, merged, edge, 3
+        ).transpose(0, 3, 1, 4, 6, 2, 5)
+        return cut.reshape(rows, columns, -1), rows, columns
+
+    def text(self, rows: int, columns: int) -> str:
+        """Return the prompt of a picture, with a placeholder for each soft token."""
+        count = rows * columns // self.merged**2
+        return self.prompt.replace(self.placeholder, self.placeholder * count)
+
+    def ids(self, soft_tokens: int) -> list[int]:
+        """Return no ids: they are in the prompt, between others."""
+        return []
+
+    def feeds(self, pictures: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
+        """Return the inputs of the network for pictures as patches."""
+        patches = np.concatenate([one.reshape(one.shape[0] * one.shape[1], -1) for one in pictures])
+        mean, std = (np.array(each, np.float32)[:, None] for each in (self.mean, self.std))
+        scaled = patches.reshape(len(patches), 3, -1) * np.float32(1 / 255)
+        normal = ((scaled - mean) / std).reshape(len(patches), 3, 1, -1)
+        repeated = np.repeat(normal, self.frames, axis=2).reshape(len(patches), -1)
+        grid = np.array([[1, *one.shape[:2]] for one in pictures], np.int64)
+        return {"pixel_values": repeated.astype(np.float32), "image_grid_thw": grid}
+
+    def soft_tokens(self, picture: NDArray[np.uint8]) -> int:
+        """Return the number of soft tokens of a picture."""
+        return int(picture.shape[0] * picture.shape[1] // self.merged**2)
+
+
+class LateImages(MediaTower[Any]):
     """Embeds pictures as sets of vectors."""
 
     modality: Modality = "image"
 
     def __init__(self, tower: Tower, space: Space, network: Network, text: LateText) -> None:
         super().__init__(space, network, text)
-        self.options = Tiles.from_options(tower.options)
+        kind = Tiles if "tile_px" in tower.options else Grid
+        self.options = kind.from_options(tower.options)
         self._prompts = text
 
     def prepare(self, item: Image.Image, *, query: bool = False) -> list[Prepared]:
-        """Return the tiles of one picture, and the token ids of its prompt."""
-        tiles, rows, columns = self.options(item)
+        """Return the tiles or patches of one picture, and the token ids of its prompt."""
+        arrays, rows, columns = self.options(item)
         ids = self._prompts.prompt_ids(self.options.text(rows, columns))
-        return [Prepared(tiles, tuple(ids), ())]
+        return [Prepared(arrays, tuple(ids), ())]

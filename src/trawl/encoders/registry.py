@@ -50,6 +50,7 @@ FAMILIES: Mapping[str, frozenset[Modality]] = {
     "sentence": frozenset({"text"}),
     "omni": frozenset({"text", "image", "audio"}),
     "late": frozenset({"text", "image"}),
+    "late-qwen": frozenset({"text", "image"}),
 }
 """The families of embedding models, and the towers that each may have.
 
@@ -61,6 +62,7 @@ FAMILIES: Mapping[str, frozenset[Modality]] = {
 - sentence: BERT and its descendants (MiniLM, BGE, E5, GTE), as in sentence-transformers.
 - omni: EmbeddingGemma 2 (Google DeepMind 2026), whose media pass through the text tower.
 - late: ColModernVBERT (Teiletche et al. 2025), which keeps a vector of each token.
+- late-qwen: ColQwen2 (Faysse et al. 2024), the same on Qwen2-VL; by transformers only.
 """
 
 DEFAULT_DIRECTORY = Path("~/.cache/trawl/models")

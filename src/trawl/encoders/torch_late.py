@@ -1,4 +1,4 @@
-"""The towers of ColModernVBERT on transformers, as modules with arrays for inputs and output."""
+"""The towers of ColModernVBERT and ColQwen2 on transformers, as modules with arrays for inputs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import ColModernVBertForRetrieval
+from transformers import ColModernVBertForRetrieval, ColQwen2ForRetrieval
 
 from trawl.encoders.onnx_session import Arrays
 from trawl.encoders.torch_omni import halved, with_soft_tokens
 from trawl.types import Modality
 
-INPUTS: dict[Modality, tuple[str, ...]] = {
-    "text": ("input_ids", "attention_mask", "image_features"),
-    "image": ("pixel_values",),
+_TEXT_INPUTS = ("input_ids", "attention_mask", "image_features")
+
+INPUTS: dict[tuple[str, Modality], tuple[str, ...]] = {
+    ("late", "text"): _TEXT_INPUTS,
+    ("late", "image"): ("pixel_values",),
+    ("late-qwen", "text"): _TEXT_INPUTS,
+    ("late-qwen", "image"): ("pixel_values", "image_grid_thw"),
 }
-"""The arguments of a tower's `forward`, in order."""
+"""The arguments of a tower's `forward`, in order, by family and modality."""
+
+
+def load_late_qwen(directory: Path, modality: Modality) -> torch.nn.Module:
+    """Load one tower of a ColQwen2. Raises `OSError` or `ValueError`, as transformers does."""
+    network = ColQwen2ForRetrieval.from_pretrained(directory, local_files_only=True)
+    network = network.eval().float()
+    if modality == "text":
+        network.vlm.visual = None
+        return QwenTextNetwork(network).eval()
+    return QwenImageNetwork(network.vlm.visual).eval()
 
 
 def load_late(directory: Path, modality: Modality) -> torch.nn.Module:
@@ -58,6 +72,38 @@ class TextNetwork(torch.nn.Module):  # type: ignore[misc]  # torch has no types 
         return halved(feeds, {"image_features": self.token_id})
 
 
+class QwenTextNetwork(TextNetwork):
+    """The same of ColQwen2, whose positions are those of a text."""
+
+    def __init__(self, network: Any) -> None:
+        torch.nn.Module.__init__(self)
+        self.network, self.projection = network.vlm.language_model, network.embedding_proj_layer
+        self.token_id = int(network.config.vlm_config.image_token_id)
+
+
+class QwenImageNetwork(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
+    """Returns the soft tokens of all pictures, [tokens, width]."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.tower = network
+
+    def forward(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor) -> Any:
+        """Return the soft tokens of patches [N, pixels] in grids [pictures, 3]."""
+        return self.tower(pixel_values, grid_thw=image_grid_thw, return_dict=True).pooler_output
+
+    def halves(self, feeds: Arrays) -> tuple[Arrays, Arrays]:
+        """Return the halves of a batch, each with the patches of its pictures."""
+        grids = feeds["image_grid_thw"]
+        middle = len(grids) // 2
+        at = int(grids[:middle].prod(axis=1).sum())
+        patches = feeds["pixel_values"]
+        return (
+            {"pixel_values": patches[:at], "image_grid_thw": grids[:middle]},
+            {"pixel_values": patches[at:], "image_grid_thw": grids[middle:]},
+        )
+
+
 class ImageNetwork(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
     """Returns the soft tokens of all tiles, [tokens, width]."""
 
@@ -91,7 +137,7 @@ def write_late_graph(
             module,
             example,
             target,
-            input_names=list(INPUTS[modality]),
+            input_names=list(INPUTS["late", modality]),
             output_names=[options["output"]],
             opset_version=opset,
             dynamo=True,

@@ -37,10 +37,10 @@ def inputs_of(family: str, modality: Modality) -> tuple[str, ...]:
         from trawl.encoders.torch_omni import INPUTS as OMNI
 
         return OMNI[modality]
-    if family == "late":
+    if family in ("late", "late-qwen"):
         from trawl.encoders.torch_late import INPUTS as LATE
 
-        return LATE[modality]
+        return LATE[family, modality]
     return ("input_ids",) if (family, modality) == ("siglip", "text") else INPUTS[modality]
 
 
@@ -85,10 +85,10 @@ def load_module(directory: Path, family: str, modality: Modality) -> torch.nn.Mo
             from trawl.encoders.torch_omni import load_omni
 
             return load_omni(directory, modality)
-        if family == "late":
-            from trawl.encoders.torch_late import load_late
+        if family in ("late", "late-qwen"):
+            from trawl.encoders.torch_late import load_late, load_late_qwen
 
-            return load_late(directory, modality)
+            return (load_late if family == "late" else load_late_qwen)(directory, modality)
         return Tower().eval()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"transformers cannot load the checkpoint {directory}: {error}") from error

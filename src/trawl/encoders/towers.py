@@ -26,7 +26,7 @@ _TOWERS: Mapping[Modality, Callable[[Tower, Space, Network], StagedEncoder]] = {
 
 def load_towers(card: Card) -> dict[Modality, StagedEncoder]:
     """Return the card's towers. Each loads its weights at its first call."""
-    if card.family in ("omni", "late"):
+    if card.family in ("omni", "late", "late-qwen"):
         return _joined_towers(card)
     return {
         modality: _TOWERS[modality](tower, card.space, network_of(card, tower))
@@ -39,14 +39,15 @@ def _joined_towers(card: Card) -> dict[Modality, StagedEncoder]:
     from trawl.encoders.late import LateImages, LateText
     from trawl.encoders.omni import OmniImages, OmniSounds, OmniText
 
-    of_text: type[OmniText] = LateText if card.family == "late" else OmniText
+    is_late = card.family != "omni"
+    of_text: type[OmniText] = LateText if is_late else OmniText
     try:
         networks = {tower.modality: network_of(card, tower) for tower in card.towers.values()}
         text = of_text(card.towers["text"], card.space, networks["text"])
     except KeyError as error:
         raise ModelError(f"the card of {card.name} has no {error}") from error
     kinds: Mapping[Modality, Any] = {
-        "image": LateImages if card.family == "late" else OmniImages,
+        "image": LateImages if is_late else OmniImages,
         "audio": OmniSounds,
     }
     media = {
