@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 REFERENCE_DATA = Path(
     os.environ.get("TRAWL_DATA") or Path(__file__).parent.parent.parent / "shared" / "data"
 )
+
+
+# Tests that run in the background of a shell inherit that Ctrl-C is ignored, and so would the
+# programs that they start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

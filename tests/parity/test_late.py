@@ -163,12 +163,10 @@ def test_gives_what_the_reference_gives(
     their_sheets = [late.page(image) for image in pages[:count]]
     assert _least(queries, their_queries) >= LEAST_COSINE
     assert _least(sheets, their_sheets) >= LEAST_COSINE
-    scores = np.array(
-        late.processor.score_retrieval(
-            [torch.from_numpy(each) for each in their_queries],
-            [torch.from_numpy(each) for each in their_sheets],
-        )
-    )
+    scores = late.processor.score_retrieval(
+        [torch.from_numpy(each) for each in their_queries],
+        [torch.from_numpy(each) for each in their_sheets],
+    ).numpy()
     for query, theirs in zip(queries, scores, strict=True):
         ours = [(query @ sheet.T).max(axis=1).sum() for sheet in sheets]
         assert np.abs(np.array(ours) - theirs).max() < 1e-3
