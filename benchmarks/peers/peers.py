@@ -95,8 +95,10 @@ def main() -> None:
         data = with_nearest(make(count), work / f"{name}.npz")
         print(f"\n{count:,} vectors, {name}\n\n| peer | {' | '.join(COLUMNS)} |", flush=True)
         print("|---" * (len(COLUMNS) + 1) + "|")
-        results[name] = [run(peer, data, work, work / "env") for peer in [*OURS, *INSTALLED]]
-        for one in results[name]:
+        results[name] = []
+        for peer in [*OURS, *INSTALLED]:
+            one = run(peer, data, work, work / "env")
+            results[name].append(one)
             row = [one.get(key, one.get("failed", "")) for key in COLUMNS]
             print(f"| {one['peer']} | {' | '.join(map(str, row))} |", flush=True)
     (work / "results.json").write_text(json.dumps(results, indent=1), "utf-8")
