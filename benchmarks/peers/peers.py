@@ -73,6 +73,7 @@ def at_random(count: int) -> np.ndarray:
 
 def run(peer: str, data: Path, work: Path, environments: Path) -> dict[str, object]:
     folder = work / peer
+    shutil.rmtree(folder, ignore_errors=True)
     command = [environment(peer, environments), HERE / "_peer.py", peer, data, folder]
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
