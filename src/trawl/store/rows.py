@@ -272,8 +272,9 @@ def vector_array(
     LanceDB accepts zero vectors and NaN, and either breaks an index.
     """
     missing = np.array([vector is None for vector in vectors], bool)
-    present = [vector for vector in vectors if vector is not None]
-    norms = np.array([np.linalg.norm(vector) for vector in present])
+    given = [vector for vector in vectors if vector is not None]
+    present = np.stack(given) if given else np.zeros((0, 0), np.float32)
+    norms = np.linalg.norm(present, axis=1)
     if not np.all(np.abs(norms - 1) < 1e-3):
         raise AssertionError(f"{name}: a vector's length is not 1")
     field = schema.field(name)
@@ -281,7 +282,7 @@ def vector_array(
         return _sets(present, missing, field.type.value_type)
     dimension = field.type.list_size
     rows = np.zeros((len(vectors), dimension), np.float32)
-    if present:
+    if given:
         rows[~missing] = present
     return pa.FixedSizeListArray.from_arrays(
         pa.array(rows.ravel()), dimension, mask=pa.array(missing)
@@ -319,14 +320,12 @@ def row_ids(table: pa.Table) -> NDArray[np.int64]:
     return np.asarray(table["_rowid"].to_numpy().astype(np.int64))
 
 
-def _sets(
-    present: Sequence[np.ndarray[Any, Any]], missing: NDArray[np.bool_], kind: pa.DataType
-) -> pa.Array:
-    """Return a nullable column of sets of unit vectors, of flat ones [D]."""
-    flat = np.concatenate([np.zeros(0, np.float32), *present]).reshape(-1, kind.list_size)
+def _sets(present: NDArray[np.float32], missing: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
+    """Return a nullable column of sets of unit vectors, of flat ones [N, D]."""
+    flat = present.reshape(-1, kind.list_size)
     lengths = np.linalg.norm(flat, axis=1, keepdims=True)
     values = pa.array((flat / lengths).astype(np.float16).reshape(-1), pa.float16())
-    size = len(flat) // len(present) if present else 0
+    size = present.shape[1] // kind.list_size
     offsets = np.concatenate([[0], np.cumsum(np.where(missing, 0, size))]).astype(np.int32)
     return pa.ListArray.from_arrays(
         pa.array(offsets),
