@@ -68,7 +68,32 @@ class LateText(OmniText):
 
 
 @dataclass(frozen=True)
-class Tiles(MediaOptions):
+class _Prompted(MediaOptions):
+    """The options of pictures whose soft tokens are placeholders in a prompt."""
+
+    filter: str
+    mean: list[float]
+    std: list[float]
+    prompt: str
+
+    def check(self) -> None:
+        """Raise `ValueError` for an option that is out of range."""
+        if self.filter not in FILTERS:
+            raise ValueError(f"filter = {self.filter!r}")
+        if self.prompt.count(self._placeholder) != 1:
+            raise ValueError(f"prompt = {self.prompt!r} does not contain {self._placeholder} once")
+
+    @property
+    def _placeholder(self) -> str:
+        return _PLACEHOLDER
+
+    def ids(self, soft_tokens: int) -> list[int]:
+        """Return no ids: they are in the prompt, between others."""
+        return []
+
+
+@dataclass(frozen=True)
+class Tiles(_Prompted):
     """The options of `[image]`: how a picture becomes tiles.
 
     A picture is scaled, with `filter`, so that its longer side has `longest_px`, then so that both
@@ -80,19 +105,12 @@ class Tiles(MediaOptions):
     longest_px: int
     tile_px: int
     soft_tokens_per_tile: int
-    filter: str
-    mean: list[float]
-    std: list[float]
-    prompt: str
 
     def check(self) -> None:
         """Raise `ValueError` for an option that is out of range."""
-        if self.filter not in FILTERS:
-            raise ValueError(f"filter = {self.filter!r}")
+        super().check()
         if min(self.longest_px, self.tile_px, self.soft_tokens_per_tile) < 1:
             raise ValueError("longest_px, tile_px and soft_tokens_per_tile must be above 0")
-        if self.prompt.count(_PLACEHOLDER) != 1:
-            raise ValueError(f"prompt = {self.prompt!r} does not contain {_PLACEHOLDER} once")
 
     def grid(self, width: int, height: int) -> tuple[int, int, tuple[int, int]]:
         """Return rows and columns of tiles, and the size in pixels before they are a multiple."""
@@ -141,10 +159,6 @@ class Tiles(MediaOptions):
         shown += "\n" if rows else ""
         return self.prompt.replace(_PLACEHOLDER, f"{shown}{_AROUND}{_GLOBAL}{places}{_AROUND}")
 
-    def ids(self, soft_tokens: int) -> list[int]:
-        """Return no ids: they are in the prompt, between others."""
-        return []
-
     def feeds(self, pictures: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
         """Return the inputs of the network for the tiles of pictures."""
         tiles = np.concatenate(pictures).astype(np.float32) * np.float32(1 / 255)
@@ -157,7 +171,7 @@ class Tiles(MediaOptions):
 
 
 @dataclass(frozen=True)
-class Grid(MediaOptions):
+class Grid(_Prompted):
     """The options of `[image]`: how a picture becomes a grid of patches.
 
     A picture is scaled, with `filter`, so that both sides are multiples of `merged` patches of
@@ -171,20 +185,17 @@ class Grid(MediaOptions):
     frames: int
     min_pixels: int
     max_pixels: int
-    filter: str
-    mean: list[float]
-    std: list[float]
-    prompt: str
     placeholder: str
+
+    @property
+    def _placeholder(self) -> str:
+        return self.placeholder
 
     def check(self) -> None:
         """Raise `ValueError` for an option that is out of range."""
-        if self.filter not in FILTERS:
-            raise ValueError(f"filter = {self.filter!r}")
+        super().check()
         if min(self.patch_px, self.merged, self.frames, self.min_pixels) < 1:
             raise ValueError("patch_px, merged, frames and min_pixels must be above 0")
-        if self.prompt.count(self.placeholder) != 1:
-            raise ValueError(f"prompt = {self.prompt!r} does not contain {self.placeholder} once")
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and the height in pixels that a picture is scaled to.
@@ -229,10 +240,6 @@ class Grid(MediaOptions):
         """Return the prompt of a picture, with a placeholder for each soft token."""
         count = rows * columns // self.merged**2
         return self.prompt.replace(self.placeholder, self.placeholder * count)
-
-    def ids(self, soft_tokens: int) -> list[int]:
-        """Return no ids: they are in the prompt, between others."""
-        return []
 
     def feeds(self, pictures: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
         """Return the inputs of the network for pictures as patches."""

@@ -23,20 +23,13 @@ INPUTS: dict[tuple[str, Modality], tuple[str, ...]] = {
 """The arguments of a tower's `forward`, in order, by family and modality."""
 
 
-def load_late_qwen(directory: Path, modality: Modality) -> torch.nn.Module:
-    """Load one tower of a ColQwen2. Raises `OSError` or `ValueError`, as transformers does."""
-    network = ColQwen2ForRetrieval.from_pretrained(directory, local_files_only=True)
-    network = network.eval().float()
-    if modality == "text":
-        network.vlm.visual = None
-        return QwenTextNetwork(network).eval()
-    return QwenImageNetwork(network.vlm.visual).eval()
-
-
-def load_late(directory: Path, modality: Modality) -> torch.nn.Module:
+def load_late(directory: Path, family: str, modality: Modality) -> torch.nn.Module:
     """Load one tower of a checkpoint. Raises `OSError` or `ValueError`, as transformers does."""
-    network = ColModernVBertForRetrieval.from_pretrained(directory, local_files_only=True)
-    network = network.eval().float()
+    kind = ColQwen2ForRetrieval if family == "late-qwen" else ColModernVBertForRetrieval
+    network = kind.from_pretrained(directory, local_files_only=True).eval().float()
+    if family == "late-qwen":
+        visual, network.vlm.visual = network.vlm.visual, None
+        return (QwenTextNetwork(network) if modality == "text" else QwenImageNetwork(visual)).eval()
     if modality == "text":
         network.vlm.vision_model = None
         return TextNetwork(network).eval()

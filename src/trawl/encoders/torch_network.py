@@ -86,9 +86,9 @@ def load_module(directory: Path, family: str, modality: Modality) -> torch.nn.Mo
 
             return load_omni(directory, modality)
         if family in ("late", "late-qwen"):
-            from trawl.encoders.torch_late import load_late, load_late_qwen
+            from trawl.encoders.torch_late import load_late
 
-            return (load_late if family == "late" else load_late_qwen)(directory, modality)
+            return load_late(directory, family, modality)
         return Tower().eval()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"transformers cannot load the checkpoint {directory}: {error}") from error
