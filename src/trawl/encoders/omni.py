@@ -10,6 +10,7 @@ version.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -276,7 +277,7 @@ class Prepared:
     after: tuple[int, ...]
 
 
-class MediaTower(Generic[_Options]):
+class MediaTower(ABC, Generic[_Options]):
     """Embeds pictures or sounds by their own network and the text network."""
 
     modality: Modality
@@ -290,9 +291,9 @@ class MediaTower(Generic[_Options]):
         """Return float32 [len(items), D] unit vectors."""
         return self.run([self.prepare(item) for item in items])
 
+    @abstractmethod
     def prepare(self, item: Any, *, query: bool = False) -> list[Prepared]:
         """Return the windows of an item."""
-        raise NotImplementedError
 
     def run(self, prepared: Sequence[Sequence[Prepared]]) -> Vectors:
         """Return float32 [len(prepared), D] unit vectors of prepared items."""
