@@ -1,29 +1,20 @@
-"""Hugging Face checkpoints: from their configuration files to the options of a card.
+"""From a Hugging Face checkpoint to the options of a card, by family.
 
-Only JSON files are read; neither torch nor transformers is needed. Missing values have the
-defaults of the reference implementation.
+Missing values have the defaults of the reference implementation.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
+from trawl.encoders.checkpoint import FILTERS, Checkpoint, Options
 from trawl.errors import ModelError
 from trawl.types import Modality
 
-# Checkpoints use Pillow's numbers of the filters.
-_FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
-_PROBE = "a"
 # RoBERTa and MPNet number positions from the padding id + 1.
 _RESERVED_POSITIONS = {"roberta": 2, "xlm-roberta": 2, "mpnet": 2}
 _GEMMA_VOCABULARY = 256_000
-
-Options = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,103 +29,6 @@ class Description:
     towers: dict[Modality, Options]
     dimensions: tuple[int, ...] = ()
     parts: int = 1
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A folder with `config.json`, weights, and a tokenizer or preprocessor configuration."""
-
-    directory: Path
-
-    def read(self, name: str) -> dict[str, Any]:
-        """Return a JSON file of the checkpoint, {} if it does not exist. Raises `ModelError`."""
-        path = self.directory / name
-        try:
-            return dict(json.loads(path.read_text("utf-8")))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{path} is not valid JSON: {error}") from error
-
-    @cached_property
-    def config(self) -> Mapping[str, Any]:
-        """Its `config.json`. Raises `ModelError` if there is none."""
-        config = self.read("config.json")
-        if not config:
-            raise ModelError(
-                f"{self.directory} has no config.json; name the folder of a Hugging Face "
-                "checkpoint, or one with a card.toml"
-            )
-        return config
-
-    @cached_property
-    def model_type(self) -> str:
-        """The architecture that `config.json` names."""
-        return str(self.config.get("model_type", ""))
-
-    @cached_property
-    def weights(self) -> str:
-        """The name of the weights file. Raises `ModelError` if there is none."""
-        for name in ("model.safetensors", "pytorch_model.bin"):
-            if (self.directory / name).is_file():
-                return name
-        raise ModelError(
-            f"{self.directory} has neither model.safetensors nor pytorch_model.bin; "
-            "merge sharded weights into one file first"
-        )
-
-    def preprocessor(self, part: str) -> dict[str, Any]:
-        """Return the configuration of the `image_processor` or the `feature_extractor`."""
-        nested = self.read("processor_config.json").get(part)
-        return dict(nested or self.read("preprocessor_config.json"))
-
-    def special_tokens(self) -> Options:
-        """Return the ids around a text, and the padding id and side, as card options."""
-        from trawl.encoders.texts import load_tokenizer
-
-        path = self.directory / "tokenizer.json"
-        if not path.is_file():
-            raise ModelError(
-                f"{self.directory} has no tokenizer.json; `trawl models export` creates one "
-                "from the checkpoint's tokenizer"
-            )
-        tokenizer = load_tokenizer(path)
-        bare = tokenizer.encode(_PROBE, add_special_tokens=False).ids
-        full = tokenizer.encode(_PROBE).ids
-        start = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
-        settings = self.read("tokenizer_config.json")
-        token = settings.get("pad_token") or "<pad>"
-        name = token["content"] if isinstance(token, dict) else str(token)
-        pad = tokenizer.token_to_id(name)
-        return {
-            "prefix_ids": list(full[:start]),
-            "suffix_ids": list(full[start + len(bare) :]),
-            "pad_id": int(pad if pad is not None else self.config.get("pad_token_id") or 0),
-            "pad_left": settings.get("padding_side", "right") == "left",
-        }
-
-    def image_options(self) -> Options:
-        """Return the options of a card's `[image]` table."""
-        processor = self.preprocessor("image_processor")
-        size = processor.get("size") or {}
-        size = {"shortest_edge": size} if isinstance(size, int) else dict(size)
-        crop = processor.get("crop_size") or {}
-        crop_px = crop if isinstance(crop, int) else int(crop.get("height", 0))
-        if "shortest_edge" in size:
-            resize, size_px = "shortest_edge", int(size["shortest_edge"])
-        elif size and size.get("height") == size.get("width"):
-            resize, size_px = "squash", int(size["height"])
-        else:
-            raise ModelError(f"{self.directory}: images of size {size!r} are not supported")
-        normalise = processor.get("do_normalize", True)
-        return {
-            "size_px": size_px,
-            "resize": resize,
-            "crop_px": crop_px if processor.get("do_center_crop", False) else 0,
-            "filter": _FILTERS[int(processor.get("resample", 3))],
-            "mean": list(processor["image_mean"]) if normalise else [0.0, 0.0, 0.0],
-            "std": list(processor["image_std"]) if normalise else [1.0, 1.0, 1.0],
-        }
 
 
 def describe(checkpoint: Checkpoint) -> Description:
@@ -335,7 +229,7 @@ def _omni_image(checkpoint: Checkpoint) -> Options:
         "patch_px": int(processor.get("patch_size", 16)),
         "pooling": int(processor.get("pooling_kernel_size", 3)),
         "max_soft_tokens": int(processor.get("max_soft_tokens", 280)),
-        "filter": _FILTERS[int(processor.get("resample", 3))],
+        "filter": FILTERS[int(processor.get("resample", 3))],
     }
 
 
@@ -382,7 +276,7 @@ def _late(checkpoint: Checkpoint) -> _Parts:
             "longest_px": int((image.get("size") or {}).get("longest_edge", 4 * 364)),
             "tile_px": tile_px,
             "soft_tokens_per_tile": int(processor.get("image_seq_len", 64)),
-            "filter": _FILTERS[int(image.get("resample", 1))],
+            "filter": FILTERS[int(image.get("resample", 1))],
             "mean": list(image.get("image_mean", (0.5, 0.5, 0.5))),
             "std": list(image.get("image_std", (0.5, 0.5, 0.5))),
             "prompt": str(processor.get("visual_prompt_prefix") or _PAGE_PROMPT),
@@ -418,7 +312,7 @@ def _late_qwen(checkpoint: Checkpoint) -> _Parts:
             "frames": int(image.get("temporal_patch_size", 2)),
             "min_pixels": int(size.get("shortest_edge", 56 * 56)),
             "max_pixels": int(size.get("longest_edge", 28 * 28 * 1280)),
-            "filter": _FILTERS[int(image.get("resample", 3))],
+            "filter": FILTERS[int(image.get("resample", 3))],
             "mean": list(image.get("image_mean", normal["mean"])),
             "std": list(image.get("image_std", normal["std"])),
             "prompt": "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from trawl.encoders.cards import CARD, Card, sha256_of
-from trawl.encoders.checkpoints import Checkpoint, Description, Options, describe, family_of
+from trawl.encoders.checkpoint import Checkpoint, Options
+from trawl.encoders.checkpoints import Description, describe, family_of
 from trawl.encoders.torch_network import inputs_of, load_module
 from trawl.errors import ModelError
 from trawl.types import Modality
